@@ -1,0 +1,170 @@
+"""Every table that crosses a doorway: its columns, their types, their units.
+
+Nothing is computed here. A reader promises one of these schemas and calls `conform` at its door;
+whoever receives the table may rely on the names. All times are int64 nanoseconds since the Unix epoch.
+"""
+
+from typing import Final, NamedTuple
+
+import polars as pl
+
+from zcanalysis.errors import TableError
+
+
+class Column(NamedTuple):
+    """Type and meaning of one column."""
+
+    dtype: pl.DataType
+    meaning: str
+
+
+Schema = dict[str, Column]
+
+PACKETS: Final[Schema] = {
+    "ts_ns": Column(pl.Int64(), "when the tap saw the packet, nanoseconds since the epoch"),
+    "captured_bytes": Column(pl.UInt32(), "bytes of the packet that are in the file"),
+    "wire_bytes": Column(pl.UInt32(), "bytes of the packet at the tap, link header included"),
+    "interface": Column(pl.UInt32(), "pcapng interface, counted over the whole file; 0 in pcap"),
+    "vlan": Column(pl.UInt16(), "outermost VLAN id; null when untagged"),
+    "ip_version": Column(pl.UInt8(), "4 or 6; null when not IP"),
+    "src": Column(pl.UInt128(), "source address; IPv4 mapped as ::ffff:a.b.c.d"),
+    "dst": Column(pl.UInt128(), "destination address; IPv4 mapped as ::ffff:a.b.c.d"),
+    "protocol": Column(pl.UInt8(), "IP protocol after extension headers: 6 TCP, 17 UDP"),
+    "src_port": Column(pl.UInt16(), "null for later fragments and other protocols"),
+    "dst_port": Column(pl.UInt16(), "null for later fragments and other protocols"),
+    "ip_id": Column(pl.UInt32(), "IPv4 identification; of the IPv6 fragment header where there is one"),
+    "ttl": Column(pl.UInt8(), "time to live or hop limit"),
+    "ecn": Column(pl.UInt8(), "ECN bits of the IP header"),
+    "dscp": Column(pl.UInt8(), "DSCP of the IP header"),
+    "frag_offset": Column(pl.UInt32(), "offset of this fragment in its datagram, bytes"),
+    "more_fragments": Column(pl.Boolean(), "more fragments follow"),
+    "tcp_flags": Column(pl.UInt16(), "FIN 1, SYN 2, RST 4, PSH 8, ACK 16, URG 32, ECE 64, CWR 128, AE 256"),
+    "seq": Column(pl.UInt32(), "raw TCP sequence number"),
+    "ack": Column(pl.UInt32(), "raw TCP acknowledgement number"),
+    "window_raw": Column(pl.UInt16(), "TCP window before scaling"),
+    "payload_bytes": Column(pl.UInt32(), "TCP or UDP payload on the wire, from the IP length"),
+    "mss": Column(pl.UInt16(), "MSS option"),
+    "window_scale": Column(pl.UInt8(), "window scale option, the shift count"),
+    "sack_permitted": Column(pl.Boolean(), "SACK-permitted option present"),
+    "sack_blocks": Column(
+        pl.List(pl.Struct({"left": pl.UInt32(), "right": pl.UInt32()})), "SACK edges, raw sequence numbers"
+    ),
+    "tsval": Column(pl.UInt32(), "timestamp option, value"),
+    "tsecr": Column(pl.UInt32(), "timestamp option, echo reply"),
+    "checksum_ok": Column(pl.Boolean(), "TCP/UDP checksum verified; null where bytes are missing"),
+    "flow_id": Column(pl.UInt64(), "stable hash of the direction-free 5-tuple; null when not TCP or UDP"),
+    "direction": Column(pl.Boolean(), "canonical direction: true when (src, src_port) sorts after (dst, dst_port)"),
+    "error": Column(pl.String(), "what was wrong with this record; null if nothing"),
+}
+
+SAMPLES: Final[Schema] = {
+    "ts_ns": Column(pl.Int64(), "when the sample was taken; in the clock of the trace until `clock` moves it"),
+    "cpu": Column(pl.Int32(), "CPU number; null when the trace does not say"),
+    "pid": Column(pl.Int32(), "process; null when the trace does not say"),
+    "tid": Column(pl.Int32(), "thread; null when the trace does not say"),
+    "comm": Column(pl.String(), "command name of the thread, as recorded: never trusted text"),
+    "event": Column(pl.String(), "event name, e.g. cpu-clock"),
+    "period": Column(pl.Int64(), "event count this sample stands for; null when the trace does not say"),
+    "callchain": Column(
+        pl.String(), "frames leaf first, one a line, each `symbol<TAB>dso<TAB>k|u` (kernel or user); empty if none"
+    ),
+}
+
+COUNTERS: Final[Schema] = {
+    "ts_ns": Column(pl.Int64(), "when the source was read, nanoseconds since the epoch"),
+    "phase": Column(pl.String(), "phase of the recording: counters, chains, capture, …"),
+    "source": Column(pl.String(), "where it was read: netdev, softnet, cpuidle, snmp, socket, …"),
+    "instance": Column(pl.String(), "which one: device, cpu0, a socket's addresses; empty when there is one"),
+    "counter": Column(pl.String(), "name with unit suffix"),
+    "value": Column(pl.Int64(), "cumulative unless the name says otherwise"),
+}
+
+FLOWS: Final[Schema] = {
+    "connection": Column(pl.UInt32(), "number of the connection in the capture, in order of first packet"),
+    "src": Column(pl.String(), "address of the side that sent these packets"),
+    "src_port": Column(pl.UInt16(), "its port"),
+    "dst": Column(pl.String(), "address of the other side"),
+    "dst_port": Column(pl.UInt16(), "its port"),
+    "protocol": Column(pl.String(), "tcp or udp"),
+    "packets": Column(pl.UInt64(), "capture records in this direction"),
+    "wire_bytes": Column(pl.UInt64(), "bytes at the tap, link headers included"),
+    "payload_bytes": Column(pl.UInt64(), "payload bytes, repeated ones included"),
+    "unique_bytes": Column(pl.UInt64(), "payload bytes counted once (TCP sequence space covered)"),
+    "retransmitted_bytes": Column(pl.UInt64(), "payload_bytes - unique_bytes: seen at the tap more than once"),
+    "first_ns": Column(pl.Int64(), "first packet of this direction"),
+    "last_ns": Column(pl.Int64(), "last packet of this direction"),
+    "goodput_gbps": Column(pl.Float64(), "unique payload over the connection's life; null below two packets"),
+    "rtt_ms": Column(pl.Float64(), "smallest time from a data packet to the first ACK covering it, at the tap"),
+}
+
+STAGED_SAMPLES: Final[Schema] = {
+    "ts_ns": Column(pl.Int64(), "when the sample was taken, since the epoch"),
+    "cpu": Column(pl.Int32(), "CPU number"),
+    "tid": Column(pl.Int32(), "thread that was interrupted"),
+    "comm": Column(pl.String(), "its command name"),
+    "stage": Column(pl.String(), "stage that was charged, one of `STAGES`"),
+    "function": Column(pl.String(), "the kernel function that decided; the leaf symbol for user code"),
+    "context": Column(pl.String(), "hardirq, softirq, syscall, kthread, idle or user"),
+    "direction": Column(pl.String(), "rx, ack or tx: on whose behalf"),
+    "mode": Column(pl.String(), "kernel or user"),
+    "skid": Column(pl.Boolean(), "leaf is a point that re-enables interrupts: the caller was charged"),
+    "weight_ns": Column(pl.Int64(), "time this sample stands for: since the CPU's previous sample"),
+    "folded": Column(pl.String(), "callchain root first, `;` between frames"),
+}
+
+COSTS: Final[Schema] = {
+    "stage": Column(pl.String(), "one of `STAGES`"),
+    "cpu": Column(pl.Int32(), "CPU that paid"),
+    "ns_per_packet": Column(pl.Float64(), "CPU time over packets received in the same window"),
+    "ns_per_byte": Column(pl.Float64(), "CPU time over payload bytes received in the same window"),
+    "ns_per_batch": Column(pl.Float64(), "null: needs batch counts"),
+    "cpu_share": Column(pl.Float64(), "share of the CPU's wall time"),
+    "low": Column(pl.Float64(), "5 % bound of ns_per_packet (cpu_share where no packets were counted)"),
+    "high": Column(pl.Float64(), "95 % bound of ns_per_packet (cpu_share where no packets were counted)"),
+    "origin": Column(pl.String(), "where the number comes from"),
+}
+
+BLAME: Final[Schema] = {
+    "stage": Column(pl.String(), "framing, a stage, waiting or unexplained"),
+    "seconds": Column(pl.Float64(), "time of the limiting CPU in the sampled window"),
+    "share": Column(pl.Float64(), "share of that CPU's wall time"),
+    "lost_gbps": Column(pl.Float64(), "its part of ceiling - goodput"),
+    "low_gbps": Column(pl.Float64(), "5 % bound"),
+    "high_gbps": Column(pl.Float64(), "95 % bound"),
+    "gain_alone_gbps": Column(pl.Float64(), "what fixing it alone gives; null until the receive-path model"),
+    "gain_last_gbps": Column(pl.Float64(), "what fixing it last gives; null until the receive-path model"),
+}
+
+AUDIT: Final[Schema] = {
+    "check": Column(pl.String(), "what was looked at"),
+    "verdict": Column(pl.String(), "ok, warn or bad"),
+    "value": Column(pl.String(), "what was found"),
+    "why": Column(pl.String(), "what it means for the answer"),
+}
+
+
+def polars_schema(schema: Schema) -> dict[str, pl.DataType]:
+    """Names and types alone, as polars wants them."""
+    return {name: column.dtype for name, column in schema.items()}
+
+
+def conform(table: pl.DataFrame, schema: Schema) -> pl.DataFrame:
+    """The table with exactly the schema's columns, in its order and types.
+
+    Raises
+    ------
+    TableError
+        If a column is missing or cannot be cast.
+    """
+    missing = [name for name in schema if name not in table.columns]
+    if missing:
+        raise TableError(f"table lacks column(s) {', '.join(missing)}; it has {', '.join(table.columns)}")
+    try:
+        return table.select(pl.col(name).cast(column.dtype) for name, column in schema.items())
+    except pl.exceptions.PolarsError as error:
+        raise TableError(f"table does not fit its schema: {str(error).splitlines()[0]}") from error
+
+
+def empty(schema: Schema) -> pl.DataFrame:
+    """A table of this schema without rows."""
+    return pl.DataFrame(schema=polars_schema(schema))
