@@ -1,1 +1,57 @@
 # Everything a developer or a newcomer does with this project. `make` alone lists it.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+TRACE ?= traces/veth-1500
+
+.PHONY: help setup demo test check lint types imports notebooks format golden bench report clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(STAMP) ## make .venv from pinned versions; as root on Debian also install tshark, perf, iperf3, chromium, ...
+
+$(STAMP): pyproject.toml .ci/constraints.txt .ci/system-packages
+	@.ci/system-packages
+	python3 -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c .ci/constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: $(STAMP) ## answer a shipped recording in the terminal and write report.html
+	$(BIN)/zcanalysis report $(TRACE) -o report.html
+
+report: $(STAMP) ## the same of your own: make report TRACE=folder-or-capture
+	$(BIN)/zcanalysis report $(TRACE) -o report.html
+
+test: $(STAMP) ## run the tests and the docstrings' examples
+	$(BIN)/python -m pytest -m "not notebook"
+
+check: lint types imports test notebooks ## what CI runs
+
+lint: $(STAMP) ## ruff: rules and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP) ## mypy, strict
+	$(BIN)/mypy
+
+imports: $(STAMP) ## imports point down the page
+	$(BIN)/lint-imports
+
+notebooks: $(STAMP) ## run every notebook from its first cell to its last
+	$(BIN)/python -m pytest -m notebook
+
+format: $(STAMP) ## mend what ruff can mend
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+golden: $(STAMP) ## rewrite the golden tables; explain the difference in the commit
+	ZC_REWRITE_GOLDEN=1 $(BIN)/python -m pytest tests -k golden
+
+bench: $(STAMP) ## speed against peers measured in the same run
+	$(BIN)/python -m tests.bench
+
+clean: ## remove what was built here, not the recordings
+	rm -rf $(VENV) report.html build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

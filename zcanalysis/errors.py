@@ -14,4 +14,4 @@ class TableError(ZcError):
 
 
 class HostError(ZcError):
-    """This machine lacks a tool, a permission or a device that the command needs."""
+    """The machine lacks a tool, a permission or a device that the command needs."""

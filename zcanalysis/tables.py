@@ -66,8 +66,10 @@ SAMPLES: Final[Schema] = {
     "event": Column(pl.String(), "event name, e.g. cpu-clock"),
     "period": Column(pl.Int64(), "event count this sample stands for; null when the trace does not say"),
     "callchain": Column(
-        pl.String(), "frames leaf first, one a line, each `symbol<TAB>dso<TAB>k|u` (kernel or user); empty if none"
+        pl.String(),
+        "frames leaf first, one a line, each `symbol<TAB>dso<TAB>k|u` (kernel or user); empty if none",
     ),
+    "error": Column(pl.String(), "why these lines are not a sample, with the line number; null if they are"),
 }
 
 COUNTERS: Final[Schema] = {

@@ -55,7 +55,7 @@ def _decompressed(raw: io.BufferedReader) -> BinaryIO:
     if magic.startswith(GZIP_MAGIC):
         return cast("BinaryIO", gzip.GzipFile(fileobj=raw))
     if magic == ZSTD_MAGIC:
-        import zstandard  # noqa: PLC0415 - only for .zst files
+        import zstandard
 
         return cast("BinaryIO", zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True))
     return raw

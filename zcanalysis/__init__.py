@@ -1,0 +1,46 @@
+"""zcanalysis: which stage of the receive path cost how many bit/s, and how sure are we?
+
+The way the data goes, and the plan of the house: `io` turns bytes into tables; `wire` says what TCP did and `cpu`
+what the CPUs paid, per stage; `evidence` gathers both; `goodput`, `blame` and `trust` compare, attribute and audit;
+`answer` puts it in words and JSON; `charts` draws; `document` writes the report. `recorder` makes recordings, `lab`
+makes the transfers to record. Nothing here is imported before it is used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from zcanalysis import charts
+    from zcanalysis.evidence import costs
+    from zcanalysis.io.dissection import dissect
+    from zcanalysis.io.pcap import scan_pcap
+    from zcanalysis.io.perf import scan_perf
+    from zcanalysis.io.recording import read_recording
+    from zcanalysis.trust import audit
+    from zcanalysis.wire.connections import flows
+
+__version__: Final = "0.1.0"
+
+__all__ = ["audit", "charts", "costs", "dissect", "flows", "read_recording", "scan_pcap", "scan_perf"]
+
+_HOMES: Final = {
+    "audit": "zcanalysis.trust",
+    "costs": "zcanalysis.evidence",
+    "dissect": "zcanalysis.io.dissection",
+    "flows": "zcanalysis.wire.connections",
+    "read_recording": "zcanalysis.io.recording",
+    "scan_pcap": "zcanalysis.io.pcap",
+    "scan_perf": "zcanalysis.io.perf",
+}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the name stands for
+    if name == "charts":
+        return import_module("zcanalysis.charts")
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'zcanalysis' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -1,0 +1,71 @@
+"""Where did the missing bandwidth go, from the ceiling down to the goodput?"""
+
+import altair as alt
+import polars as pl
+
+from zcanalysis.charts.theme import WIDTH, dressed, group_colour
+from zcanalysis.cpu.kernel_stages import GROUP_OF, STAGES
+
+OTHER_WORDS = {"framing": "framing and headers", "waiting": "the CPU waited", "unexplained": "unexplained"}
+SMALLEST_SHOWN_PART = 0.005
+
+
+def waterfall(blame: pl.DataFrame, ceiling_gbps: float) -> alt.Chart | alt.LayerChart | alt.FacetChart:
+    """The ladder from ceiling to goodput, one step a stage; small steps are one.
+
+    Parameters
+    ----------
+    blame
+        The BLAME table.
+    ceiling_gbps
+        What the goodput is compared with.
+    """
+    gap_gbps = float(blame.get_column("lost_gbps").sum())
+    names = {**STAGES, **OTHER_WORDS}
+    small = (pl.col("lost_gbps") < SMALLEST_SHOWN_PART * gap_gbps) & (pl.col("stage") != "unexplained")
+    steps = blame.filter(~small).select(
+        pl.col("stage").replace_strict(names).alias("name"),
+        pl.col("stage").replace_strict(GROUP_OF, default="probe and other processes").alias("group"),
+        "lost_gbps",
+        "low_gbps",
+        "high_gbps",
+    )
+    rest = float(blame.filter(small).get_column("lost_gbps").sum())
+    if rest > 0:
+        row = {
+            "name": "smaller stages together",
+            "group": "probe and other processes",
+            "lost_gbps": rest,
+            "low_gbps": None,
+            "high_gbps": None,
+        }
+        steps = pl.concat([steps, pl.DataFrame([row], schema=steps.schema)])
+    ends = [
+        {"name": "ceiling", "group": "sender", "from": 0.0, "to": ceiling_gbps, "lost_gbps": ceiling_gbps},
+        {
+            "name": "goodput",
+            "group": "copy to user",
+            "from": 0.0,
+            "to": ceiling_gbps - gap_gbps,
+            "lost_gbps": ceiling_gbps - gap_gbps,
+        },
+    ]
+    down = pl.col("lost_gbps").cum_sum()
+    steps = steps.with_columns(
+        (ceiling_gbps - down).alias("from"), (ceiling_gbps - down + pl.col("lost_gbps")).alias("to")
+    )
+    table = pl.concat([pl.DataFrame(ends[:1]), steps, pl.DataFrame(ends[1:])], how="diagonal_relaxed")
+    base = alt.Chart(table).encode(y=alt.Y("name:N", title=None, sort=table.get_column("name").to_list()))
+    bars = base.mark_bar().encode(
+        x=alt.X("from:Q", title="Gbit/s", scale=alt.Scale(domainMin=0)),
+        x2="to:Q",
+        color=group_colour(table.get_column("group").unique().to_list(), legend=False),
+        tooltip=[
+            alt.Tooltip("name:N", title="stage"),
+            alt.Tooltip("lost_gbps:Q", title="Gbit/s", format=".3f"),
+            alt.Tooltip("low_gbps:Q", title="5 % bound", format=".3f"),
+            alt.Tooltip("high_gbps:Q", title="95 % bound", format=".3f"),
+        ],
+    )
+    texts = base.mark_text(align="left", dx=4, fontSize=12).encode(x="to:Q", text=alt.Text("lost_gbps:Q", format=".2f"))
+    return dressed(alt.layer(bars, texts).properties(width=WIDTH - 100, height={"step": 20}))

@@ -1,0 +1,54 @@
+"""How fast did payload arrive, second by second, and which phase disturbed it?"""
+
+from typing import Final
+
+import altair as alt
+import polars as pl
+
+from zcanalysis.charts.theme import WIDTH, dressed
+
+PHASE_COLOURS: Final = {
+    "counters": "#4477aa",
+    "sampling": "#ddcc77",
+    "chains": "#cc6677",
+    "capture": "#aa4499",
+}
+
+
+def rate_over_time(rates: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChart:
+    """Throughput over time, coloured by the phase of the recording.
+
+    Parameters
+    ----------
+    rates
+        ``ts_ns``, ``phase``, ``gbps``, as `zcanalysis.goodput.throughput` gives it.
+    """
+    first_ns = rates.get_column("ts_ns").min()
+    shown = rates.with_columns(
+        ((pl.col("ts_ns") - first_ns) / 1e9).round(3).alias("seconds"), pl.col("gbps").round(3)
+    ).drop("ts_ns")
+    phases = [*PHASE_COLOURS, *sorted(set(shown.get_column("phase")) - set(PHASE_COLOURS))]
+    present = [phase for phase in phases if phase in set(shown.get_column("phase"))]
+    colours = [PHASE_COLOURS.get(phase, "#bbbbbb") for phase in present]
+    chart = (
+        alt.Chart(shown)
+        .mark_bar(width=alt.RelativeBandSize(1.0), opacity=0.9)
+        .encode(
+            x=alt.X("seconds:Q", title="time since the first reading (s)"),
+            y=alt.Y("gbps:Q", title="payload (Gbit/s)", scale=alt.Scale(zero=True)),
+            color=alt.Color(
+                "phase:N",
+                title="phase",
+                scale=alt.Scale(domain=present, range=colours),
+                legend=alt.Legend(orient="bottom"),
+            ),
+            tooltip=[
+                alt.Tooltip("seconds:Q", title="at (s)"),
+                alt.Tooltip("gbps:Q", title="payload (Gbit/s)", format=".2f"),
+                "phase:N",
+            ],
+        )
+        .properties(width=WIDTH, height=180)
+    )
+    line = chart.mark_line(point=alt.OverlayMarkDef(size=28), interpolate="step-before", strokeWidth=2)
+    return dressed(line)

@@ -1,0 +1,57 @@
+"""One colour for each group of stages, the same in every chart; sizes and fonts."""
+
+from collections.abc import Mapping
+from typing import Final
+
+import altair as alt
+
+# Distinguishable with any colour vision: hues after Paul Tol's schemes (SRON/EPS/TN/09-002), greys for what is not
+# receive work.
+GROUP_COLOURS: Final[Mapping[str, str]] = {
+    "interrupts and softirq": "#332288",
+    "driver and backlog": "#6699cc",
+    "GRO": "#44aa99",
+    "skb and page memory": "#999933",
+    "IP, netfilter, TCP, UDP": "#4477aa",
+    "checksum": "#aa4499",
+    "copy to user": "#cc6677",
+    "socket, lock, wake-ups": "#ddcc77",
+    "ACKs": "#117733",
+    "system calls and reader": "#88ccee",
+    "timers, virtualisation": "#661100",
+    "sender": "#bbbbbb",
+    "probe and other processes": "#777777",
+    "idle": "#eeeeee",
+}
+WIDTH: Final = 860
+
+
+def group_colour(groups: list[str], *, legend: bool = True) -> alt.Color:
+    """The colour channel for a column ``group``, showing the groups that occur, in path order."""
+    shown = [group for group in GROUP_COLOURS if group in groups]
+    scale = alt.Scale(domain=shown, range=[GROUP_COLOURS[group] for group in shown])
+    return alt.Color(
+        "group:N",
+        scale=scale,
+        title=None,
+        legend=alt.Legend(orient="bottom", columns=4, labelLimit=220) if legend else None,
+    )
+
+
+def dressed(
+    chart: alt.Chart | alt.LayerChart | alt.FacetChart,
+) -> alt.Chart | alt.LayerChart | alt.FacetChart:
+    """The chart with the one look."""
+    return (
+        chart.configure_view(strokeWidth=0)
+        .configure_axis(
+            gridColor="#e6e6e6",
+            domainColor="#999999",
+            tickColor="#999999",
+            labelFontSize=12,
+            titleFontSize=12,
+            labelLimit=260,
+        )
+        .configure_legend(labelFontSize=12)
+        .configure_header(labelFontSize=13, labelFontWeight="bold")
+    )

@@ -1,0 +1,197 @@
+"""The command line: parses, calls, prints, and exits; 2 for bad input, 1 for our own failure.
+
+Imports that cost time stand inside the commands, so that `--help` answers at once.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from zcanalysis import __version__
+from zcanalysis.errors import ZcError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+BAD_INPUT: Final = 2
+OUR_FAILURE: Final = 1
+INTERRUPTED: Final = 130
+
+app = typer.Typer(
+    name="zcanalysis",
+    help="Which stage of the receive path cost how many bit/s, and how sure are we?",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+lab_app = typer.Typer(no_args_is_help=True, help="Real transfers between two network namespaces of this machine.")
+app.add_typer(lab_app, name="lab")
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+Perf = Annotated[Path | None, typer.Option(help="perf script text or perf.data to use beside the capture.")]
+Link = Annotated[
+    float | None,
+    typer.Option("--link-gbps", help="Rate of the link, in Gbit/s: the ceiling to compare with."),
+]
+
+
+def main() -> None:
+    """Run the command; every expected failure is one line on standard error."""
+    try:
+        app()
+    except ZcError as error:
+        _fail(str(error), BAD_INPUT)
+    except KeyboardInterrupt:
+        _fail("interrupted", INTERRUPTED)
+    except BrokenPipeError:
+        # the reader of our output has gone: not an error, and nobody is left to tell
+        sys.stderr.close()
+        sys.exit(0)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        _fail(f"{where}{error.strerror or error}", BAD_INPUT)
+
+
+def _fail(message: str, status: int) -> None:
+    line = " ".join(_plain(message).split())
+    sys.stderr.write(f"zcanalysis: {line}\n")
+    sys.exit(status)
+
+
+def _plain(text: str) -> str:
+    """Text from a trace without the control characters that could drive a terminal."""
+    return "".join(
+        character if character.isprintable() or character == "\n" else "\N{REPLACEMENT CHARACTER}" for character in text
+    )
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    if version:
+        _print(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def report(
+    recording: Annotated[Path, typer.Argument(help="A recording folder, a capture, or a perf trace.")],
+    perf: Perf = None,
+    link_gbps: Link = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Where to write the HTML report.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Say where the receiver's time and bandwidth went; write an HTML report with -o."""
+    from zcanalysis.answer import answered, report_document
+    from zcanalysis.io.recording import read_recording
+
+    _check_link(link_gbps)
+    with _progress() as on_step:
+        answer = answered(read_recording(recording, perf), link_gbps, on_step)
+        if output is not None:
+            from zcanalysis.document import write_report
+
+            write_report(answer, output, on_step)
+    if as_json:
+        _print_json(report_document(answer))
+        return
+    from zcanalysis.terminal import print_answer
+
+    print_answer(answer, output)
+
+
+@app.command()
+def flows(
+    capture: Annotated[Path, typer.Argument(help="A capture, or a recording that holds one.")],
+    as_json: Json = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values.")] = False,
+) -> None:
+    """List the capture's connections, one row a direction."""
+    from zcanalysis.errors import TraceError
+    from zcanalysis.io.recording import read_recording
+    from zcanalysis.wire.connections import flows as flows_of
+
+    packets = read_recording(capture).packets
+    if packets is None:
+        raise TraceError(f"{capture}: holds no capture; flows needs a pcap or pcapng file")
+    with _progress() as on_step:
+        on_step("capture")
+        table = flows_of(packets)
+    _print_table({"flows": table}, as_json=as_json, csv=csv)
+
+
+@app.command()
+def audit(
+    recording: Annotated[Path, typer.Argument(help="A recording folder, a capture, or a perf trace.")],
+    perf: Perf = None,
+    as_json: Json = False,
+) -> None:
+    """Say whether the recording can be trusted."""
+    from zcanalysis.io.recording import read_recording
+    from zcanalysis.trust import audit as audit_of
+
+    with _progress() as on_step:
+        on_step("audit")
+        table = audit_of(read_recording(recording, perf))
+    _print_table({"audit": table}, as_json=as_json)
+
+
+@app.command()
+def costs(
+    recording: Annotated[Path, typer.Argument(help="A recording folder or a perf trace.")],
+    perf: Perf = None,
+    as_json: Json = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values.")] = False,
+) -> None:
+    """List what each stage of the receive path cost on each CPU."""
+    from zcanalysis.evidence import costs as costs_of
+    from zcanalysis.io.recording import read_recording
+
+    with _progress() as on_step:
+        on_step("costs")
+        table = costs_of(read_recording(recording, perf))
+    _print_table({"costs": table}, as_json=as_json, csv=csv)
+
+
+def _check_link(link_gbps: float | None) -> None:
+    if link_gbps is not None and not 0 < link_gbps < float("inf"):
+        raise ZcError(f"--link-gbps must be above 0, got {link_gbps}")
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str], None]]:
+    """A progress line on standard error after one second; none where that is no terminal."""
+    if not sys.stderr.isatty():
+        yield lambda step: None
+        return
+    from zcanalysis.terminal import progress
+
+    with progress() as on_step:
+        yield on_step
+
+
+def _print_table(named: "dict[str, pl.DataFrame]", *, as_json: bool, csv: bool = False) -> None:
+    from zcanalysis.terminal import print_table
+
+    ((name, table),) = named.items()
+    if as_json:
+        _print_json({name: table.to_dicts()})
+    elif csv:
+        sys.stdout.write(table.write_csv())
+    else:
+        print_table(table)
+
+
+def _print_json(document: Any) -> None:  # noqa: ANN401 - any JSON document
+    _print(json.dumps(document, indent=1, allow_nan=False, ensure_ascii=True))
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(f"{text}\n")

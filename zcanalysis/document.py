@@ -1,0 +1,256 @@
+"""The report: one HTML file that works offline and starts with the answer.
+
+Every string of a recording reaches the page through the template's escaping or as a JSON value in which `<` is
+written as an escape: a process name is never markup. One vega bundle serves all charts.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import polars as pl
+
+from zcanalysis.answer import Answer, gbps_text, sentence, stage_name
+from zcanalysis.cpu.timeline import cpu_timeline, flame
+from zcanalysis.goodput import throughput
+
+CPUS_DRAWN = 4
+FLOWS_SHOWN = 20
+SMALLEST_COST_SHOWN = 0.0005
+VEGA_LITE = "6.4"
+
+
+class Figure(NamedTuple):
+    """One chart of the report."""
+
+    key: str
+    title: str
+    says: str
+    """What the picture shows, in words."""
+    spec: str
+    """Vega-Lite JSON that is safe inside a script element."""
+
+
+class Row(NamedTuple):
+    """One row of a table, ready to print."""
+
+    cells: tuple[str, ...]
+    style: str = ""
+
+
+def report_html(answer: Answer, on_step: Callable[[str], None] = lambda step: None) -> str:
+    """The report as one HTML page.
+
+    Parameters
+    ----------
+    answer
+        What `zcanalysis.answer.answered` found.
+    on_step
+        Told the name of each step before it starts.
+    """
+    from jinja2 import Environment, PackageLoader, select_autoescape
+
+    on_step("charts")
+    figures = list(_figures(answer))
+    on_step("page")
+    environment = Environment(
+        loader=PackageLoader("zcanalysis", "."),
+        autoescape=select_autoescape(default=True, default_for_string=True),
+    )
+    template = environment.get_template("report.html.j2")
+    return template.render(
+        title=answer.recording.name,
+        sentence=sentence(answer),
+        tiles=_tiles(answer),
+        ceiling_why=answer.ceiling.why,
+        audit=_audit_rows(answer),
+        figures=figures,
+        blame=_blame_rows(answer),
+        costs=_cost_rows(answer),
+        flows=_flow_rows(answer),
+        flows_left=max(answer.evidence.flows.height - FLOWS_SHOWN, 0),
+        facts=_facts(answer),
+        bundle=_vega_bundle() if figures else "",
+    )
+
+
+def write_report(answer: Answer, file: Path, on_step: Callable[[str], None] = lambda step: None) -> None:
+    """Write the report to a file.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written.
+    """
+    file.write_text(report_html(answer, on_step), encoding="utf-8")
+
+
+@cache
+def _vega_bundle() -> str:
+    import vl_convert
+
+    bundle = str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=VEGA_LITE))
+    return bundle.replace("</script", "<\\/script").replace("<!--", "<\\!--")
+
+
+def _figures(answer: Answer) -> Iterator[Figure]:
+    from zcanalysis import charts
+
+    if not answer.blame.is_empty() and answer.ceiling.gbps is not None:
+        yield _figure(
+            "loss",
+            "Where the missing bandwidth went",
+            charts.waterfall(answer.blame, answer.ceiling.gbps),
+            "From the ceiling down to the goodput, one step a stage, by its share of the limiting CPU's time. "
+            "A share says who used the CPU, not what fixing the stage would give back.",
+        )
+    stages = _drawn_cpus(answer)
+    if not answer.costs.is_empty():
+        drawn = answer.costs.join(stages.select("cpu").unique(), on="cpu", how="semi")
+        yield _figure(
+            "costs",
+            "What each stage cost",
+            charts.stage_cost(drawn),
+            "CPU time of each stage divided by the packets received meanwhile; the black line is its 90 % interval.",
+        )
+    if not stages.is_empty():
+        yield _figure(
+            "cpus",
+            "What each CPU did over time",
+            charts.cpu_over_time(cpu_timeline(stages)),
+            "Sampled busy time by group of stages; the white above is idle or unsampled.",
+        )
+    rates = throughput(answer.recording)
+    if not rates.is_empty():
+        yield _figure(
+            "rate",
+            "Throughput over time",
+            charts.rate_over_time(rates),
+            "From the device's byte counters, ten times a second. "
+            "The goodput above is that of phase `counters`, when nothing was probed.",
+        )
+    frames = flame(stages)
+    if not frames.is_empty():
+        yield _figure(
+            "flame",
+            "Call chains of each CPU",
+            charts.flame_graph(frames),
+            "Width is share of the CPU's busy time, the thread is at the bottom, the sampled function at the top. "
+            "Drag or scroll to zoom, double-click to reset.",
+        )
+
+
+def _figure(key: str, title: str, chart: Any, says: str) -> Figure:  # noqa: ANN401 - any kind of altair chart
+    import altair as alt
+
+    with alt.data_transformers.enable("default", max_rows=None):
+        spec = json.dumps(chart.to_dict(), separators=(",", ":"), allow_nan=False)
+    return Figure(
+        key,
+        title,
+        says,
+        spec.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029"),
+    )
+
+
+def _drawn_cpus(answer: Answer) -> pl.DataFrame:
+    """Samples of the busiest CPUs, busy in receiving first: a picture of a hundred CPUs shows nothing."""
+    stages = answer.evidence.stages
+    busiest = (
+        stages.filter(pl.col("stage") != "idle")
+        .group_by("cpu")
+        .agg(pl.col("weight_ns").sum())
+        .sort("weight_ns", descending=True)
+        .head(CPUS_DRAWN)
+    )
+    return stages.join(busiest.select("cpu"), on="cpu", how="semi")
+
+
+def _tiles(answer: Answer) -> list[tuple[str, str]]:
+    tiles = []
+    if answer.goodput_gbps is not None:
+        tiles.append(("goodput", gbps_text(answer.goodput_gbps, answer.low_gbps, answer.high_gbps)))
+    if answer.ceiling.gbps is not None:
+        tiles.append((f"ceiling ({answer.ceiling.kind})", f"{answer.ceiling.gbps:.1f} Gbit/s"))
+    if answer.limit is not None:
+        tiles.append(("busiest CPU", f"CPU {answer.limit.cpu}, {answer.limit.busy_share:.1%} busy"))
+    verdicts = answer.audit.get_column("verdict")
+    worst = next((verdict for verdict in ("bad", "warn") if verdict in verdicts), "ok")
+    words = {
+        "ok": "all checks passed",
+        "warn": f"{(verdicts == 'warn').sum()} to look at",
+        "bad": f"{(verdicts == 'bad').sum()} bad",
+    }
+    return [*tiles, ("audit", words[worst])]
+
+
+def _audit_rows(answer: Answer) -> list[Row]:
+    order = {"bad": 0, "warn": 1, "ok": 2}
+    rows = sorted(answer.audit.iter_rows(named=True), key=lambda row: order.get(row["verdict"], 0))
+    return [Row((row["verdict"], row["check"], row["value"], row["why"]), row["verdict"]) for row in rows]
+
+
+def _blame_rows(answer: Answer) -> list[Row]:
+    return [
+        Row(
+            (
+                stage_name(row["stage"]),
+                f"{row['lost_gbps']:.2f}",
+                f"{row['low_gbps']:.2f}-{row['high_gbps']:.2f}",
+                f"{row['share']:.1%}",
+            )
+        )
+        for row in answer.blame.iter_rows(named=True)
+    ]
+
+
+def _cost_rows(answer: Answer) -> list[Row]:
+    def number(value: float | None) -> str:
+        return "" if value is None else f"{value:.3g}"
+
+    return [
+        Row(
+            (
+                stage_name(row["stage"]),
+                str(row["cpu"]),
+                number(row["ns_per_packet"]),
+                f"{number(row['low'])}-{number(row['high'])}",
+                number(row["ns_per_byte"]),
+                f"{row['cpu_share']:.1%}",
+            )
+        )
+        for row in answer.costs.filter(pl.col("cpu_share") >= SMALLEST_COST_SHOWN).iter_rows(named=True)
+    ]
+
+
+def _flow_rows(answer: Answer) -> list[Row]:
+    flows = answer.evidence.flows.sort("unique_bytes", descending=True).head(FLOWS_SHOWN)
+    return [
+        Row(
+            (
+                f"{row['src']}:{row['src_port']} -> {row['dst']}:{row['dst_port']}",
+                row["protocol"],
+                f"{row['packets']:,}",
+                f"{row['unique_bytes']:,}",
+                f"{row['retransmitted_bytes']:,}",
+                "" if row["goodput_gbps"] is None else f"{row['goodput_gbps']:.3f}",
+                "" if row["rtt_ms"] is None else f"{row['rtt_ms']:.3f}",
+            )
+        )
+        for row in flows.iter_rows(named=True)
+    ]
+
+
+def _facts(answer: Answer) -> list[tuple[str, str]]:
+    host = answer.recording.host
+    known = {
+        "kernel": host.kernel,
+        "CPUs": host.cpus,
+        "device": host.device,
+        "driver": host.driver,
+        "MTU": host.mtu,
+        "label": host.label,
+    }
+    return [(name, str(value)) for name, value in known.items() if value is not None]

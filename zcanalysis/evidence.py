@@ -1,0 +1,133 @@
+"""What a recording shows, gathered once: who the answer, the audit and the costs are built on."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import polars as pl
+
+from zcanalysis.cpu.costs import stage_costs
+from zcanalysis.cpu.kernel_stages import Generation
+from zcanalysis.cpu.stages import Roles, staged
+from zcanalysis.cpu.wall_time import wall_time_account
+from zcanalysis.errors import TraceError
+from zcanalysis.goodput import QUIET_PHASE, SAMPLED_PHASE, Goodput, counted_goodput
+from zcanalysis.io.recording import Recording
+from zcanalysis.tables import COSTS, FLOWS, STAGED_SAMPLES, empty
+from zcanalysis.wire.connections import flows
+from zcanalysis.wire.quality import CaptureQuality, capture_quality
+
+CPU_EVENTS: Final = ("cpu-clock", "task-clock", "cycles", "cpu-cycles", "cpu/cycles/", "cpu_core/cycles/")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """Tables of one recording; empty or None where nothing was recorded."""
+
+    recording: Recording
+    quiet: Goodput | None
+    """Goodput of the undisturbed phase."""
+    sampled: Goodput | None
+    """Goodput of the phase whose samples price the stages."""
+    stages: pl.DataFrame
+    account: pl.DataFrame
+    flows: pl.DataFrame
+    quality: CaptureQuality | None
+    unreadable_samples: int
+    first_unreadable: str | None
+
+
+def gather(recording: Recording, on_step: Callable[[str], None] = lambda step: None) -> Evidence:
+    """Everything the recording shows.
+
+    Parameters
+    ----------
+    recording
+        As read by `read_recording`.
+    on_step
+        Told the name of each step before it starts.
+
+    Raises
+    ------
+    TraceError
+        If a file of the recording turns out to be damaged.
+    """
+    on_step("counters")
+    quiet = counted_goodput(recording, QUIET_PHASE)
+    sampled = counted_goodput(recording, SAMPLED_PHASE)
+    on_step("CPU samples")
+    samples = _one_event(recording)
+    stages = _staged(recording, samples)
+    phase = SAMPLED_PHASE if recording.host.phase(SAMPLED_PHASE) else None
+    account = wall_time_account(stages, recording.counters, phase)
+    on_step("capture")
+    packets = recording.packets
+    unreadable = samples.get_column("error").drop_nulls() if samples is not None else pl.Series(dtype=pl.String)
+    return Evidence(
+        recording=recording,
+        quiet=quiet,
+        sampled=sampled,
+        stages=stages,
+        account=account,
+        flows=flows(packets) if packets is not None else empty(FLOWS),
+        quality=capture_quality(packets) if packets is not None else None,
+        unreadable_samples=len(unreadable),
+        first_unreadable=None if unreadable.is_empty() else str(unreadable[0]),
+    )
+
+
+def costs(recording: Recording) -> pl.DataFrame:
+    """What each stage cost on each CPU: the COSTS table, dearest first.
+
+    Parameters
+    ----------
+    recording
+        One with CPU samples; packets and bytes are those of the sampled phase's counters.
+
+    Raises
+    ------
+    TraceError
+        If the recording holds no CPU samples.
+    """
+    if recording.samples is None:
+        raise TraceError(
+            f"{recording.path}: holds no CPU samples (perf.txt or perf.data); record with perf, or give --perf"
+        )
+    return costs_of(gather(recording))
+
+
+def costs_of(evidence: Evidence) -> pl.DataFrame:
+    """The same from evidence already gathered; empty without samples."""
+    if evidence.stages.is_empty():
+        return empty(COSTS)
+    sampled = evidence.sampled
+    packets = sampled.packets if sampled else None
+    return stage_costs(evidence.stages, packets=packets, payload_bytes=sampled.payload_bytes if sampled else None)
+
+
+def _one_event(recording: Recording) -> pl.DataFrame | None:
+    """The samples of the event that measures CPU time: a known one, else the most frequent; and what was unreadable."""
+    if recording.samples is None:
+        return None
+    samples = recording.samples.collect()
+    names = (
+        samples.drop_nulls("event")
+        .group_by(pl.col("event").str.strip_suffix(":u").str.replace(r":[a-zA-Z]+$", "").alias("plain"), "event")
+        .len()
+    )
+    known = names.filter(pl.col("plain").is_in(CPU_EVENTS))
+    chosen = (known if not known.is_empty() else names).sort("len", descending=True)
+    if chosen.is_empty():
+        return samples
+    return samples.filter((pl.col("event") == chosen.get_column("event").item(0)) | pl.col("error").is_not_null())
+
+
+def _staged(recording: Recording, samples: pl.DataFrame | None) -> pl.DataFrame:
+    if samples is None:
+        return empty(STAGED_SAMPLES)
+    window = recording.host.phase(SAMPLED_PHASE)
+    inside = samples if window is None else samples.filter(pl.col("ts_ns").is_between(window.from_ns, window.to_ns))
+    host = recording.host
+    roles = Roles(reader=host.reader_pids, sender=host.sender_pids)
+    generation: Generation = "linux-2.4" if host.generation == "linux-2.4" else "linux-6"
+    return staged(inside, roles, generation)

@@ -1,0 +1,24 @@
+"""What a file is, by its first bytes: names lie, and traces get renamed."""
+
+from pathlib import Path
+from typing import Final
+
+from zcanalysis.io.compressed import open_bytes
+
+PCAPNG_MAGIC: Final = b"\x0a\x0d\x0d\x0a"
+PCAP_MAGICS: Final = frozenset(
+    bytes.fromhex(magic) for magic in ("a1b2c3d4", "d4c3b2a1", "a1b23c4d", "4d3cb2a1", "a1b2cd34", "34cdb2a1")
+)
+
+
+def is_capture(file: Path) -> bool:
+    """Whether the file, once decompressed, starts like a pcap or pcapng capture.
+
+    Raises
+    ------
+    TraceError
+        If the file cannot be read.
+    """
+    with open_bytes(file) as stream:
+        magic = stream.read(4)
+    return magic == PCAPNG_MAGIC or magic in PCAP_MAGICS

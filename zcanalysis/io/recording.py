@@ -1,0 +1,105 @@
+"""A recording: the folder that `zcanalysis record` leaves, or a single capture or perf trace."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+
+from zcanalysis.clock import ClockShift, monotonic_to_epoch
+from zcanalysis.errors import TraceError
+from zcanalysis.io.file_kind import is_capture
+from zcanalysis.io.host_facts import HostFacts, read_host_facts
+from zcanalysis.io.json_file import read_json
+from zcanalysis.io.perf import scan_perf
+from zcanalysis.tables import COUNTERS, conform
+
+CAPTURE_NAMES: Final = tuple(f"capture.{kind}{packed}" for kind in ("pcap", "pcapng") for packed in ("", ".zst", ".gz"))
+PERF_NAMES: Final = ("perf.txt", "perf.txt.zst", "perf.txt.gz", "perf.data", "perf.data.zst", "perf.data.gz")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recording:
+    """Everything of one run. What was not recorded is None; big tables are lazy."""
+
+    name: str
+    """The folder's or file's name: never trusted text."""
+    path: Path
+    host: HostFacts = field(default_factory=HostFacts)
+    counters: pl.DataFrame | None = None
+    samples: pl.LazyFrame | None = None
+    """SAMPLES, on the epoch's time axis where the recording holds clock pairs."""
+    packets: pl.LazyFrame | None = None
+    load: Mapping[str, Any] | None = None
+    clock: ClockShift | None = None
+
+
+def read_recording(path: str | Path, perf: str | Path | None = None) -> Recording:
+    """A recording's tables, opened lazily.
+
+    Parameters
+    ----------
+    path
+        A recording folder, a capture (pcap, pcapng), or a perf trace; each may be compressed.
+    perf
+        A perf trace to use beside a capture, or instead of the folder's own.
+
+    Raises
+    ------
+    TraceError
+        If the path is missing, is no recording, or one of its files is damaged.
+    """
+    place = Path(path)
+    if not place.exists():
+        raise TraceError(f"{place}: No such file or directory")
+    if not place.is_dir():
+        return _single_file(place, perf)
+    host_file = place / "host.json"
+    host = read_host_facts(host_file) if host_file.exists() else HostFacts()
+    clock = monotonic_to_epoch(host.clock) if host.clock else None
+    capture = _first_of(place, CAPTURE_NAMES)
+    trace = Path(perf) if perf else _first_of(place, PERF_NAMES)
+    counters = place / "counters.parquet"
+    load = place / "load.json"
+    if capture is None and trace is None and not counters.exists():
+        raise TraceError(f"{place}: is no recording: it holds neither capture.pcap, perf.txt nor counters.parquet")
+    return Recording(
+        name=place.resolve().name,
+        path=place,
+        host=host,
+        counters=_read_counters(counters) if counters.exists() else None,
+        samples=_on_epoch(scan_perf(trace), clock) if trace else None,
+        packets=_scan_capture(capture) if capture else None,
+        load=read_json(load) if load.exists() else None,
+        clock=clock,
+    )
+
+
+def _single_file(file: Path, perf: str | Path | None) -> Recording:
+    """A capture, with or without a perf trace; or a perf trace alone, told by its first bytes."""
+    if is_capture(file):
+        samples = scan_perf(perf) if perf else None
+        return Recording(name=file.name, path=file, packets=_scan_capture(file), samples=samples)
+    return Recording(name=file.name, path=file, samples=scan_perf(file))
+
+
+def _scan_capture(file: Path) -> pl.LazyFrame:
+    from zcanalysis.io.pcap import scan_pcap
+
+    return scan_pcap(file)
+
+
+def _first_of(folder: Path, names: tuple[str, ...]) -> Path | None:
+    return next((folder / name for name in names if (folder / name).exists()), None)
+
+
+def _read_counters(file: Path) -> pl.DataFrame:
+    try:
+        return conform(pl.read_parquet(file), COUNTERS)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise TraceError(f"{file}: is not a readable parquet file: {str(error).splitlines()[0]}") from error
+
+
+def _on_epoch(samples: pl.LazyFrame, clock: ClockShift | None) -> pl.LazyFrame:
+    return samples if clock is None else samples.with_columns(pl.col("ts_ns") + clock.offset_ns)

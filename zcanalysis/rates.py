@@ -1,0 +1,83 @@
+"""Counters to differences and rates inside one phase of a recording."""
+
+from typing import Final
+
+import polars as pl
+
+NS_PER_S: Final = 1_000_000_000
+BITS_PER_BYTE: Final = 8
+
+
+def increments(counters: pl.DataFrame, source: str, phase: str | None = None) -> pl.DataFrame:
+    """How much each counter of one source grew over a phase.
+
+    Parameters
+    ----------
+    counters
+        COUNTERS rows.
+    source
+        Which source, e.g. ``netdev``.
+    phase
+        Which phase; the whole recording when None.
+
+    Returns
+    -------
+    pl.DataFrame
+        Columns ``instance``, ``counter``, ``increment`` (clipped at 0: a counter that restarts says nothing),
+        ``from_ns``, ``to_ns``: the two readings the difference is between. Counters read once are left out.
+    """
+    rows = counters.filter(pl.col("source") == source)
+    rows = rows if phase is None else rows.filter(pl.col("phase") == phase)
+    return (
+        rows.sort("ts_ns")
+        .group_by("instance", "counter", maintain_order=True)
+        .agg(
+            (pl.col("value").last() - pl.col("value").first()).clip(lower_bound=0).alias("increment"),
+            pl.col("ts_ns").first().alias("from_ns"),
+            pl.col("ts_ns").last().alias("to_ns"),
+        )
+        .filter(pl.col("to_ns") > pl.col("from_ns"))
+    )
+
+
+def total(
+    counters: pl.DataFrame,
+    source: str,
+    counter: str,
+    *,
+    phase: str | None = None,
+    instance: str | None = None,
+) -> int | None:
+    """Sum of one counter's growth over its instances; None when it was not recorded.
+
+    Examples
+    --------
+    >>> table = pl.DataFrame({"ts_ns": [0, 9], "phase": "a", "source": "softnet", "instance": "cpu0",
+    ...                       "counter": "dropped", "value": [4, 7]})
+    >>> total(table, "softnet", "dropped"), total(table, "softnet", "processed")
+    (3, None)
+    """
+    rows = increments(counters, source, phase).filter(pl.col("counter") == counter)
+    rows = rows if instance is None else rows.filter(pl.col("instance") == instance)
+    return None if rows.is_empty() else int(rows.get_column("increment").sum())
+
+
+def per_interval(counters: pl.DataFrame, source: str, counter: str, instance: str) -> pl.DataFrame:
+    """Rate of one counter between neighbouring readings.
+
+    Returns
+    -------
+    pl.DataFrame
+        ``ts_ns`` (end of the interval), ``phase``, ``per_s``.
+    """
+    return (
+        counters.filter(pl.col("source") == source, pl.col("counter") == counter, pl.col("instance") == instance)
+        .unique(subset="ts_ns")
+        .sort("ts_ns")
+        .select(
+            "ts_ns",
+            "phase",
+            (pl.col("value").diff().clip(lower_bound=0) * NS_PER_S / pl.col("ts_ns").diff()).alias("per_s"),
+        )
+        .drop_nulls("per_s")
+    )

@@ -1,0 +1,141 @@
+"""Answers and tables as a terminal shows them; text from traces cannot drive the terminal."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from zcanalysis.answer import Answer, sentence, stage_name
+
+QUIET_S: Final = 1.0
+BAR_CHARACTERS: Final = 24
+SMALLEST_ROW_PART: Final = 0.01
+PLAIN_WIDTH: Final = 120
+VERDICT_STYLES: Final = {"ok": "green", "warn": "yellow", "bad": "bold red"}
+
+
+def console() -> Console:
+    """Standard output; wide enough for a table when it is no terminal."""
+    return Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH, highlight=False, soft_wrap=False)
+
+
+def safe(text: object) -> str:
+    """Any value as text without control characters and markup."""
+    plain = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in str(text))
+    return escape(plain)
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[str], None]]:
+    """Shows the step that is under way, once the whole takes longer than a second."""
+    bar = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    task = bar.add_task("reading")
+    started = time.monotonic()
+    shown = False
+
+    def on_step(step: str) -> None:
+        nonlocal shown
+        bar.update(task, description=safe(step))
+        if not shown and time.monotonic() - started > QUIET_S:
+            bar.start()
+            shown = True
+
+    try:
+        yield on_step
+    finally:
+        if shown:
+            bar.stop()
+
+
+def print_answer(answer: Answer, report: Path | None) -> None:
+    """The answer, the audit's warnings, and where the bandwidth went."""
+    out = console()
+    out.print(f"[bold]recording[/bold]  {safe(answer.recording.name)}")
+    warnings = answer.audit.filter(pl.col("verdict") != "ok")
+    checks = answer.audit.height
+    trust = (
+        f"good: {checks} checks passed" if warnings.is_empty() else f"{warnings.height} of {checks} checks to look at"
+    )
+    out.print(f"[bold]trust[/bold]      {trust}")
+    for row in warnings.iter_rows(named=True):
+        style = VERDICT_STYLES.get(row["verdict"], "red")
+        out.print(f"           [{style}]{safe(row['check'])}[/{style}]: {safe(row['value'])} ({safe(row['why'])})")
+    out.print(f"[bold]answer[/bold]     {safe(sentence(answer))}")
+    out.print(f"           ceiling: {safe(answer.ceiling.why)}")
+    if not answer.blame.is_empty() and answer.ceiling.gbps is not None:
+        out.print()
+        out.print(_blame_table(answer, answer.ceiling.gbps))
+    elif not answer.costs.is_empty():
+        out.print()
+        out.print(_cost_table(answer))
+    if report is not None:
+        size_mb = report.stat().st_size / 1e6
+        out.print(f"\n{safe(report)} written ({size_mb:.1f} MB, works offline)")
+
+
+def _blame_table(answer: Answer, ceiling_gbps: float) -> Table:
+    gap = float(answer.blame.get_column("lost_gbps").sum())
+    table = Table(box=None, pad_edge=False, title_justify="left", title_style="")
+    table.add_column(
+        f"where the missing bandwidth went (ceiling {ceiling_gbps:.1f} Gbit/s, {answer.ceiling.kind})",
+        no_wrap=True,
+    )
+    table.add_column("Gbit/s", justify="right")
+    table.add_column("90 %", justify="right", no_wrap=True)
+    table.add_column("")
+    shown = answer.blame.filter((pl.col("lost_gbps") >= SMALLEST_ROW_PART * gap) | (pl.col("stage") == "unexplained"))
+    largest = max(float(shown.get_column("lost_gbps").max() or 0), 1e-9)  # type: ignore[arg-type]
+    rest = gap - float(shown.get_column("lost_gbps").sum())
+    for row in shown.iter_rows(named=True):
+        if row["stage"] == "unexplained" and rest > 0:
+            table.add_row("  smaller stages together", f"{rest:.2f}", "", "")
+        bar = "#" * round(BAR_CHARACTERS * max(row["lost_gbps"], 0) / largest)
+        table.add_row(
+            f"  {stage_name(row['stage'])}",
+            f"{row['lost_gbps']:.2f}",
+            f"{row['low_gbps']:.2f}-{row['high_gbps']:.2f}",
+            bar,
+        )
+    return table
+
+
+def _cost_table(answer: Answer) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("what the CPUs did", no_wrap=True)
+    table.add_column("CPU", justify="right")
+    table.add_column("share", justify="right")
+    for row in answer.costs.head(15).iter_rows(named=True):
+        table.add_row(f"  {stage_name(row['stage'])}", str(row["cpu"]), f"{row['cpu_share']:.1%}")
+    return table
+
+
+def print_table(table: pl.DataFrame) -> None:
+    """Any table, every row."""
+    shown = Table(box=None, pad_edge=False)
+    for name, dtype in table.schema.items():
+        shown.add_column(name, justify="right" if dtype.is_numeric() else "left", overflow="fold")
+    for row in table.iter_rows():
+        shown.add_row(*(_cell(value) for value in row))
+    console().print(shown)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return safe(f"{value:,}" if isinstance(value, int) and abs(value) < 10**15 else value)

@@ -1,0 +1,248 @@
+"""Can this recording be trusted? One row a check, worst first to read, with what it means for the answer."""
+
+from collections.abc import Iterator
+from typing import Final, Literal, NamedTuple
+
+import polars as pl
+
+from zcanalysis.cpu.wall_time import UNSAMPLED
+from zcanalysis.evidence import Evidence, gather
+from zcanalysis.goodput import QUIET_PHASE, SAMPLED_PHASE, Ceiling, counted_goodput
+from zcanalysis.io.recording import Recording
+from zcanalysis.rates import NS_PER_S, total
+from zcanalysis.tables import AUDIT, conform
+
+Verdict = Literal["ok", "warn", "bad"]
+
+ACCOUNT_ERROR_WARN: Final = 0.03
+UNCLASSIFIED_WARN: Final = 0.005
+FOREIGN_WARN: Final = 0.05
+STEAL_WARN: Final = 0.02
+PROBE_EFFECT_WARN: Final = 0.15
+SHORT_QUIET_S: Final = 1.0
+CLOCK_ERROR_WARN_NS: Final = 100_000
+FEW_SAMPLES: Final = 1000
+
+
+class Check(NamedTuple):
+    """One row of the AUDIT table."""
+
+    check: str
+    verdict: Verdict
+    value: str
+    why: str
+
+
+def audit(recording: Recording, evidence: Evidence | None = None, top: Ceiling | None = None) -> pl.DataFrame:
+    """The AUDIT table of a recording: check this before believing a number.
+
+    Parameters
+    ----------
+    recording
+        As read by `read_recording`.
+    evidence
+        What was gathered from it already; gathered here when not given.
+    top
+        The ceiling, when one was worked out: a goodput above a link is an error of the input.
+
+    Raises
+    ------
+    TraceError
+        If a file of the recording turns out to be damaged.
+    """
+    seen = evidence or gather(recording)
+    checks = [*_contents(seen), *_goodput(seen, top), *_capture(seen), *_samples(seen), *_machine(seen)]
+    return conform(pl.DataFrame(checks, schema=list(AUDIT), orient="row"), AUDIT)
+
+
+def _contents(seen: Evidence) -> Iterator[Check]:
+    recording = seen.recording
+    parts = {"counters": recording.counters, "CPU samples": recording.samples, "capture": recording.packets}
+    absent = [name for name, part in parts.items() if part is None]
+    if absent:
+        yield Check(
+            "contents",
+            "warn",
+            f"without {' and '.join(absent)}",
+            "the answer leaves out what these would show",
+        )
+    else:
+        yield Check("contents", "ok", "counters, CPU samples and capture", "every part of an answer has its source")
+    for line in recording.host.missing:
+        yield Check("recorder", "warn", line, "the recorder could not read this source")
+    if recording.clock is not None:
+        error_ns = recording.clock.error_ns
+        verdict: Verdict = "ok" if error_ns < CLOCK_ERROR_WARN_NS else "warn"
+        yield Check(
+            "clocks",
+            verdict,
+            f"agree within {error_ns / 1000:.1f} us",
+            "capture and samples share one time axis",
+        )
+
+
+def _goodput(seen: Evidence, top: Ceiling | None) -> Iterator[Check]:
+    quiet = seen.quiet
+    if quiet is not None:
+        seconds = (quiet.to_ns - quiet.from_ns) / NS_PER_S
+        verdict: Verdict = "ok" if seconds >= SHORT_QUIET_S else "warn"
+        yield Check("undisturbed time", verdict, f"{seconds:.2f} s", f"goodput is taken there, from {quiet.source}")
+        yield from _probe_effects(seen.recording, quiet.gbps)
+    if quiet is not None and top is not None and top.kind == "link" and top.gbps is not None and quiet.gbps > top.gbps:
+        yield Check(
+            "ceiling",
+            "bad",
+            f"goodput {quiet.gbps:.2f} above the link's {top.gbps:.2f} Gbit/s",
+            "the link rate is wrong",
+        )
+
+
+def _probe_effects(recording: Recording, quiet_gbps: float) -> Iterator[Check]:
+    for phase, name in ((SAMPLED_PHASE, "sampling"), ("capture", "capture")):
+        probed = counted_goodput(recording, phase)
+        if probed is None or quiet_gbps <= 0:
+            continue
+        change = probed.gbps / quiet_gbps - 1
+        verdict: Verdict = "ok" if abs(change) < PROBE_EFFECT_WARN else "warn"
+        meaning = (
+            "prices come from this phase" if phase == SAMPLED_PHASE else "the capture gives structure, never prices"
+        )
+        yield Check(f"effect of {name}", verdict, f"{probed.gbps:.2f} Gbit/s meanwhile, {change:+.0%}", meaning)
+
+
+def _capture(seen: Evidence) -> Iterator[Check]:
+    quality = seen.quality
+    if quality is None:
+        return
+    yield _count(
+        "damaged records",
+        quality.damaged_records,
+        quality.records,
+        quality.first_error or "every record could be read",
+        "bad",
+    )
+    dropped = seen.recording.host.lost.get("capture_dropped_packets")
+    if dropped is not None:
+        yield _count(
+            "packets the capture dropped",
+            dropped,
+            quality.records,
+            "dropped packets look like loss: flows are lower bounds",
+            "warn",
+        )
+    if quality.snapped_records:
+        yield Check(
+            "snap length",
+            "ok",
+            f"{quality.snapped_records:,} records cut short",
+            "headers are whole; checksums cannot be verified",
+        )
+    if quality.super_packets:
+        share = quality.super_packets / max(quality.records, 1)
+        yield Check(
+            "super-packets",
+            "ok",
+            f"{quality.super_packets:,} ({share:.1%})",
+            "GRO or TSO: one record stands for many packets",
+        )
+    if quality.one_sided_connections:
+        yield Check("one-sided connections", "warn", f"{quality.one_sided_connections:,}", "no round-trip times there")
+    if quality.duplicated_records:
+        yield Check(
+            "duplicated records",
+            "warn",
+            f"{quality.duplicated_records:,}",
+            "seen twice by the tap: they are not retransmissions",
+        )
+    if quality.backward_steps:
+        yield Check(
+            "time order",
+            "warn",
+            f"{quality.backward_steps:,} records earlier than the one before",
+            "the tap merged several queues",
+        )
+
+
+def _samples(seen: Evidence) -> Iterator[Check]:
+    if seen.unreadable_samples:
+        yield Check("unreadable perf lines", "warn", f"{seen.unreadable_samples:,}", seen.first_unreadable or "")
+    lost = seen.recording.host.lost.get("perf_events")
+    if lost is not None:
+        yield Check(
+            "lost perf events",
+            "ok" if lost == 0 else "warn",
+            f"{lost:,}",
+            "lost samples lower every share alike" if lost else "none",
+        )
+    stages = seen.stages
+    if seen.recording.samples is None:
+        return
+    verdict: Verdict = "ok" if stages.height >= FEW_SAMPLES else "warn"
+    yield Check("CPU samples", verdict, f"{stages.height:,}", "more samples, narrower intervals")
+    kernel = stages.filter(pl.col("mode") == "kernel", pl.col("stage") != "idle")
+    if kernel.is_empty():
+        return
+    unclassified = kernel.filter(pl.col("stage") == "unclassified").height / kernel.height
+    yield Check(
+        "kernel samples classified",
+        "ok" if unclassified < UNCLASSIFIED_WARN else "warn",
+        f"{1 - unclassified:.2%}",
+        "the rest is shown as unclassified",
+    )
+    skid = kernel.get_column("skid").mean()
+    yield Check(
+        "interrupt-enable skid",
+        "ok",
+        f"{skid:.0%} of kernel samples",
+        "the sampler cannot stop where interrupts are off: the caller is charged",
+    )
+
+
+def _machine(seen: Evidence) -> Iterator[Check]:
+    for cpu, share in _share_of(seen.account, UNSAMPLED):
+        known = not seen.account.filter(pl.col("stage") == "idle").is_empty()
+        if known:
+            verdict: Verdict = "ok" if abs(share) <= ACCOUNT_ERROR_WARN else "warn"
+            yield Check(
+                f"CPU {cpu} accounting",
+                verdict,
+                f"{share:+.1%} of wall time",
+                "stages and idle counters against the clock",
+            )
+    for cpu, share in _share_of(seen.account, "foreign"):
+        verdict = "ok" if share <= FOREIGN_WARN else "warn"
+        yield Check(f"CPU {cpu} other processes", verdict, f"{share:.1%}", "they take time from the receiver")
+    counters = seen.recording.counters
+    if counters is None:
+        return
+    steal_ns = total(counters, "stat", "steal_ns", phase=QUIET_PHASE)
+    if steal_ns is not None and seen.quiet is not None:
+        share = steal_ns / max((seen.quiet.to_ns - seen.quiet.from_ns) * (seen.recording.host.cpus or 1), 1)
+        yield Check(
+            "stolen CPU time",
+            "ok" if share <= STEAL_WARN else "warn",
+            f"{share:.1%}",
+            "time the hypervisor gave to others",
+        )
+    for source, counter, name in (
+        ("softnet", "dropped", "backlog drops"),
+        ("netstat", "TcpExt.TCPRcvQDrop", "receive-queue drops"),
+    ):
+        drops = total(counters, source, counter, phase=QUIET_PHASE)
+        if drops is not None:
+            yield Check(
+                name,
+                "ok" if drops == 0 else "warn",
+                f"{drops:,}",
+                "drops mean loss recovery: another regime" if drops else "none",
+            )
+
+
+def _share_of(account: pl.DataFrame, stage: str) -> list[tuple[int, float]]:
+    rows = account.filter(pl.col("stage") == stage).sort("cpu")
+    return list(rows.select("cpu", "share").iter_rows())
+
+
+def _count(check: str, count: int, whole: int, why: str, if_any: Verdict) -> Check:
+    part = f" of {whole:,}" if whole else ""
+    return Check(check, if_any if count else "ok", f"{count:,}{part}", why if count else "none")
