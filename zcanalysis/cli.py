@@ -160,6 +160,50 @@ def costs(
     _print_table({"costs": table}, as_json=as_json, csv=csv)
 
 
+@app.command(context_settings={"allow_interspersed_args": False})
+def record(
+    directory: Annotated[Path, typer.Option("-o", "--output", help="Folder of the recording; made, or empty.")],
+    device: Annotated[str | None, typer.Option(help="Network device to watch; the busiest when not given.")] = None,
+    seconds: Annotated[float, typer.Option(min=1, max=3600, help="How long, all phases together.")] = 10,
+    label: Annotated[str | None, typer.Option(help="Words for the report.")] = None,
+    command: Annotated[
+        list[str] | None, typer.Argument(help="-- COMMAND: starts the transfer; else it runs already.")
+    ] = None,
+) -> None:
+    """Record a transfer that is running, or a command: counters, then CPU samples, then a short capture."""
+    from zcanalysis.recorder import RecordOptions, default_plan
+    from zcanalysis.recorder import record as make_recording
+
+    with _progress() as on_step:
+        options = RecordOptions(
+            device=device,
+            plan=default_plan(seconds),
+            command=tuple(command or ()),
+            label=label,
+            on_progress=lambda phase, share: on_step(f"{phase} ({share:.0%})"),
+        )
+        made = make_recording(directory, options)
+    _print(f"recording written to {_plain(str(made))}; next: zcanalysis report {_plain(str(made))}")
+
+
+@lab_app.command("run")
+def lab_run(
+    directory: Annotated[Path, typer.Option("-o", "--output", help="Folder of the recording; made, or empty.")],
+    scenario: Annotated[str, typer.Option(help="mtu-1500, mtu-9000, gro or rate-4g.")] = "mtu-1500",
+    seconds: Annotated[float, typer.Option(min=1, max=600, help="How long to record.")] = 6,
+) -> None:
+    """Run a real transfer between two namespaces of this machine and record it; needs root."""
+    from zcanalysis.lab import LabOptions, run_scenario
+    from zcanalysis.recorder import default_plan
+
+    with _progress() as on_step:
+        options = LabOptions(
+            plan=default_plan(seconds), on_progress=lambda what, share: on_step(f"{what} ({share:.0%})")
+        )
+        made = run_scenario(scenario, directory, options)
+    _print(f"recording written to {_plain(str(made))}; next: zcanalysis report {_plain(str(made))}")
+
+
 def _check_link(link_gbps: float | None) -> None:
     if link_gbps is not None and not 0 < link_gbps < float("inf"):
         raise ZcError(f"--link-gbps must be above 0, got {link_gbps}")
