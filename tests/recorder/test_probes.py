@@ -1,0 +1,79 @@
+import os
+import struct
+
+import pytest
+
+from zcanalysis.recorder.capture_file import NOTHING_YET, advance, cut
+from zcanalysis.recorder.probes import LostSamples, lost_packets
+
+TCPDUMP_FAREWELL = """tcpdump: listening on veth-r, link-type EN10MB (Ethernet), snapshot length 96 bytes
+183629 packets captured
+183700 packets received by filter
+71 packets dropped by kernel
+"""
+
+
+def test_tcpdump_says_what_it_lost():
+    assert lost_packets(TCPDUMP_FAREWELL) == (183_700, 71)
+
+
+def test_one_packet_is_spelled_in_the_singular():
+    assert lost_packets("1 packet captured\n1 packet received by filter\n1 packet dropped by kernel\n") == (1, 1)
+
+
+def test_a_tcpdump_that_was_killed_leaves_the_loss_unknown():
+    assert lost_packets("tcpdump: listening on veth-r\n") == (None, None)
+
+
+def test_perf_loss_lines_are_counted_and_kept_out_of_the_text():
+    lines = [
+        b"iperf3  4296/4296  [000]   793.420659050:     200040 cpu-clock: \n",
+        b"\tffffffff82203249 _raw_spin_unlock ([kernel.kallsyms])\n",
+        b"\n",
+        b"perf     0/0     [001]   793.5: PERF_RECORD_LOST lost 123\n",
+        b"perf     0/0     [001]   793.6: PERF_RECORD_LOST_SAMPLES lost 7\n",
+    ]
+    lost = LostSamples()
+    assert list(lost.kept(lines)) == lines[:3]
+    assert (lost.events, lost.chunks, lost.hidden_symbols) == (130, 2, 0)
+
+
+def test_kernel_frames_without_names_are_noticed():
+    lost = LostSamples()
+    assert len(list(lost.kept([b"\tffffffff82203249 [unknown] ([kernel.kallsyms])\n"]))) == 1
+    assert lost.hidden_symbols == 1
+
+
+def nanosecond_pcap(times_ns: list[int], order: str = "<") -> bytes:
+    header = struct.pack(f"{order}IHHIIII", 0xA1B23C4D, 2, 4, 0, 0, 96, 1)
+    records = (struct.pack(f"{order}IIII", ns // 10**9, ns % 10**9, 10, 60) + bytes(10) for ns in times_ns)
+    return header + b"".join(records)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_a_capture_is_cut_after_the_last_packet_in_time(tmp_path, order):
+    path = tmp_path / "capture.pcap"
+    path.write_bytes(nanosecond_pcap([1_000, 2_000, 3_000, 4_000], order))
+    progress = advance(path, NOTHING_YET, until_ns=2_500)
+    assert (progress.packets, progress.last_ns) == (2, 3_000)
+    cut(path, progress)
+    assert path.read_bytes() == nanosecond_pcap([1_000, 2_000], order)
+
+
+def test_a_growing_capture_is_walked_from_where_the_walk_ended(tmp_path):
+    path = tmp_path / "capture.pcap"
+    whole = nanosecond_pcap([1_000, 2_000, 3_000])
+    path.write_bytes(whole[:-5])  # the last record is half written
+    first = advance(path, NOTHING_YET, until_ns=9_000)
+    assert (first.packets, first.last_ns) == (2, 2_000)
+    path.write_bytes(whole)
+    second = advance(path, first, until_ns=9_000)
+    assert (second.packets, second.last_ns, second.offset) == (3, 3_000, len(whole))
+
+
+def test_a_capture_without_header_yet_is_left_alone(tmp_path):
+    path = tmp_path / "capture.pcap"
+    path.touch()
+    assert advance(path, NOTHING_YET, until_ns=1) == NOTHING_YET
+    cut(path, NOTHING_YET)
+    assert os.path.getsize(path) == 0  # noqa: PTH202

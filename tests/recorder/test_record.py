@@ -1,0 +1,138 @@
+import json
+import os
+import socket
+import sys
+import threading
+
+import polars as pl
+import pytest
+
+from zcanalysis.errors import HostError
+from zcanalysis.recorder import Phase, RecordOptions, default_plan, record
+from zcanalysis.tables import COUNTERS, conform
+
+SHORT = (Phase("counters", 0.35),)
+
+
+@pytest.fixture
+def loopback_transfer():
+    """A few megabytes a second over lo, until the test is over."""
+    over = threading.Event()
+
+    def serve(server: socket.socket) -> None:
+        accepted, _ = server.accept()
+        with accepted:
+            while accepted.recv(1 << 16):
+                pass
+
+    def send(address: tuple[str, int]) -> None:
+        with socket.create_connection(address) as client:
+            while not over.wait(0.001):
+                client.sendall(bytes(10_000))
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threads = [
+            threading.Thread(target=serve, args=(server,)),
+            threading.Thread(target=send, args=(server.getsockname(),)),
+        ]
+        for thread in threads:
+            thread.start()
+        yield server.getsockname()
+        over.set()
+        for thread in threads:
+            thread.join()
+
+
+def host_of(directory):
+    return json.loads((directory / "host.json").read_text())
+
+
+def test_a_running_transfer_is_recorded_with_counters_inside_its_window(tmp_path, loopback_transfer):
+    directory = record(tmp_path / "new", RecordOptions(device="lo", plan=SHORT, label="loop"))
+    host = host_of(directory)
+    (window,) = host["phases"]
+    assert (window["name"], host["label"], host["missing"]) == ("counters", "loop", [])
+    assert window["to_ns"] - window["from_ns"] == pytest.approx(0.35e9, rel=0.5)
+    table = conform(pl.read_parquet(directory / "counters.parquet"), COUNTERS)
+    inside = table.filter((pl.col("phase") == "counters") & (pl.col("source") != "ethtool"))
+    assert window["from_ns"] <= inside["ts_ns"].min()
+    assert inside["ts_ns"].max() <= window["to_ns"]
+    assert {"netdev", "socket", "softnet", "irq", "softirqs", "snmp", "netstat", "stat", "process"} <= set(
+        table["source"]
+    )
+    assert host["probe"]["goodput_gbps"]["counters"] > 0
+    assert sorted(path.name for path in directory.iterdir()) == ["counters.parquet", "host.json"]
+
+
+def test_the_reader_is_found_by_its_socket(tmp_path, loopback_transfer):
+    host = host_of(record(tmp_path, RecordOptions(device="lo", plan=SHORT)))
+    # both ends live in this process
+    assert [role["pid"] for role in host["roles"]["reader"]] == [os.getpid()]
+    assert [role["pid"] for role in host["roles"]["sender"]] == [os.getpid()]
+
+
+def test_a_directory_with_something_in_it_is_never_overwritten(tmp_path):
+    (tmp_path / "precious").touch()
+    with pytest.raises(HostError, match="is not empty"):
+        record(tmp_path, RecordOptions(device="lo", plan=SHORT))
+    assert [path.name for path in tmp_path.iterdir()] == ["precious"]
+
+
+def test_a_command_that_does_not_exist_is_one_line(tmp_path):
+    with pytest.raises(HostError, match=r"no-such-program: cannot be started: No such file"):
+        record(tmp_path, RecordOptions(device="lo", plan=SHORT, command=("no-such-program",)))
+
+
+def test_a_command_that_ends_early_is_noted_and_what_there_is_is_kept(tmp_path):
+    command = (sys.executable, "-c", "import time; time.sleep(0.4)")
+    plan = (Phase("counters", 20), Phase("later", 1))
+    record(tmp_path, RecordOptions(device="lo", plan=plan, command=command, warmup_seconds=0.05))
+    host = host_of(tmp_path)
+    assert host["missing"] == [
+        "phase counters: the command ended before the phase did",
+        "phase later: the command had ended",
+    ]
+    assert [phase["name"] for phase in host["phases"]] == ["counters"]
+
+
+def test_a_command_that_fails_says_its_status_and_leaves_the_recording(tmp_path):
+    command = (sys.executable, "-c", "import sys; sys.exit(3)")
+    with pytest.raises(HostError, match="failed with status 3; recording kept in"):
+        record(tmp_path, RecordOptions(device="lo", plan=SHORT, command=command, warmup_seconds=0.3))
+    assert host_of(tmp_path)["schema"] == 1
+
+
+def test_an_interrupted_recording_is_still_a_recording(tmp_path):
+    def interrupt(name: str, _share: float) -> None:
+        if name == "later":
+            raise KeyboardInterrupt
+
+    plan = (*SHORT, Phase("later", 5))
+    with pytest.raises(KeyboardInterrupt):
+        record(tmp_path, RecordOptions(device="lo", plan=plan, on_progress=interrupt))
+    assert [phase["name"] for phase in host_of(tmp_path)["phases"]] == ["counters"]
+
+
+def test_without_perf_its_phase_is_left_out_and_said(tmp_path, monkeypatch):
+    monkeypatch.setattr("zcanalysis.recorder.probes.shutil.which", lambda name: None)
+    plan = (*SHORT, Phase("chains", 5, ("perf",)))
+    host = host_of(record(tmp_path, RecordOptions(device="lo", plan=plan)))
+    assert [phase["name"] for phase in host["phases"]] == ["counters"]
+    assert host["missing"][0].startswith("phase chains: perf is not installed")
+
+
+def test_without_perf_a_strict_recording_does_not_start(tmp_path, monkeypatch):
+    monkeypatch.setattr("zcanalysis.recorder.probes.shutil.which", lambda name: None)
+    with pytest.raises(HostError, match="phase chains is impossible: perf is not installed"):
+        record(tmp_path, RecordOptions(device="lo", plan=(Phase("chains", 5, ("perf",)),), strict=True))
+
+
+def test_the_default_plan_never_shrinks_the_undisturbed_phase_below_two_seconds():
+    assert [phase.seconds for phase in default_plan(1)] == [2.0, 1.0, 0.15]
+    assert [phase.seconds for phase in default_plan(20)] == [14.85, 5.0, 0.15]
+
+
+@pytest.mark.parametrize(("seconds", "probes"), [(0, ()), (1, ("ftrace",))])
+def test_a_phase_refuses_what_it_cannot_be(seconds, probes):
+    with pytest.raises(ValueError, match="of phase x must be"):
+        Phase("x", seconds, probes)

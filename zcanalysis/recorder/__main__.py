@@ -1,0 +1,36 @@
+"""`python -m zcanalysis.recorder`: record as a JSON document on standard input says, inside a namespace.
+
+The document holds `directory` and the fields of `RecordOptions`, phases as lists (name, seconds, probes).
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from zcanalysis.errors import ZcError
+from zcanalysis.recorder.plan import Phase, RecordOptions
+from zcanalysis.recorder.recording import record
+
+
+def options_from(document: dict[str, Any]) -> RecordOptions:
+    """Options of a parsed JSON document; fields that are absent keep their defaults."""
+    fields = {name: value for name, value in document.items() if name != "directory"}
+    if "plan" in fields:
+        fields["plan"] = tuple(Phase(name, seconds, tuple(probes)) for name, seconds, probes in fields["plan"])
+    return RecordOptions(**fields)
+
+
+def main() -> int:
+    """Exit status 0, or 2 with one line on standard error."""
+    document = json.load(sys.stdin)
+    try:
+        record(Path(document["directory"]), options_from(document))
+    except ZcError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,200 @@
+"""What host.json says about the machine and its device; no host name, user name or MAC address."""
+
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from typing import Any, Final
+
+from zcanalysis.errors import HostError
+from zcanalysis.recorder.kernel_text import netdev_rows
+from zcanalysis.recorder.sampling import read_whole
+
+TOOL_SECONDS: Final = 10.0
+BUSIEST_SECONDS: Final = 0.3
+UNREAL_DRIVERS: Final = frozenset({"virtio_net", "veth", "tun", "bridge", "dummy", "ifb", "bonding"})
+FEATURES: Final = (
+    "rx-checksumming", "tx-checksumming", "scatter-gather", "tcp-segmentation-offload",
+    "generic-segmentation-offload", "generic-receive-offload", "large-receive-offload", "rx-gro-hw",
+    "rx-gro-list", "rx-udp-gro-forwarding", "ntuple-filters", "receive-hashing", "tx-nocache-copy",
+)  # fmt: skip
+SYSCTLS: Final = (
+    "net.core.busy_poll", "net.core.busy_read", "net.core.default_qdisc", "net.core.dev_weight",
+    "net.core.netdev_budget", "net.core.netdev_budget_usecs", "net.core.netdev_max_backlog",
+    "net.core.rmem_default", "net.core.rmem_max", "net.core.rps_sock_flow_entries",
+    "net.ipv4.tcp_adv_win_scale", "net.ipv4.tcp_congestion_control", "net.ipv4.tcp_moderate_rcvbuf",
+    "net.ipv4.tcp_rmem", "net.ipv4.tcp_sack", "net.ipv4.tcp_timestamps", "net.ipv4.tcp_wmem",
+)  # fmt: skip
+OLDEST_TODAY: Final = 3
+
+
+def tool_output(*arguments: str) -> str:
+    """Standard output of a small tool; empty when it is absent or fails."""
+    if shutil.which(arguments[0]) is None:
+        return ""
+    try:
+        done = subprocess.run(arguments, capture_output=True, timeout=TOOL_SECONDS, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.decode(errors="replace") if done.returncode == 0 else ""
+
+
+def file_text(path: Path) -> str | None:
+    """The stripped text of a small file of /proc or /sys; None when it cannot be read."""
+    try:
+        return read_whole(path).decode(errors="replace").strip()
+    except OSError:
+        return None
+
+
+def find_device(device: str | None) -> str:
+    """The device to watch: the named one, if it exists and is up, else the one that receives most right now.
+
+    Raises
+    ------
+    HostError
+        If there is no such device, it is down, or (none named) nothing receives.
+    """
+    known = set(_received_bytes())
+    if device is None:
+        return _busiest_device()
+    if device not in known:
+        raise HostError(f"{device}: no such network device here; there are {', '.join(sorted(known))}")
+    flags = int(file_text(Path(f"/sys/class/net/{device}/flags")) or "0x1", 16)
+    if not flags & 1:
+        raise HostError(f"{device}: the device is down; bring it up with: ip link set {device} up")
+    return device
+
+
+def _received_bytes() -> dict[str, int]:
+    rows = netdev_rows(read_whole("/proc/self/net/dev").decode())
+    return {device: value for device, counter, value in rows if counter == "rx_bytes"}
+
+
+def _busiest_device() -> str:
+    before = _received_bytes()
+    time.sleep(BUSIEST_SECONDS)
+    gained = {device: value - before.get(device, value) for device, value in _received_bytes().items()}
+    device = max(gained, key=lambda name: gained[name], default="")
+    if not gained.get(device):
+        raise HostError(f"no device received anything in {BUSIEST_SECONDS} s; start the transfer or name a device")
+    return device
+
+
+def machine_facts() -> dict[str, Any]:
+    """Kernel, CPUs and sysctls."""
+    cpuinfo = file_text(Path("/proc/cpuinfo")) or ""
+    model = re.search(r"^model name\s*:\s*(.+)$", cpuinfo, re.MULTILINE)
+    names = {name: file_text(Path("/proc/sys", *name.split("."))) for name in SYSCTLS}
+    return {
+        "generation": generation(platform.release()),
+        "kernel": platform.release(),
+        "machine": {
+            "architecture": platform.machine(),
+            "cpu_model": model[1].strip() if model else None,
+            "virtual": bool(re.search(r"^flags\s*:.*\bhypervisor\b", cpuinfo, re.MULTILINE)),
+        },
+        "cpus": os.cpu_count(),
+        "hz": _timer_hz(),
+        "sysctls": {name: re.sub(r"\s+", " ", value) for name, value in names.items() if value is not None},
+    }
+
+
+def generation(release: str) -> str:
+    """Which receive path a kernel has: `linux-6` for all of today's (NAPI, GRO), else its version.
+
+    Examples
+    --------
+    >>> generation("6.18.44"), generation("5.4.0-generic"), generation("2.4.19")
+    ('linux-6', 'linux-6', 'linux-2.4')
+    """
+    numbers = re.findall(r"\d+", release)[:2]
+    return "linux-6" if int(numbers[0]) >= OLDEST_TODAY else "linux-" + ".".join(numbers)
+
+
+def _timer_hz() -> int | None:
+    config = Path(f"/boot/config-{platform.release()}")
+    text = file_text(config) or (tool_output("zcat", "/proc/config.gz") if Path("/proc/config.gz").exists() else "")
+    found = re.search(r"^CONFIG_HZ=(\d+)$", text, re.MULTILINE)
+    return int(found[1]) if found else None
+
+
+def device_facts(device: str) -> dict[str, Any]:
+    """Everything host.json says about the device."""
+    address_text = tool_output("ip", "-j", "addr", "show", "dev", device)
+    link = json.loads(address_text)[0] if address_text else {}
+    directory = Path("/sys/class/net") / device
+    driver = driver_of(tool_output("ethtool", "-i", device))
+    speed = file_text(directory / "speed")
+    return {
+        "device": device,
+        "mtu": link.get("mtu") or int(file_text(directory / "mtu") or 0) or None,
+        "driver": driver,
+        "physical": (directory / "device").exists() and driver not in UNREAL_DRIVERS,
+        "speed_mbps": int(speed) if speed and speed.isdigit() else None,
+        "link_rate_gbps": None,
+        "features": features_of(tool_output("ethtool", "-k", device)),
+        "qdisc": tool_output("tc", "qdisc", "show", "dev", device).splitlines() or link.get("qdisc"),
+        "queues": _queues(directory),
+        "addresses": [entry["local"] for entry in link.get("addr_info", ())],
+    }
+
+
+def driver_of(text: str) -> str | None:
+    """The driver's name in the text of `ethtool -i`."""
+    found = re.search(r"^driver: (\S+)$", text, re.MULTILINE)
+    return found[1] if found else None
+
+
+def features_of(text: str) -> dict[str, bool]:
+    """The offloads that matter, on or off, in the text of `ethtool -k`."""
+    words = (line.strip().partition(":") for line in text.splitlines())
+    return {name: rest.split()[0] == "on" for name, _, rest in words if name in FEATURES and rest.split()}
+
+
+def _queues(directory: Path) -> list[dict[str, Any]]:
+    numa = file_text(directory / "device" / "numa_node")
+    irqs = _queue_irqs(directory)
+    rows = []
+    for queue in sorted(directory.glob("queues/rx-*"), key=lambda path: int(path.name[3:])):
+        number = int(queue.name[3:])
+        irq = irqs.get(number)
+        affinity = file_text(Path(f"/proc/irq/{irq}/effective_affinity_list")) if irq is not None else None
+        node = int(numa) if numa and numa.isdigit() else None
+        rps_cpus = file_text(queue / "rps_cpus")
+        rows.append({"queue": queue.name, "rps_cpus": rps_cpus, "irq": irq, "cpu": affinity, "numa": node})
+    return rows
+
+
+def _queue_irqs(directory: Path) -> dict[int, int]:
+    """Interrupt of each receive queue, by the number in its name; empty when the names say nothing."""
+    own = {int(path.name) for part in ("", "..") for path in (directory / "device" / part / "msi_irqs").glob("*")}
+    return irqs_by_queue(file_text(Path("/proc/interrupts")) or "", own, directory.name)
+
+
+def irqs_by_queue(interrupts: str, own: set[int], device: str) -> dict[int, int]:
+    """Receive queue to interrupt number, from the text of /proc/interrupts and the device's own ones."""
+    found: dict[int, int] = {}
+    for line in interrupts.splitlines()[1:]:
+        label, _, rest = line.strip().partition(":")
+        name = rest.split()[-1] if rest.split() else ""
+        queue = re.search(r"(\d+)(?:@\S*)?$", name)
+        receives = re.search(r"rx|input|comp", name, re.IGNORECASE) or name.startswith(f"{device}-")
+        if label.isdigit() and queue and receives and (int(label) in own or name.startswith(f"{device}-")):
+            found.setdefault(int(queue[1]), int(label))
+    return found
+
+
+def tool_versions() -> dict[str, str]:
+    """First line of what each tool says about its version; absent tools are left out."""
+    asked = {
+        "perf": ("perf", "--version"),
+        "tcpdump": ("tcpdump", "--version"),
+        "ethtool": ("ethtool", "--version"),
+    }
+    answers = {name: tool_output(*arguments).splitlines() for name, arguments in asked.items()}
+    return {name: lines[0].strip() for name, lines in answers.items() if lines}

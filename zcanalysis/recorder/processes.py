@@ -1,0 +1,62 @@
+"""Processes: who owns a socket, what it has cost, where it may run."""
+
+import os
+import time
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+PROC: Final = Path("/proc")
+
+
+def process_cpu_ns(pid: int) -> int | None:
+    """CPU time of the whole process, exact to the nanosecond (not tick-sampled); None when it is gone."""
+    try:
+        return time.clock_gettime_ns((~pid << 3) | 2)  # the kernel's id of another process's CPU clock
+    except OSError:
+        return None
+
+
+def comm_of(pid: int) -> str | None:
+    """The command name, at most 15 characters; None when the process is gone."""
+    try:
+        return (PROC / str(pid) / "comm").read_text(errors="replace").strip()
+    except OSError:
+        return None
+
+
+def describe_process(pid: int) -> dict[str, Any] | None:
+    """`pid`, `comm` and the CPUs it may run on; None when it is gone."""
+    comm = comm_of(pid)
+    if comm is None:
+        return None
+    try:
+        return {"pid": pid, "comm": comm, "cpus": sorted(os.sched_getaffinity(pid))}
+    except OSError:
+        return None
+
+
+def socket_owners(inodes: Collection[int]) -> dict[int, list[int]]:
+    """Processes that hold each of the sockets, by inode; processes we may not look into are left out."""
+    wanted = {f"socket:[{inode}]": inode for inode in inodes if inode}
+    owners: dict[int, list[int]] = {}
+    for directory in PROC.iterdir() if wanted else ():
+        if not directory.name.isdigit():
+            continue
+        for inode in {wanted[link] for link in _open_files(directory) if link in wanted}:
+            owners.setdefault(inode, []).append(int(directory.name))
+    return owners
+
+
+def _open_files(directory: Path) -> Iterator[str]:
+    with suppress(OSError):  # gone, or somebody else's
+        for entry in (directory / "fd").iterdir():
+            with suppress(OSError):
+                yield str(entry.readlink())
+
+
+def softirq_threads() -> list[int]:
+    """The kernel's ksoftirqd threads, one per CPU, as far as they are visible."""
+    names = ((int(entry.name), comm_of(int(entry.name))) for entry in PROC.iterdir() if entry.name.isdigit())
+    return sorted(pid for pid, comm in names if comm and comm.startswith("ksoftirqd/"))

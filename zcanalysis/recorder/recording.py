@@ -1,0 +1,318 @@
+"""One recording from start to end: phases, their probes, and the files that remain."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final
+
+from zcanalysis.errors import HostError
+from zcanalysis.recorder import kernel_text, probes
+from zcanalysis.recorder.clocks import EpochClock, read_clock_pair
+from zcanalysis.recorder.host_document import write_host
+from zcanalysis.recorder.host_facts import (
+    device_facts,
+    find_device,
+    machine_facts,
+    tool_output,
+    tool_versions,
+)
+from zcanalysis.recorder.plan import PERF, TCPDUMP, Phase, RecordOptions
+from zcanalysis.recorder.processes import describe_process, socket_owners, softirq_threads
+from zcanalysis.recorder.run_state import Run
+from zcanalysis.recorder.sampling import Reading, Sampler, Source, counters_table, default_sources
+from zcanalysis.recorder.sockets import TcpSocket, dump_sockets, parse_sockets
+
+BEFORE: Final = "before"
+AFTER: Final = "after"
+MOST_OWNERS: Final = 16
+SETTLE_SECONDS: Final = 0.25  # for the transfer to recover from what we just did, before a window opens
+
+
+def record(directory: Path, options: RecordOptions | None = None) -> Path:
+    """Record a transfer that is already running, or a command; what was seen stays in `directory`.
+
+    Parameters
+    ----------
+    directory
+        Where the recording goes; made if it does not exist, must be empty.
+    options
+        Device, phases, command; the default watches the busiest device for 10 s.
+
+    Returns
+    -------
+    Path
+        The directory, holding counters.parquet, host.json and what the probes gave.
+
+    Raises
+    ------
+    HostError
+        If the directory is not empty, the device is absent or down, the command cannot be started or fails
+        (what was recorded is kept), or `strict` is set and a probe cannot run here.
+    """
+    options = options or RecordOptions()
+    _claim(directory)
+    if options.device is not None:
+        find_device(options.device)
+    plan, notes = _possible_phases(options)
+    command = _start_command(options)
+    run: Run | None = None
+    try:
+        with _terminated_like_interrupted():
+            run = _prepare(directory, options, command, notes)
+            try:
+                _run_phases(run, plan)
+            finally:
+                _finish(run)
+    except BaseException:
+        _stop_command(command)
+        raise
+    _await_command(run)
+    return directory
+
+
+def _claim(directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        occupied = any(directory.iterdir())
+    except OSError as error:
+        raise HostError(f"{directory}: cannot be used for a recording: {error.strerror or error}") from error
+    if occupied:
+        raise HostError(f"{directory}: is not empty; a recording never overwrites, name a new directory")
+
+
+def _possible_phases(options: RecordOptions) -> tuple[list[Phase], list[str]]:
+    """The phases whose probes can run here, and one line for each that cannot."""
+    wanted = {probe for phase in options.plan for probe in phase.probes}
+    reasons = {
+        PERF: probes.why_perf_cannot_run() if PERF in wanted else None,
+        TCPDUMP: probes.why_tcpdump_cannot_run() if TCPDUMP in wanted else None,
+    }
+    plan, notes = [], []
+    for phase in options.plan:
+        why = next((reasons[probe] for probe in phase.probes if reasons[probe]), None)
+        if why is None:
+            plan.append(phase)
+        elif options.strict:
+            raise HostError(f"phase {phase.name} is impossible: {why}")
+        else:
+            notes.append(f"phase {phase.name}: {why}")
+    return plan, notes
+
+
+def _start_command(options: RecordOptions) -> probes.Child | None:
+    """The command, its standard output sent to standard error: ours belongs to whoever reads our answer."""
+    if not options.command:
+        return None
+    return probes.spawn(options.command, stdout=2)
+
+
+@contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    """Let SIGTERM unwind like Ctrl-C does, so that probes are stopped and host.json is written."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _prepare(directory: Path, options: RecordOptions, command: probes.Child | None, notes: list[str]) -> Run:
+    if command is not None:
+        time.sleep(options.warmup_seconds)
+    device = find_device(options.device)
+    clock = EpochClock()
+    facts = machine_facts() | device_facts(device) | {"tools": tool_versions()}
+    addresses = frozenset(facts["addresses"])
+    pids: list[int] = []
+    sampler = Sampler(clock, default_sources(addresses, pids))
+    run = Run(directory, options, clock, facts, sampler, command=command, missing=list(notes), pids=pids)
+    if not addresses:
+        run.missing.append(f"{device} has no address: sockets of the whole namespace are recorded")
+    _find_processes(run, addresses)
+    return run
+
+
+def _find_processes(run: Run, addresses: frozenset[str]) -> None:
+    """Whose CPU time to follow: owners of the busiest sockets, named senders, ksoftirqd, ourselves."""
+    try:
+        sockets = [s for s in parse_sockets(dump_sockets()) if not addresses or s.local in addresses]
+    except OSError:
+        sockets = []
+    busiest = sorted(sockets, key=_moved_bytes, reverse=True)[:MOST_OWNERS]
+    run.owners = socket_owners([connection.inode for connection in busiest])
+    owners = {pid for pids in run.owners.values() for pid in pids}
+    run.pids.extend(sorted(owners | set(run.options.sender_pids) | set(softirq_threads()) | {os.getpid()}))
+    for pid in run.pids:
+        if described := describe_process(pid):
+            run.described[pid] = described
+
+
+def _moved_bytes(connection: TcpSocket) -> int:
+    return connection.counters.get("bytes_received", 0) + connection.counters.get("bytes_acked", 0)
+
+
+def _run_phases(run: Run, plan: list[Phase]) -> None:
+    total_seconds = sum(phase.seconds for phase in plan)
+    done_seconds = 0.0
+    run.sampler.sample(BEFORE)
+    for phase in plan:
+        _progress(run, phase.name, done_seconds / total_seconds)
+        if run.command_ended():
+            run.missing.append(f"phase {phase.name}: the command had ended")
+            continue
+        _run_phase(run, phase)
+        done_seconds += phase.seconds
+    run.sampler.sample(AFTER)
+    _progress(run, "done", 1.0)
+
+
+def _progress(run: Run, name: str, share: float) -> None:
+    if run.options.on_progress is not None:
+        run.options.on_progress(name, share)
+
+
+def _run_phase(run: Run, phase: Phase) -> None:
+    """Start the probes, wait until they look, open the window, close it, stop the probes."""
+    started: list[probes.Probe] = []
+    window: dict[str, Any] | None = None
+    try:
+        started = _start_probes(run, phase)
+        _sample_ethtool(run, phase.name)
+        time.sleep(SETTLE_SECONDS)
+        window = _sampled_window(run, phase)
+        _sample_ethtool(run, phase.name)
+    except HostError as error:
+        run.missing.append(f"phase {phase.name}: {error}")
+    finally:
+        for probe in started:
+            probe.stop(window["to_ns"] if window else run.clock.now_ns())
+            _account_probe(run, phase, probe)
+    if window is not None:
+        run.windows.append(window)
+        _shorten_to_capture(run, window, started)
+
+
+def _start_probes(run: Run, phase: Phase) -> list[probes.Probe]:
+    started: list[probes.Probe] = []
+    if PERF in phase.probes:
+        started.append(probes.PerfProbe.start(run.directory, phase.seconds))
+    if TCPDUMP in phase.probes:
+        try:
+            started.append(probes.TcpdumpProbe.start(run.directory, run.facts["device"]))
+        except HostError:
+            for probe in started:
+                probe.stop(run.clock.now_ns())
+            raise
+    run.pids.extend(probe.child.pid for probe in started)
+    return started
+
+
+def _sampled_window(run: Run, phase: Phase) -> dict[str, Any]:
+    """Counters at the start, at 10 Hz, and at the end; all of their times lie inside the window."""
+    cpu_ns, from_ns = time.process_time_ns(), run.clock.now_ns()
+    run.sampler.sample(phase.name)
+    until_ns = from_ns + int(phase.seconds * 1e9)
+    run.sampler.keep_sampling(phase.name, until_ns, run.command_ended)
+    if run.command_ended():
+        run.missing.append(f"phase {phase.name}: the command ended before the phase did")
+    run.sampler.sample(phase.name)
+    to_ns = run.clock.now_ns()
+    run.sampler_cpu_ns += time.process_time_ns() - cpu_ns
+    run.sampler_wall_ns += to_ns - from_ns
+    return {"name": phase.name, "from_ns": from_ns, "to_ns": to_ns}
+
+
+def _sample_ethtool(run: Run, phase: str) -> None:
+    """Counters of the driver, just outside the window: reading them takes a process."""
+    text = tool_output("ethtool", "-S", run.facts["device"])
+    if text:
+        source = Source("ethtool", lambda: b"", _ethtool_of(run.facts["device"]))
+        run.sampler.readings.append(Reading(run.clock.now_ns(), phase, source, text.encode()))
+
+
+def _ethtool_of(device: str) -> Callable[[bytes], Iterable[kernel_text.Row]]:
+    return lambda content: (
+        (device, counter, value) for _, counter, value in kernel_text.ethtool_rows(content.decode(errors="replace"))
+    )
+
+
+def _account_probe(run: Run, phase: Phase, probe: probes.Probe) -> None:
+    if probe.child.pid in run.pids:
+        run.pids.remove(probe.child.pid)
+    name = PERF if isinstance(probe, probes.PerfProbe) else TCPDUMP
+    run.probe.setdefault(name, []).append({"pid": probe.child.pid, "comm": name, "phase": phase.name})
+    if isinstance(probe, probes.TcpdumpProbe):
+        received, dropped = probes.lost_packets(probes.probe_log(probe))
+        run.lost |= {"capture_received_packets": received, "capture_dropped_packets": dropped}
+    probe.log.close()
+    Path(probe.log.name).unlink(missing_ok=True)
+
+
+def _shorten_to_capture(run: Run, window: dict[str, Any], started: list[probes.Probe]) -> None:
+    """End the phase where its capture ended, if that was early."""
+    for probe in started:
+        if isinstance(probe, probes.TcpdumpProbe) and probe.ended_early:
+            last_ns = max(probe.progress.last_ns, window["from_ns"])
+            short_ms = (window["to_ns"] - last_ns) / 1e6
+            window["to_ns"] = min(window["to_ns"], last_ns)
+            run.missing.append(f"phase {window['name']}: the capture ended {short_ms:.0f} ms early (packet cap)")
+
+
+def _finish(run: Run) -> None:
+    """Write what there is; conversions come last, so that an interruption costs only them."""
+    last = read_clock_pair()
+    table = counters_table(run.sampler.readings)
+    table.write_parquet(run.directory / "counters.parquet", compression="zstd")
+    write_host(run, table, last)
+    try:
+        _convert_probe_files(run)
+    finally:
+        write_host(run, table, last)
+
+
+def _convert_probe_files(run: Run) -> None:
+    for leftover in ("perf.log", "tcpdump.log"):
+        (run.directory / leftover).unlink(missing_ok=True)
+    capture, samples = run.directory / "capture.pcap", run.directory / "perf.data"
+    if capture.exists():
+        probes.compress_file(capture)
+    if samples.exists():
+        try:
+            lost = probes.write_perf_text(samples, run.directory / "perf.txt.zst")
+        except HostError as error:
+            run.missing.append(str(error))
+            return
+        run.lost |= {"perf_events": lost.events, "perf_chunks": lost.chunks}
+        note = probes.hidden_symbols_note()
+        if note and lost.hidden_symbols:
+            run.missing.append(note)
+
+
+def _stop_command(command: probes.Child | None) -> None:
+    if command is not None:
+        probes.end_child(command)
+
+
+def _await_command(run: Run) -> None:
+    """Let the command end by itself; the recording is already written."""
+    if run.command is None:
+        return
+    try:
+        status = run.command.wait()
+    except BaseException:
+        _stop_command(run.command)
+        raise
+    if status != 0:
+        raise HostError(f"{run.options.command[0]}: failed with status {status}; recording kept in {run.directory}")

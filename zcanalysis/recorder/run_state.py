@@ -1,0 +1,35 @@
+"""What a recording knows while it runs."""
+
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from zcanalysis.recorder.clocks import EpochClock
+from zcanalysis.recorder.plan import RecordOptions
+from zcanalysis.recorder.sampling import Sampler
+
+
+@dataclass(slots=True)
+class Run:
+    """A recording on its way: options and facts, then what the phases gave."""
+
+    directory: Path
+    options: RecordOptions
+    clock: EpochClock
+    facts: dict[str, Any]
+    sampler: Sampler
+    command: subprocess.Popen[bytes] | None = None
+    windows: list[dict[str, Any]] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    lost: dict[str, int | None] = field(default_factory=dict)
+    probe: dict[str, Any] = field(default_factory=dict)
+    owners: dict[int, list[int]] = field(default_factory=dict)
+    pids: list[int] = field(default_factory=list)
+    described: dict[int, dict[str, Any]] = field(default_factory=dict)
+    sampler_cpu_ns: int = 0
+    sampler_wall_ns: int = 0
+
+    def command_ended(self) -> bool:
+        """True when there was a command and it is over."""
+        return self.command is not None and self.command.poll() is not None

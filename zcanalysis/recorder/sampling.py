@@ -1,0 +1,175 @@
+"""Reads every counter source now and then, cheaply: raw bytes are kept, parsed only after the recording."""
+
+import os
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import polars as pl
+
+from zcanalysis.recorder import kernel_text
+from zcanalysis.recorder.clocks import EpochClock
+from zcanalysis.recorder.kernel_text import Row
+from zcanalysis.recorder.processes import process_cpu_ns
+from zcanalysis.recorder.sockets import dump_sockets, parse_sockets
+from zcanalysis.tables import COUNTERS, conform, polars_schema
+
+TICK_SECONDS: Final = 0.1
+DEAR_READ_NS: Final = 2_000_000
+DEAR_READ_TICKS: Final = 10
+READ_BYTES: Final = 1 << 16
+
+
+class Source(NamedTuple):
+    """Where counters come from: how to read them (cheap) and how to understand them (later)."""
+
+    name: str
+    read: Callable[[], bytes]
+    rows: Callable[[bytes], Iterable[Row]]
+
+
+class Reading(NamedTuple):
+    """What one source said at one moment."""
+
+    ts_ns: int
+    phase: str
+    source: Source
+    content: bytes
+
+
+@dataclass(slots=True)
+class Sampler:
+    """Takes readings of all sources; drops sources that cannot be read and says so in `missing`."""
+
+    clock: EpochClock
+    sources: list[Source]
+    missing: list[str] = field(default_factory=list)
+    readings: list[Reading] = field(default_factory=list)
+    cost_ns: dict[str, int] = field(default_factory=dict)
+    ticks: int = 0
+
+    def sample(self, phase: str, *, everything: bool = True) -> None:
+        """Read the sources once; those that take over 2 ms at every tenth tick, unless all are asked."""
+        self.ticks += 1
+        dear_too = everything or self.ticks % DEAR_READ_TICKS == 0
+        for source in tuple(self.sources):
+            if dear_too or self.cost_ns.get(source.name, 0) < DEAR_READ_NS:
+                self._read(source, phase)
+
+    def _read(self, source: Source, phase: str) -> None:
+        before_ns = self.clock.now_ns()
+        try:
+            content = source.read()
+        except OSError as error:
+            self.sources.remove(source)
+            self.missing.append(f"counters {source.name}: {error.strerror or error}")
+            return
+        after_ns = self.clock.now_ns()
+        took_ns = after_ns - before_ns
+        # the least ever: a longer one means we were preempted, not that the source is dear
+        self.cost_ns[source.name] = min(self.cost_ns.get(source.name, took_ns), took_ns)
+        self.readings.append(Reading((before_ns + after_ns) // 2, phase, source, content))
+
+    def keep_sampling(self, phase: str, until_ns: int, stop: Callable[[], bool]) -> None:
+        """Sample every 0.1 s until `until_ns` (epoch), or until `stop` says so at a tick."""
+        tick_ns = int(TICK_SECONDS * 1e9)
+        next_ns = self.clock.now_ns() + tick_ns
+        while next_ns < until_ns and not stop():
+            time.sleep(max(next_ns - self.clock.now_ns(), 0) / 1e9)
+            self.sample(phase, everything=False)
+            next_ns = max(next_ns + tick_ns, self.clock.now_ns())
+        if not stop():
+            time.sleep(max(until_ns - self.clock.now_ns(), 0) / 1e9)
+
+
+def counters_table(readings: Iterable[Reading]) -> pl.DataFrame:
+    """All readings in long form (schema COUNTERS), sorted by time, without interrupts that never came."""
+    rows = [
+        (reading.ts_ns, reading.phase, reading.source.name, *row)
+        for reading in readings
+        for row in reading.source.rows(reading.content)
+    ]
+    table = pl.DataFrame(rows, schema=polars_schema(COUNTERS), orient="row")
+    silent = pl.col("source").is_in(["irq", "softirqs"]) & (
+        pl.col("value").max().over("source", "instance", "counter") == 0
+    )
+    return conform(table.filter(~silent).sort("ts_ns", maintain_order=True), COUNTERS)
+
+
+def default_sources(addresses: Collection[str], pids: Collection[int]) -> list[Source]:
+    """Every source of this machine.
+
+    Parameters
+    ----------
+    addresses
+        Local addresses whose TCP sockets are wanted; empty for all of the namespace.
+    pids
+        Processes whose CPU time is wanted; may grow while the recording runs.
+    """
+    net = Path("/proc/self/net")
+    return [
+        _text_source("netdev", net / "dev", kernel_text.netdev_rows),
+        Source("socket", dump_sockets, lambda dump: _socket_rows(dump, addresses)),
+        Source("cpuidle", _idle_reader(), _decoded(kernel_text.triple_rows)),
+        Source("process", lambda: _process_text(pids), _decoded(kernel_text.triple_rows)),
+        _text_source("softnet", net / "softnet_stat", kernel_text.softnet_rows),
+        _text_source("irq", Path("/proc/interrupts"), kernel_text.interrupt_rows),
+        _text_source("softirqs", Path("/proc/softirqs"), kernel_text.softirq_rows),
+        _text_source("snmp", net / "snmp", kernel_text.protocol_rows),
+        _text_source("netstat", net / "netstat", kernel_text.protocol_rows),
+        _text_source("stat", Path("/proc/stat"), kernel_text.steal_rows),
+        _text_source("psi", Path("/proc/pressure/cpu"), kernel_text.pressure_rows),
+    ]
+
+
+def _text_source(name: str, path: Path, rows: Callable[[str], Iterable[Row]]) -> Source:
+    return Source(name, lambda: read_whole(path), _decoded(rows))
+
+
+def _decoded(rows: Callable[[str], Iterable[Row]]) -> Callable[[bytes], Iterable[Row]]:
+    return lambda content: rows(content.decode(errors="replace"))
+
+
+def read_whole(path: Path | str) -> bytes:
+    """A file of /proc or /sys, with as few system calls as it takes."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        parts = [os.read(descriptor, READ_BYTES)]
+        while parts[-1]:
+            parts.append(os.read(descriptor, READ_BYTES))
+        return b"".join(parts)
+    finally:
+        os.close(descriptor)
+
+
+def _socket_rows(dump: bytes, addresses: Collection[str]) -> Iterator[Row]:
+    for connection in parse_sockets(dump):
+        if not addresses or connection.local in addresses:
+            for counter, value in connection.counters.items():
+                yield connection.name, counter, value
+
+
+def _process_text(pids: Collection[int]) -> bytes:
+    clocks = ((pid, process_cpu_ns(pid)) for pid in tuple(pids))
+    return "\n".join(f"{pid} cpu_ns {cpu_ns}" for pid, cpu_ns in clocks if cpu_ns is not None).encode()
+
+
+def _idle_reader() -> Callable[[], bytes]:
+    """Reads time and entries of all idle states per CPU; the kernel books a stay only when it ends."""
+    states: dict[str, list[str]] = {}
+    for state in sorted(Path("/sys/devices/system/cpu").glob("cpu[0-9]*/cpuidle/state[0-9]*")):
+        states.setdefault(state.parents[1].name, []).append(str(state))
+
+    def read() -> bytes:
+        if not states:
+            raise OSError("no /sys/devices/system/cpu/cpu*/cpuidle: busy time will come from samples only")
+        lines = []
+        for cpu, directories in states.items():
+            idle_us = sum(int(read_whole(f"{directory}/time")) for directory in directories)
+            entries = sum(int(read_whole(f"{directory}/usage")) for directory in directories)
+            lines += [f"{cpu} idle_ns {idle_us * 1000}", f"{cpu} entries {entries}"]
+        return "\n".join(lines).encode()
+
+    return read
