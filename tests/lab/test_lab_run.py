@@ -1,0 +1,98 @@
+"""Real transfers between real namespaces: needs root, iproute2, ethtool, iperf3."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import polars as pl
+import pytest
+
+from zcanalysis.errors import HostError
+from zcanalysis.lab import LabOptions, agreement, run_scenario
+from zcanalysis.lab.namespaces import require_lab_tools, sweep_leftovers, two_hosts
+from zcanalysis.lab.scenarios import scenario_named
+from zcanalysis.recorder import Phase
+
+QUIET = LabOptions(plan=(Phase("counters", 2.0),), warmup_seconds=0.7)
+
+RUN_GRO = """
+import sys
+from pathlib import Path
+from zcanalysis.lab import run_scenario
+run_scenario("gro", Path(sys.argv[1]))
+"""
+
+
+def why_not() -> str | None:
+    try:
+        require_lab_tools()
+    except HostError as error:
+        return str(error)
+    return None if len(os.sched_getaffinity(0)) > 1 else "needs two CPUs"
+
+
+pytestmark = [pytest.mark.root, pytest.mark.skipif(why_not() is not None, reason=str(why_not()))]
+
+
+def namespaces_of(pid: int) -> list[str]:
+    listed = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=True).stdout
+    return [line.split()[0] for line in listed.splitlines() if line.startswith(f"zc-{pid}-")]
+
+
+def test_goodput_from_socket_counters_equals_iperf3s_own(tmp_path):
+    directory = run_scenario("mtu-1500", tmp_path, QUIET)
+    counters = pl.read_parquet(directory / "counters.parquet")
+    load = json.loads((directory / "load.json").read_text())
+    assert agreement(counters, load, "counters").ratio == pytest.approx(1, abs=0.01)
+    host = json.loads((directory / "host.json").read_text())
+    assert (host["label"], host["mtu"], host["physical"], host["lab"]["rps_cpu"]) == ("mtu-1500", 1500, False, 1)
+    assert (host["roles"]["reader"][0]["cpus"], host["roles"]["sender"][0]["cpus"]) == ([1], [0])
+    followed = counters.filter(pl.col("source") == "process")["instance"].unique().to_list()
+    assert {str(host["roles"][role][0]["pid"]) for role in ("reader", "sender")} <= set(followed)
+    assert namespaces_of(os.getpid()) == []
+
+
+def test_nothing_is_left_when_the_run_fails_inside():
+    def use_and_fail() -> None:
+        with two_hosts(scenario_named("mtu-1500")):
+            assert len(namespaces_of(os.getpid())) == 2
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        use_and_fail()
+    assert namespaces_of(os.getpid()) == []
+
+
+def test_nothing_is_left_when_the_directory_is_refused(tmp_path):
+    (tmp_path / "precious").touch()
+    with pytest.raises(HostError, match="is not empty"):
+        run_scenario("gro", tmp_path, QUIET)
+    assert namespaces_of(os.getpid()) == []
+
+
+def test_what_a_killed_run_left_is_swept_by_the_next(tmp_path):
+    child = subprocess.Popen([sys.executable, "-c", RUN_GRO, str(tmp_path)], start_new_session=True)
+    deadline = time.monotonic() + 10
+    while len(namespaces_of(child.pid)) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(1.0)
+    os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+    left = namespaces_of(child.pid)
+    assert len(left) == 2
+    assert set(left) <= set(sweep_leftovers())
+    assert namespaces_of(child.pid) == []
+
+
+def test_a_terminated_run_cleans_up_itself(tmp_path):
+    child = subprocess.Popen([sys.executable, "-c", RUN_GRO, str(tmp_path)], stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 10
+    while len(namespaces_of(child.pid)) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(1.5)
+    child.terminate()
+    assert child.wait(20) != 0
+    assert namespaces_of(child.pid) == []

@@ -1,0 +1,70 @@
+import json
+
+import pytest
+
+from zcanalysis.errors import HostError
+from zcanalysis.lab import SCENARIOS, Scenario
+from zcanalysis.lab.namespaces import HostPair, configuration
+from zcanalysis.lab.scenarios import scenario_named
+from zcanalysis.lab.transfer import checked_report, is_listening
+
+PAIR = HostPair("zc-1-s", "zc-1-r")
+
+
+def commands(scenario: Scenario) -> list[str]:
+    return [" ".join(arguments) for arguments in configuration(PAIR, scenario)]
+
+
+def test_every_command_works_inside_our_namespaces_only():
+    scenario = Scenario(name="all", rps_cpu=1, link_rate_gbps=4.0, rcvbuf_bytes=65_536)
+    assert all("zc-1-" in command for command in commands(scenario))
+
+
+def test_options_become_commands():
+    shaped = commands(Scenario(name="x", mtu=3000, link_rate_gbps=2.5, rcvbuf_bytes=65_536, rps_cpu=3))
+    assert "ip -n zc-1-r link set veth-r mtu 3000 up" in shaped
+    assert "tc -n zc-1-s qdisc add dev veth-s root tbf rate 2500mbit burst 1mb latency 50ms" in shaped
+    assert "ip netns exec zc-1-r sysctl -q -w net.ipv4.tcp_rmem=4096 65536 65536" in shaped
+    assert any(command.endswith("echo 8 > /sys/class/net/veth-r/queues/rx-0/rps_cpus") for command in shaped)
+    assert "ip netns exec zc-1-s ethtool -K veth-s tso off gso off" in shaped
+    assert "ip netns exec zc-1-r ethtool -K veth-r gro on" in commands(scenario_named("gro"))
+
+
+def test_scenarios_are_found_by_name():
+    assert len({scenario.name for scenario in SCENARIOS}) == len(SCENARIOS)
+    assert scenario_named("mtu-9000").mtu == 9000
+    with pytest.raises(HostError, match="nothing: no such scenario; there are mtu-1500"):
+        scenario_named("nothing")
+
+
+@pytest.mark.parametrize("wrong", [{"mtu": 9}, {"link_rate_gbps": 0.0}])
+def test_a_scenario_refuses_what_it_cannot_be(wrong):
+    with pytest.raises(ValueError, match="must be"):
+        Scenario(name="x", **wrong)
+
+
+def test_the_report_loses_what_is_personal():
+    start = {"version": "iperf 3.12", "system_info": "Linux host 6.18", "cookie": "abc"}
+    report = {"start": start, "server_output_json": {"start": dict(start), "intervals": []}}
+    cleaned = checked_report(json.dumps(report).encode())
+    assert cleaned["start"] == cleaned["server_output_json"]["start"] == {"version": "iperf 3.12"}
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"", "gave no report"),
+        (b'{"error": "unable to connect"}', "iperf3: unable to connect"),
+        (b'{"intervals": []}', "lacks the receiver's intervals"),
+    ],
+)
+def test_a_bad_report_is_one_line(content, why):
+    with pytest.raises(HostError, match=why):
+        checked_report(content)
+
+
+def test_a_listener_is_told_from_a_connection_on_the_same_port():
+    heading = "  sl  local_address rem_address   st\n"
+    connected = "   0: 0200A8C0:1451 0100A8C0:BA50 01 00000000:00000000\n"
+    assert not is_listening(heading + connected, 5201)
+    assert is_listening(heading + connected + "   1: 00000000:1451 00000000:0000 0A 00000000:00000000\n", 5201)

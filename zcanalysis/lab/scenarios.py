@@ -1,0 +1,76 @@
+"""Named situations of a receiver, each a real configuration of two network namespaces."""
+
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from zcanalysis.errors import HostError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """How the two hosts and the link between them are set.
+
+    Attributes
+    ----------
+    name
+        What it is called.
+    mtu
+        Bytes of an IP packet on the link, 68 to 65535.
+    sender_gso
+        Segmentation in the kernel's lower end; without it the link carries real MTU-sized packets.
+    receiver_gro
+        GRO on the receiver's veth, which also gives it NAPI.
+    rps_cpu
+        CPU to which the receiver's device steers packets; None leaves them on the sender's CPU.
+    sender_cpu, reader_cpu
+        CPU of the sending and of the reading process.
+    link_rate_gbps
+        Rate of a token bucket at the sender, bits of L2 packets; None for no shaping.
+    rcvbuf_bytes
+        Upper bound of the receive buffer; None keeps the kernel's automatic one.
+    congestion_control
+        Of the sender.
+    """
+
+    name: str
+    mtu: int = 1500
+    sender_gso: bool = False
+    receiver_gro: bool = False
+    rps_cpu: int | None = 1
+    sender_cpu: int = 0
+    reader_cpu: int = 1
+    link_rate_gbps: float | None = None
+    rcvbuf_bytes: int | None = None
+    congestion_control: str = "cubic"
+
+    def __post_init__(self) -> None:
+        if not 68 <= self.mtu <= 65_535:  # noqa: PLR2004 - IPv4's smallest, the largest a device takes
+            raise ValueError(f"mtu must be 68 to 65535, got {self.mtu}")
+        if self.link_rate_gbps is not None and not self.link_rate_gbps > 0:
+            raise ValueError(f"link_rate_gbps must be > 0, got {self.link_rate_gbps}")
+
+    def as_json(self) -> dict[str, Any]:
+        """The configuration for host.json."""
+        return asdict(self)
+
+
+SCENARIOS: Final = (
+    Scenario(name="mtu-1500"),
+    Scenario(name="mtu-9000", mtu=9000),
+    Scenario(name="gro", receiver_gro=True, rps_cpu=None),
+    Scenario(name="rate-4g", link_rate_gbps=4.0),
+)
+
+
+def scenario_named(name: str) -> Scenario:
+    """The scenario of that name.
+
+    Raises
+    ------
+    HostError
+        If there is none.
+    """
+    for scenario in SCENARIOS:
+        if scenario.name == name:
+            return scenario
+    raise HostError(f"{name}: no such scenario; there are {', '.join(s.name for s in SCENARIOS)}")

@@ -1,0 +1,159 @@
+"""One scenario from start to end: hosts, transfer, recorder inside the receiver, the whole recording."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final
+
+import zcanalysis.recorder
+from zcanalysis.errors import HostError
+from zcanalysis.lab.namespaces import RECEIVER_DEVICE, HostPair, inside, require_lab_tools, two_hosts
+from zcanalysis.lab.scenarios import Scenario, scenario_named
+from zcanalysis.lab.transfer import Transfer, running_transfer
+from zcanalysis.recorder import Phase, default_plan
+
+PROBE_SECONDS: Final = 3.0  # what starting and stopping the probes takes beside the phases
+RECORDER_SLACK_SECONDS: Final = 120.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabOptions:
+    """How a scenario is run.
+
+    Attributes
+    ----------
+    plan
+        Phases of the recording.
+    warmup_seconds
+        Transfer time before the first phase: slow start and buffer growth.
+    on_progress
+        Called with what happens and the share that is done (0 to 1).
+    """
+
+    plan: Sequence[Phase] = field(default_factory=lambda: default_plan(6))
+    warmup_seconds: float = 1.0
+    on_progress: Callable[[str, float], None] | None = None
+
+
+def run_scenario(scenario: Scenario | str, directory: Path, options: LabOptions | None = None) -> Path:
+    """Record one scenario with a real transfer.
+
+    Parameters
+    ----------
+    scenario
+        A `Scenario`, or the name of one in `SCENARIOS`.
+    directory
+        Where the recording goes; made if it does not exist, must be empty.
+    options
+        Phases and warm-up.
+
+    Returns
+    -------
+    Path
+        The directory: what `recorder.record` leaves, load.json, and the configuration as `lab` in host.json.
+
+    Raises
+    ------
+    HostError
+        If we are not root, a tool is absent, a CPU of the scenario does not exist, or the transfer or the
+        recorder fails; nothing of ours is left running.
+    """
+    chosen = scenario_named(scenario) if isinstance(scenario, str) else scenario
+    options = options or LabOptions()
+    require_lab_tools()
+    _check_cpus(chosen)
+    seconds = options.warmup_seconds + sum(phase.seconds for phase in options.plan) + PROBE_SECONDS
+    with _terminated_like_interrupted(), tempfile.TemporaryDirectory(prefix="zc-lab-") as scratch:
+        _tell(options, f"building the hosts of {chosen.name}", 0.0)
+        with two_hosts(chosen) as pair, running_transfer(pair, chosen, seconds, Path(scratch)) as transfer:
+            time.sleep(options.warmup_seconds)
+            _tell(options, "recording", 0.2)
+            _record_inside(pair, transfer, directory.resolve(), options)
+            _tell(options, "waiting for the transfer to end", 0.9)
+            load = transfer.finish()
+    _complete(directory, chosen, load, transfer)
+    _tell(options, "done", 1.0)
+    return directory
+
+
+def _tell(options: LabOptions, what: str, share: float) -> None:
+    if options.on_progress is not None:
+        options.on_progress(what, share)
+
+
+def _check_cpus(scenario: Scenario) -> None:
+    allowed = os.sched_getaffinity(0)
+    wanted = {scenario.sender_cpu, scenario.reader_cpu} | ({scenario.rps_cpu} - {None})
+    if absent := sorted(cpu for cpu in wanted if cpu is not None and cpu not in allowed):
+        raise HostError(
+            f"scenario {scenario.name} needs CPU {', '.join(map(str, absent))}; we may use {sorted(allowed)}"
+        )
+
+
+@contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    """Let SIGTERM unwind like Ctrl-C does, so that the namespaces are removed."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _record_inside(pair: HostPair, transfer: Transfer, directory: Path, options: LabOptions) -> None:
+    """Run the recorder as a process of the receiver's namespace, told what to do on standard input."""
+    document = {
+        "directory": str(directory),
+        "device": RECEIVER_DEVICE,
+        "plan": [list(asdict(phase).values()) for phase in options.plan],
+        "sender_pids": [transfer.client.pid],
+    }
+    packages = str(Path(zcanalysis.recorder.__file__).parents[2])
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, (packages, os.environ.get("PYTHONPATH"))))}
+    recorder = subprocess.Popen(
+        inside(pair.receiver, [sys.executable, "-m", "zcanalysis.recorder"]),
+        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        env=environment, start_new_session=True,
+    )  # fmt: skip
+    patience_seconds = sum(phase.seconds for phase in options.plan) + RECORDER_SLACK_SECONDS
+    with recorder:
+        try:
+            _, said = recorder.communicate(json.dumps(document).encode(), timeout=patience_seconds)
+        except BaseException:
+            recorder.terminate()  # it stops its probes and writes what it has
+            raise
+    if recorder.returncode != 0:
+        lines = said.decode(errors="replace").strip().splitlines()
+        raise HostError(f"the recorder failed: {lines[-1] if lines else f'status {recorder.returncode}'}")
+
+
+def _complete(directory: Path, scenario: Scenario, load: dict[str, Any], transfer: Transfer) -> None:
+    """Add what only the lab knows: iperf3's report, the link's rate, the configuration, who sends."""
+    (directory / "load.json").write_text(json.dumps(load, indent=1, sort_keys=True) + "\n")
+    path = directory / "host.json"
+    host = json.loads(path.read_text())
+    host["label"] = scenario.name
+    host["link_rate_gbps"] = scenario.link_rate_gbps
+    host["lab"] = scenario.as_json()
+    host["roles"] = {
+        "reader": [{"pid": transfer.server.pid, "comm": "iperf3", "cpus": [scenario.reader_cpu]}],
+        "sender": [{"pid": transfer.client.pid, "comm": "iperf3", "cpus": [scenario.sender_cpu]}],
+    }
+    path.write_text(json.dumps(host, indent=1, sort_keys=True) + "\n")
