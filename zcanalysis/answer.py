@@ -126,8 +126,8 @@ def gbps_text(value: float, low: float | None, high: float | None) -> str:
     """
     if low is None or high is None or high <= low:
         return f"{value:.2f} Gbit/s"
-    digits = min(max(1 - math.floor(math.log10(high - low)), 0), 3) if high > low else 2
-    digits = max(digits - 1, 0)
+    # as many digits as tell a quarter of the interval apart
+    digits = min(max(math.ceil(-math.log10((high - low) / 4)), 0), 3)
     return f"{value:.{digits}f} Gbit/s ({low:.{digits}f}-{high:.{digits}f})"
 
 

@@ -2,12 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
 from zcanalysis.cpu.costs import stage_costs
-from zcanalysis.cpu.kernel_stages import Generation
 from zcanalysis.cpu.stages import Roles, staged
 from zcanalysis.cpu.wall_time import wall_time_account
 from zcanalysis.errors import TraceError
@@ -16,6 +15,9 @@ from zcanalysis.io.recording import Recording
 from zcanalysis.tables import COSTS, FLOWS, STAGED_SAMPLES, empty
 from zcanalysis.wire.connections import flows
 from zcanalysis.wire.quality import CaptureQuality, capture_quality
+
+if TYPE_CHECKING:
+    from zcanalysis.cpu.kernel_stages import Generation
 
 CPU_EVENTS: Final = ("cpu-clock", "task-clock", "cycles", "cpu-cycles", "cpu/cycles/", "cpu_core/cycles/")
 
@@ -128,6 +130,6 @@ def _staged(recording: Recording, samples: pl.DataFrame | None) -> pl.DataFrame:
     window = recording.host.phase(SAMPLED_PHASE)
     inside = samples if window is None else samples.filter(pl.col("ts_ns").is_between(window.from_ns, window.to_ns))
     host = recording.host
-    roles = Roles(reader=host.reader_pids, sender=host.sender_pids)
+    roles = Roles(reader=host.reader_pids, sender=host.sender_pids, probe=host.probe_pids)
     generation: Generation = "linux-2.4" if host.generation == "linux-2.4" else "linux-6"
     return staged(inside, roles, generation)

@@ -59,7 +59,9 @@ def _socket_goodput(recording: Recording, counters: pl.DataFrame, phase: str) ->
     if grown.is_empty():
         return None
     received = int(grown.get_column("increment").sum())
-    per_s = float(grown.select(pl.col("increment") * NS_PER_S / (pl.col("to_ns") - pl.col("from_ns"))).to_series().sum())
+    per_s = float(
+        grown.select(pl.col("increment") * NS_PER_S / (pl.col("to_ns") - pl.col("from_ns"))).to_series().sum()
+    )
     first_ns, last_ns = grown.select(pl.col("from_ns").min(), pl.col("to_ns").max()).row(0)
     return _goodput(
         recording,
@@ -173,7 +175,11 @@ def ceiling(
     if goodput_gbps and sender_share:
         most = float(saturated_rate(goodput_gbps, min(sender_share, 1.0)))
         return Ceiling(most, "modelled", "every receiver stage free: the sender's work would fill one CPU", 0.0)
-    return Ceiling(None, None, "unknown: no link rate is recorded and the sender ran elsewhere; give --link-gbps", 0.0)
+    return Ceiling(None, None, f"unknown: {_why_unknown(goodput_gbps)}; give --link-gbps", 0.0)
+
+
+def _why_unknown(goodput_gbps: float | None) -> str:
+    return "no goodput was recorded" if goodput_gbps is None else "no link rate is recorded and no sender ran here"
 
 
 def _link(gbps: float, why: str, recording: Recording) -> Ceiling:

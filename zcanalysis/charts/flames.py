@@ -46,7 +46,7 @@ def flame_graph(frames: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetC
         scale=alt.Scale(domain=[0, 1]),
     )
     base = alt.Chart(shown).transform_filter(choose)
-    boxes = base.mark_rect(stroke="white", strokeWidth=0.5, clip=True).encode(
+    boxes = base.mark_rect(stroke="white", strokeWidth=0.5, clip=True, fillOpacity=0.55).encode(
         x=x,
         x2="end:Q",
         y=alt.Y("depth:Q", title=None, axis=None, scale=alt.Scale(domain=[0, depth])),

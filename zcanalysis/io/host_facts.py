@@ -38,6 +38,7 @@ class HostFacts:
     clock: tuple[ClockPair, ...] = ()
     reader_pids: frozenset[int] = frozenset()
     sender_pids: frozenset[int] = frozenset()
+    probe_pids: frozenset[int] = frozenset()
     lost: Mapping[str, int | None] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
 
@@ -83,6 +84,7 @@ def _facts(document: Mapping[str, Any]) -> HostFacts:
         ),
         reader_pids=_pids(roles.get("reader")),
         sender_pids=_pids(roles.get("sender")),
+        probe_pids=_probe_pids(document.get("probe") or {}),
         lost={str(name): _optional(int, count) for name, count in (document.get("lost") or {}).items()},
         missing=tuple(str(line) for line in document.get("missing") or ()),
     )
@@ -94,3 +96,9 @@ def _optional(kind: Callable[[Any], T], value: Any) -> T | None:  # noqa: ANN401
 
 def _pids(processes: Any) -> frozenset[int]:  # noqa: ANN401 - whatever JSON held
     return frozenset(int(process["pid"]) for process in processes or ())
+
+
+def _probe_pids(probe: Mapping[str, Any]) -> frozenset[int]:
+    """Of the recorder's sampler and of the tools it started."""
+    sampler = [probe["sampler"]] if probe.get("sampler") else []
+    return _pids([*sampler, *(probe.get("perf") or ()), *(probe.get("tcpdump") or ())])

@@ -1,0 +1,105 @@
+"""The command as a stranger meets it: answers on standard output, one line and status 2 for bad input."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.io.test_perf import TWO_SAMPLES
+from tests.test_report import folder  # noqa: F401 - a fixture
+
+
+def run(*words: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "zcanalysis", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+
+
+def test_report_prints_the_answer_and_writes_the_page(folder, tmp_path):  # noqa: F811
+    page = tmp_path / "out.html"
+    done = run("report", folder, "-o", page)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert "CPU 1 is the limit" in done.stdout
+    assert "where the missing bandwidth went" in done.stdout
+    assert page.read_text().startswith("<!doctype html>")
+
+
+def test_json_is_one_document_and_nothing_else(folder):  # noqa: F811
+    for command, key in (("report", "goodput_gbps"), ("audit", "audit"), ("costs", "costs")):
+        done = run(command, folder, "--json")
+        assert done.returncode == 0, done.stderr
+        assert key in json.loads(done.stdout)
+
+
+def bad_files(place: Path) -> dict[str, Path]:
+    """Things that are no recording."""
+    files = {name: place / name for name in ("empty", "noise", "half.pcap", "words.txt", "folder", "broken")}
+    files["empty"].write_bytes(b"")
+    files["noise"].write_bytes(bytes(range(256)) * 40)
+    files["half.pcap"].write_bytes(bytes.fromhex("d4c3b2a1020004000000"))
+    files["words.txt"].write_text("once upon a time\n" * 100)
+    files["folder"].mkdir()
+    files["broken"].mkdir()
+    (files["broken"] / "counters.parquet").write_bytes(b"PAR1 not really")
+    files["missing"] = place / "missing"
+    return files
+
+
+@pytest.mark.parametrize("what", ["empty", "noise", "half.pcap", "words.txt", "folder", "broken", "missing"])
+@pytest.mark.parametrize("command", ["report", "flows", "audit", "costs"])
+def test_bad_input_is_one_line_and_status_2(tmp_path, command, what):
+    file = bad_files(tmp_path)[what]
+    done = run(command, file)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.count("\n") == 1
+    assert str(file) in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "not valid JSON"),
+        ("[1]", "expected a JSON object"),
+        ('{"phases": 7}', "unexpected form"),
+        ('{"clock": [{"realtime_ns": "x"}]}', "unexpected form"),
+        ("[" * 100_000, "not valid JSON"),
+    ],
+)
+def test_a_damaged_host_json_is_named(tmp_path, content, message):
+    (tmp_path / "host.json").write_text(content)
+    (tmp_path / "perf.txt").write_text(TWO_SAMPLES)
+    done = run("report", tmp_path)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "host.json" in done.stderr
+
+
+def test_text_from_a_trace_cannot_drive_the_terminal(tmp_path):
+    file = tmp_path / "perf.txt"
+    file.write_text(TWO_SAMPLES.replace("iperf3", "\x1b]0;owned\x07[bold]x"))
+    done = run("report", file)
+    assert done.returncode == 0, done.stderr
+    assert "\x1b]0" not in done.stdout
+
+
+def test_a_report_that_cannot_be_written_says_where(folder):  # noqa: F811
+    done = run("report", folder, "-o", "/nowhere/report.html")
+    assert done.returncode == 2
+    assert done.stderr == "zcanalysis: /nowhere/report.html: No such file or directory\n"
+
+
+@pytest.mark.parametrize("link", ["0", "-3", "nan", "inf"])
+def test_an_impossible_link_is_refused(folder, link):  # noqa: F811
+    done = run("report", folder, "--link-gbps", link)
+    assert done.returncode == 2
+    assert "--link-gbps" in done.stderr
+
+
+def test_wrong_usage_is_status_2_without_traceback():
+    done = run("report")
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,199 @@
+"""From a recording to a report: numbers equal the tables, hostile text stays text, JSON is as promised."""
+
+import html.parser
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from tests.cpu.test_accounts import idle_counters
+from tests.io.test_perf import TWO_SAMPLES
+from zcanalysis.answer import answered, gbps_text, report_document, sentence
+from zcanalysis.document import report_html
+from zcanalysis.io.recording import read_recording
+from zcanalysis.tables import AUDIT, BLAME, COSTS, COUNTERS, FLOWS, conform, polars_schema
+
+HOSTILE = "<script>alert(1)</script>"
+SECOND_NS = 1_000_000_000
+CHAINS = (
+    "tcp_v4_rcv ([kernel.kallsyms])\n\tffffffff82 handle_softirqs",
+    "_copy_to_iter ([kernel.kallsyms])\n\tffffffff82 tcp_recvmsg",
+    "tcp_sendmsg_locked ([kernel.kallsyms])\n\tffffffff82 tcp_sendmsg",
+)
+
+
+def sample(i: int) -> str:
+    """One sample a millisecond, in turn: receive softirq, copy by the reader, sender on the other CPU."""
+    comm = HOSTILE if i % 3 == 1 else "iperf3"
+    tid, cpu = 10 + i % 3, 1 if i % 3 < 2 else 0
+    head = f"{comm} {tid}/{tid} [{cpu:03d}] 5.{i:03d}000000: 1500000 cpu-clock: "
+    return f"{head}\n\tffffffff81 {CHAINS[i % 3]} ([kernel.kallsyms])\n"
+
+
+def host_json() -> dict:
+    return {
+        "device": "eth0", "kernel": HOSTILE, "mtu": 1500, "cpus": 2, "lost": {"perf_events": 0},
+        "clock": [{"realtime_ns": 100, "monotonic_ns": 100, "width_ns": 50}],
+        "phases": [
+            {"name": "counters", "from_ns": 3 * SECOND_NS, "to_ns": 5 * SECOND_NS},
+            {"name": "chains", "from_ns": 5 * SECOND_NS, "to_ns": 6 * SECOND_NS},
+        ],
+        "roles": {"reader": [{"pid": 11}, {"pid": 10}], "sender": [{"pid": 12}]},
+    }  # fmt: skip
+
+
+def counter_rows() -> pl.DataFrame:
+    """2 s undisturbed at 10 Gbit/s, then 1 s sampled at 8."""
+    at_5 = 2_500_000_000
+    seconds = ((3, "counters", 0), (5, "counters", at_5), (5, "chains", at_5), (6, "chains", 3_500_000_000))
+    rows = []
+    for second, phase, payload in seconds:
+        ts_ns = second * SECOND_NS
+        rows.append((ts_ns, phase, "socket", HOSTILE, "bytes_received", payload))
+        rows.append((ts_ns, phase, "netdev", "eth0", "rx_packets", payload // 1448))
+        rows.append((ts_ns, phase, "netdev", "eth0", "rx_bytes", payload // 1448 * 1514))
+    table = pl.DataFrame(rows, schema=polars_schema(COUNTERS), orient="row")
+    idle = pl.concat([idle_counters(0, 500_000_000, SECOND_NS), idle_counters(1, 0, SECOND_NS)])
+    return pl.concat([table, idle.with_columns(pl.col("ts_ns") + 5 * SECOND_NS)])
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A recording written by hand: two CPUs, 1 s of samples, a hostile process name, 10 Gbit/s."""
+    place = tmp_path / "rec & <b>"
+    place.mkdir()
+    (place / "perf.txt").write_text("\n".join(sample(i) for i in range(1000)))
+    (place / "host.json").write_text(json.dumps(host_json()))
+    counter_rows().write_parquet(place / "counters.parquet")
+    return place
+
+
+class Scripts(html.parser.HTMLParser):
+    """Collects the script elements and the text a reader sees."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scripts: list[tuple[dict, str]] = []
+        self.text: list[str] = []
+        self._inside: dict | None = None
+
+    def handle_starttag(self, tag, attrs):
+        if tag == "script":
+            self._inside = dict(attrs)
+            self.scripts.append((self._inside, ""))
+
+    def handle_endtag(self, tag):
+        if tag == "script":
+            self._inside = None
+
+    def handle_data(self, data):
+        if self._inside is None:
+            self.text.append(data)
+        else:
+            attrs, text = self.scripts[-1]
+            self.scripts[-1] = (attrs, text + data)
+
+
+def test_the_answer_of_a_recording_in_words_and_numbers(folder):
+    answer = answered(read_recording(folder))
+    assert answer.goodput_gbps == pytest.approx(10.0)
+    assert answer.limit is not None
+    assert (answer.limit.cpu, answer.limit.saturated) == (1, True)
+    # the sender used 333 x 1.5 ms = half a CPU for 8 Gbit/s in the sampled phase
+    assert answer.ceiling.kind == "modelled"
+    assert answer.ceiling.gbps == pytest.approx(8 / 0.4995, rel=1e-3)
+    assert answer.blame.get_column("lost_gbps").sum() == pytest.approx(answer.ceiling.gbps - 10.0)
+    words = sentence(answer)
+    assert "10.00 Gbit/s" in words
+    assert "CPU 1 is the limit (100.0% busy)" in words
+
+
+def test_a_given_link_is_the_ceiling(folder):
+    answer = answered(read_recording(folder), link_gbps=25)
+    assert (answer.ceiling.gbps, answer.ceiling.kind) == (25, "link")
+    assert answer.blame.row(0, named=True)["stage"] == "framing"
+    assert answer.blame.get_column("lost_gbps").sum() == pytest.approx(15.0)
+
+
+def test_goodput_above_the_link_is_an_audit_error_not_a_negative_row(folder):
+    answer = answered(read_recording(folder), link_gbps=5)
+    assert (answer.blame.get_column("lost_gbps") >= 0).all()
+    assert "bad" in answer.audit.filter(pl.col("check") == "ceiling").get_column("verdict").to_list()
+
+
+def test_the_json_has_every_promised_key_and_column(folder):
+    document = json.loads(json.dumps(report_document(answered(read_recording(folder))), allow_nan=False))
+    promised = {
+        "recording",
+        "audit",
+        "flows",
+        "goodput_gbps",
+        "ceiling_gbps",
+        "ceiling",
+        "limits",
+        "costs",
+        "blame",
+        "patches",
+        "unexplained_gbps",
+    }
+    assert promised <= set(document)
+    assert document["limits"] is None
+    assert document["patches"] is None
+    assert set(document["blame"][0]) == set(BLAME)
+    assert set(document["costs"][0]) == set(COSTS)
+    assert set(document["audit"][0]) == set(AUDIT)
+    conform(pl.DataFrame(document["flows"], schema=polars_schema(FLOWS)), FLOWS)
+
+
+def test_the_report_is_one_offline_page_whose_text_is_escaped(folder):
+    page = report_html(answered(read_recording(folder)))
+    parsed = Scripts()
+    parsed.feed(page)
+    assert HOSTILE not in page
+    assert not [attrs for attrs, _ in parsed.scripts if attrs.get("src")]
+    assert "https://cdn" not in page
+    assert HOSTILE in "".join(parsed.text)  # the kernel's name, shown as text
+    specs = [json.loads(text) for attrs, text in parsed.scripts if attrs.get("type") == "application/json"]
+    assert len(specs) == 5
+    assert any(HOSTILE in json.dumps(spec) for spec in specs)  # the thread's name, in the flame graph's data
+    assert [attrs for attrs, _ in parsed.scripts if attrs.get("type") == "module"]
+
+
+def test_the_reports_charts_hold_the_tables_numbers(folder):
+    answer = answered(read_recording(folder))
+    parsed = Scripts()
+    parsed.feed(report_html(answer))
+    specs = {attrs["id"]: json.loads(text) for attrs, text in parsed.scripts if attrs.get("id")}
+    (rows,) = specs["spec-loss"]["datasets"].values()
+    shown = {row["name"]: row["lost_gbps"] for row in rows}
+    assert shown["ceiling"] == pytest.approx(answer.ceiling.gbps)
+    assert shown["goodput"] == pytest.approx(10.0)
+    copy = answer.blame.filter(pl.col("stage") == "copy").get_column("lost_gbps").item()
+    assert shown["copy to user"] == pytest.approx(copy)
+    (rows,) = specs["spec-costs"]["datasets"].values()
+    copy_ns = answer.costs.filter(pl.col("stage") == "copy").get_column("ns_per_packet").item()
+    assert {row["name"]: row["value"] for row in rows}["copy to user"] == pytest.approx(copy_ns)
+
+
+def test_a_perf_trace_alone_still_gives_costs(tmp_path):
+    file = tmp_path / "perf.txt"
+    file.write_text(TWO_SAMPLES)
+    answer = answered(read_recording(file))
+    assert answer.goodput_gbps is None
+    assert answer.blame.is_empty()
+    assert not answer.costs.is_empty()
+    assert report_html(answer)
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "text"),
+    [
+        (9.2345, 8.8, 9.6, "9.2 Gbit/s (8.8-9.6)"),
+        (103.4, 95, 111, "103 Gbit/s (95-111)"),
+        (9.2, None, None, "9.20 Gbit/s"),
+        (9.234, 9.21, 9.26, "9.23 Gbit/s (9.21-9.26)"),
+    ],
+)
+def test_rates_are_rounded_to_their_interval(value, low, high, text):
+    assert gbps_text(value, low, high) == text
