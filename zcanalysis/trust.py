@@ -189,7 +189,7 @@ def _samples(seen: Evidence) -> Iterator[Check]:
         f"{1 - unclassified:.2%}",
         "the rest is shown as unclassified",
     )
-    skid = kernel.get_column("skid").mean()
+    skid = kernel.select(pl.col("skid").mean()).item()
     yield Check(
         "interrupt-enable skid",
         "ok",

@@ -41,10 +41,10 @@ def waterfall(blame: pl.DataFrame, ceiling_gbps: float) -> alt.Chart | alt.Layer
         }
         steps = pl.concat([steps, pl.DataFrame([row], schema=steps.schema)])
     ends = [
-        {"name": "ceiling", "group": "sender", "from": 0.0, "to": ceiling_gbps, "lost_gbps": ceiling_gbps},
+        {"name": "ceiling", "group": "ceiling and goodput", "from": 0.0, "to": ceiling_gbps, "lost_gbps": ceiling_gbps},
         {
             "name": "goodput",
-            "group": "copy to user",
+            "group": "ceiling and goodput",
             "from": 0.0,
             "to": ceiling_gbps - gap_gbps,
             "lost_gbps": ceiling_gbps - gap_gbps,

@@ -9,7 +9,7 @@ from zcanalysis.cpu.kernel_stages import GROUP_OF
 from zcanalysis.rates import NS_PER_S
 
 BINS: Final = 60
-SMALLEST_FRAME_SHARE: Final = 0.002
+SMALLEST_FRAME_SHARE: Final = 0.005
 DEEPEST_FRAME: Final = 60
 
 
@@ -55,7 +55,7 @@ def cpu_timeline(stages: pl.DataFrame) -> pl.DataFrame:
 
 
 def flame(stages: pl.DataFrame) -> pl.DataFrame:
-    """Frames of a flame graph for each CPU, frames under 0.2 % of the CPU's samples left out.
+    """Frames of a flame graph for each CPU, frames under 0.5 % of the CPU's busy time left out.
 
     Returns
     -------
