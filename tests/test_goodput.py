@@ -51,6 +51,13 @@ def test_two_sockets_add_up():
     assert found.gbps == pytest.approx(2.0)
 
 
+def test_a_hundred_seconds_at_400_gbps_do_not_overflow():
+    rows = [(0, "socket", "a", "bytes_received", 0), (100 * SECOND_NS, "socket", "a", "bytes_received", 5 * 10**12)]
+    found = counted_goodput(recording(rows))
+    assert found is not None
+    assert found.gbps == pytest.approx(400.0)
+
+
 def test_no_counters_no_goodput():
     assert counted_goodput(Recording(name="r", path=Path("r"))) is None
     assert counted_goodput(recording([])) is None

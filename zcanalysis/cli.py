@@ -124,7 +124,12 @@ def flows(
     with _progress() as on_step:
         on_step("capture")
         table = flows_of(packets)
-    _print_table({"flows": table}, as_json=as_json, csv=csv)
+    if as_json or csv:
+        _print_table({"flows": table}, as_json=as_json, csv=csv)
+        return
+    from zcanalysis.terminal import print_flows
+
+    print_flows(table)
 
 
 @app.command()

@@ -59,9 +59,8 @@ def _socket_goodput(recording: Recording, counters: pl.DataFrame, phase: str) ->
     if grown.is_empty():
         return None
     received = int(grown.get_column("increment").sum())
-    per_s = float(
-        grown.select(pl.col("increment") * NS_PER_S / (pl.col("to_ns") - pl.col("from_ns"))).to_series().sum()
-    )
+    elapsed_s = (pl.col("to_ns") - pl.col("from_ns")) / NS_PER_S
+    per_s = float(grown.select(pl.col("increment") / elapsed_s).to_series().sum())
     first_ns, last_ns = grown.select(pl.col("from_ns").min(), pl.col("to_ns").max()).row(0)
     return _goodput(
         recording,

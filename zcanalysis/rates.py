@@ -77,7 +77,7 @@ def per_interval(counters: pl.DataFrame, source: str, counter: str, instance: st
         .select(
             "ts_ns",
             "phase",
-            (pl.col("value").diff().clip(lower_bound=0) * NS_PER_S / pl.col("ts_ns").diff()).alias("per_s"),
+            (pl.col("value").diff().clip(lower_bound=0) / (pl.col("ts_ns").diff() / NS_PER_S)).alias("per_s"),
         )
         .drop_nulls("per_s")
     )

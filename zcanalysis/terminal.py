@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import polars as pl
 from rich.console import Console
@@ -19,6 +19,10 @@ QUIET_S: Final = 1.0
 BAR_CHARACTERS: Final = 24
 SMALLEST_ROW_PART: Final = 0.01
 PLAIN_WIDTH: Final = 120
+FLOW_HEADS: Final[dict[str, Literal["left", "right"]]] = {
+    "#": "right", "from -> to": "left", "": "left", "packets": "right", "payload B": "right", "unique B": "right",
+    "sent again B": "right", "Gbit/s": "right", "RTT ms": "right",
+}  # fmt: skip
 VERDICT_STYLES: Final = {"ok": "green", "warn": "yellow", "bad": "bold red"}
 
 
@@ -130,6 +134,19 @@ def print_table(table: pl.DataFrame) -> None:
         shown.add_column(name, justify="right" if dtype.is_numeric() else "left", overflow="fold")
     for row in table.iter_rows():
         shown.add_row(*(_cell(value) for value in row))
+    console().print(shown)
+
+
+def print_flows(flows: pl.DataFrame) -> None:
+    """Flows as people read them; times and every other column are in the JSON and the CSV."""
+    shown = Table(box=None, pad_edge=False)
+    for name, justify in FLOW_HEADS.items():
+        shown.add_column(name, justify=justify, no_wrap=name != "from -> to", overflow="fold")
+    for row in flows.iter_rows(named=True):
+        ends = f"{row['src']}:{row['src_port']} -> {row['dst']}:{row['dst_port']}"
+        counts = (row[name] for name in ("packets", "payload_bytes", "unique_bytes", "retransmitted_bytes"))
+        rest = (row["goodput_gbps"], row["rtt_ms"])
+        shown.add_row(str(row["connection"]), safe(ends), row["protocol"], *map(_cell, counts), *map(_cell, rest))
     console().print(shown)
 
 
