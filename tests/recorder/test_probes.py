@@ -4,7 +4,7 @@ import struct
 import pytest
 
 from zcanalysis.recorder.capture_file import NOTHING_YET, advance, cut
-from zcanalysis.recorder.probes import LostSamples, lost_packets
+from zcanalysis.recorder.probes import TextCounts, lost_packets
 
 TCPDUMP_FAREWELL = """tcpdump: listening on veth-r, link-type EN10MB (Ethernet), snapshot length 96 bytes
 183629 packets captured
@@ -30,18 +30,37 @@ def test_perf_loss_lines_are_counted_and_kept_out_of_the_text():
         b"iperf3  4296/4296  [000]   793.420659050:     200040 cpu-clock: \n",
         b"\tffffffff82203249 _raw_spin_unlock ([kernel.kallsyms])\n",
         b"\n",
-        b"perf     0/0     [001]   793.5: PERF_RECORD_LOST lost 123\n",
-        b"perf     0/0     [001]   793.6: PERF_RECORD_LOST_SAMPLES lost 7\n",
+        b"perf 16398/16398 [001]  2987.999425679: PERF_RECORD_LOST lost 123\n",
+        b"perf-exec 16400/16400 [000]  2987.999674772: PERF_RECORD_LOST lost 7\n",
     ]
-    lost = LostSamples()
+    lost = TextCounts()
     assert list(lost.kept(lines)) == lines[:3]
     assert (lost.events, lost.chunks, lost.hidden_symbols) == (130, 2, 0)
 
 
+def test_directories_of_programs_are_not_kept():
+    frame = b"\t           f82ad read (/usr/lib/x86_64-linux-gnu/libc.so.6)\n"
+    gone = b"\t           c2972 [unknown] (/home/somebody/tool (deleted))\n"
+    assert list(TextCounts().kept([frame, gone])) == [
+        b"\t           f82ad read (libc.so.6)\n",
+        b"\t           c2972 [unknown] (tool (deleted))\n",
+    ]
+
+
 def test_kernel_frames_without_names_are_noticed():
-    lost = LostSamples()
+    lost = TextCounts()
     assert len(list(lost.kept([b"\tffffffff82203249 [unknown] ([kernel.kallsyms])\n"]))) == 1
     assert lost.hidden_symbols == 1
+
+
+def test_cpus_that_give_samples_of_their_idle_time_are_known():
+    lines = [
+        b"swapper     0/0     [003]  1494.492133955:     200040 cpu-clock: \n",
+        b"\tffff halt ([kernel.kallsyms])\n",
+    ]
+    counts = TextCounts()
+    assert list(counts.kept(lines)) == lines
+    assert dict(counts.idle_samples) == {3: 1}
 
 
 def nanosecond_pcap(times_ns: list[int], order: str = "<") -> bytes:
@@ -51,13 +70,13 @@ def nanosecond_pcap(times_ns: list[int], order: str = "<") -> bytes:
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
-def test_a_capture_is_cut_after_the_last_packet_in_time(tmp_path, order):
+def test_a_capture_keeps_the_packets_of_its_window(tmp_path, order):
     path = tmp_path / "capture.pcap"
     path.write_bytes(nanosecond_pcap([1_000, 2_000, 3_000, 4_000], order))
-    progress = advance(path, NOTHING_YET, until_ns=2_500)
-    assert (progress.packets, progress.last_ns) == (2, 3_000)
-    cut(path, progress)
-    assert path.read_bytes() == nanosecond_pcap([1_000, 2_000], order)
+    progress = advance(path, NOTHING_YET, until_ns=3_500)
+    assert (progress.packets, progress.last_ns) == (3, 4_000)
+    cut(path, advance(path, NOTHING_YET, until_ns=1_500), progress)
+    assert path.read_bytes() == nanosecond_pcap([2_000, 3_000], order)
 
 
 def test_a_growing_capture_is_walked_from_where_the_walk_ended(tmp_path):
@@ -75,5 +94,5 @@ def test_a_capture_without_header_yet_is_left_alone(tmp_path):
     path = tmp_path / "capture.pcap"
     path.touch()
     assert advance(path, NOTHING_YET, until_ns=1) == NOTHING_YET
-    cut(path, NOTHING_YET)
+    cut(path, NOTHING_YET, NOTHING_YET)
     assert os.path.getsize(path) == 0  # noqa: PTH202

@@ -59,8 +59,15 @@ def advance(path: Path, progress: CaptureProgress, until_ns: int) -> CaptureProg
     return CaptureProgress(start + offset, packets, last_ns)
 
 
-def cut(path: Path, progress: CaptureProgress) -> None:
-    """Drop everything after the record that `progress` ends with."""
-    if FILE_HEADER_BYTES <= progress.offset < path.stat().st_size:
-        with path.open("r+b") as file:
-            file.truncate(progress.offset)
+def cut(path: Path, lead: CaptureProgress, end: CaptureProgress) -> None:
+    """Keep the file header and the records after `lead` up to `end`."""
+    if end.offset < FILE_HEADER_BYTES:
+        return
+    with path.open("r+b") as file:
+        header = file.read(FILE_HEADER_BYTES)
+        start = max(lead.offset, FILE_HEADER_BYTES)
+        file.seek(start)
+        records = file.read(end.offset - start)
+        file.seek(0)
+        file.write(header + records)
+        file.truncate()

@@ -12,8 +12,9 @@ import shutil
 import signal
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final
 
@@ -37,6 +38,7 @@ SAMPLING_HZ: Final = 4999
 SCRIPT_FIELDS: Final = "comm,pid,tid,cpu,time,period,event,ip,sym,dso"
 ZSTD_LEVEL: Final = 10
 HIDDEN_KERNEL: Final = b"[unknown] ([kernel"
+DIRECTORIES: Final = re.compile(rb"\(/(?:[^()]*/)?(?=[^()/]+(?: \(deleted\))?\)$)")
 
 
 def spawn(arguments: Sequence[str], **descriptors: object) -> Child:
@@ -140,7 +142,7 @@ class PerfProbe:
         readable, _, _ = select.select([self.acknowledged], [], [], patience_seconds)
         return bool(readable) and b"ack" in os.read(self.acknowledged, 64)
 
-    def stop(self, _to_ns: int) -> None:
+    def stop(self, _from_ns: int, _to_ns: int) -> None:
         """End sampling and close perf.data."""
         if self.child.poll() is None and self._order("disable", STOP_SECONDS):
             self._order("stop", STOP_SECONDS)
@@ -184,8 +186,8 @@ class TcpdumpProbe:
         end_child(child)
         raise HostError(f"tcpdump does not listen on {device}: {_last_words(log)}")
 
-    def stop(self, to_ns: int) -> None:
-        """Wait until the buffer is drained past `to_ns` (epoch), stop, and cut the file there."""
+    def stop(self, from_ns: int, to_ns: int) -> None:
+        """Wait until the buffer is drained past `to_ns` (epoch), stop, and keep the window with a small margin."""
         self.ended_early = self.child.poll() is not None
         deadline = time.monotonic() + DRAIN_SECONDS
         until_ns = to_ns + CAPTURE_MARGIN_NS
@@ -196,7 +198,7 @@ class TcpdumpProbe:
             time.sleep(DRAIN_STEP_SECONDS)
         end_child(self.child, signal.SIGINT)
         self.progress = advance(self.path, self.progress, until_ns)
-        cut(self.path, self.progress)
+        cut(self.path, advance(self.path, NOTHING_YET, from_ns - CAPTURE_MARGIN_NS), self.progress)
 
 
 Probe = PerfProbe | TcpdumpProbe
@@ -230,25 +232,33 @@ def lost_packets(log: str) -> tuple[int | None, int | None]:
 
 
 @dataclass(slots=True)
-class LostSamples:
-    """Counts what perf lost from the lines it says it in, and keeps those lines out of the text."""
+class TextCounts:
+    """Counts while perf's text goes by: what was lost, which CPUs gave samples of their idle time."""
 
     events: int = 0
     chunks: int = 0
     hidden_symbols: int = 0
+    idle_samples: Counter[int] = field(default_factory=Counter)
 
     def kept(self, lines: Iterable[bytes]) -> Iterator[bytes]:
-        """The lines that are not about losses."""
+        """The lines that are not about losses, without the directories of programs: they may name a person."""
         for line in lines:
             if b"PERF_RECORD_LOST" in line:
                 self.events += int(re.sub(rb"\D", b"", line.rpartition(b"lost")[2]) or b"0")
                 self.chunks += 1
                 continue
             self.hidden_symbols += HIDDEN_KERNEL in line
-            yield line
+            if line.startswith(b"swapper"):
+                self._count_idle(line)
+            yield DIRECTORIES.sub(b"(", line) if line.startswith(b"\t") else line
+
+    def _count_idle(self, line: bytes) -> None:
+        cpu = re.search(rb"\[(\d+)\]", line)
+        if cpu:
+            self.idle_samples[int(cpu[1])] += 1
 
 
-def write_perf_text(data_path: Path, text_path: Path) -> LostSamples:
+def write_perf_text(data_path: Path, text_path: Path) -> TextCounts:
     """Turn perf.data into compressed text, one block a sample, and remove it.
 
     Raises
@@ -257,19 +267,19 @@ def write_perf_text(data_path: Path, text_path: Path) -> LostSamples:
         If `perf script` fails; perf.data is kept then.
     """
     arguments = ["perf", "script", "--ns", "--no-inline", "--show-lost-events", "-F", SCRIPT_FIELDS]
-    lost = LostSamples()
+    counts = TextCounts()
     child = spawn([*arguments, "-i", str(data_path)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     try:
         with child, text_path.open("wb") as file:
             with zstandard.ZstdCompressor(level=ZSTD_LEVEL).stream_writer(file) as writer:
-                for line in lost.kept(child.stdout or ()):
+                for line in counts.kept(child.stdout or ()):
                     writer.write(line)
             if child.wait(CONVERT_SECONDS) != 0:
                 raise HostError(f"perf script failed with status {child.returncode} on {data_path}")
     finally:
         end_child(child)
     data_path.unlink()
-    return lost
+    return counts
 
 
 def compress_file(path: Path) -> Path:

@@ -197,7 +197,8 @@ def _run_phase(run: Run, phase: Phase) -> None:
         run.missing.append(f"phase {phase.name}: {error}")
     finally:
         for probe in started:
-            probe.stop(window["to_ns"] if window else run.clock.now_ns())
+            now_ns = run.clock.now_ns()
+            probe.stop(*((window["from_ns"], window["to_ns"]) if window else (now_ns, now_ns)))
             _account_probe(run, phase, probe)
     if window is not None:
         run.windows.append(window)
@@ -213,7 +214,7 @@ def _start_probes(run: Run, phase: Phase) -> list[probes.Probe]:
             started.append(probes.TcpdumpProbe.start(run.directory, run.facts["device"]))
         except HostError:
             for probe in started:
-                probe.stop(run.clock.now_ns())
+                probe.stop(0, 0)
             raise
     run.pids.extend(probe.child.pid for probe in started)
     return started
@@ -290,13 +291,14 @@ def _convert_probe_files(run: Run) -> None:
         probes.compress_file(capture)
     if samples.exists():
         try:
-            lost = probes.write_perf_text(samples, run.directory / "perf.txt.zst")
+            counts = probes.write_perf_text(samples, run.directory / "perf.txt.zst")
         except HostError as error:
             run.missing.append(str(error))
             return
-        run.lost |= {"perf_events": lost.events, "perf_chunks": lost.chunks}
+        run.lost |= {"perf_events": counts.events, "perf_chunks": counts.chunks}
+        run.probe["idle_sampled_cpus"] = sorted(counts.idle_samples)
         note = probes.hidden_symbols_note()
-        if note and lost.hidden_symbols:
+        if note and counts.hidden_symbols:
             run.missing.append(note)
 
 
