@@ -14,6 +14,7 @@ from zcanalysis.errors import HostError
 from zcanalysis.lab import LabOptions, agreement, run_scenario
 from zcanalysis.lab.namespaces import require_lab_tools, sweep_leftovers, two_hosts
 from zcanalysis.lab.scenarios import scenario_named
+from zcanalysis.lab.transfer import running_transfer
 from zcanalysis.recorder import Phase
 
 QUIET = LabOptions(plan=(Phase("counters", 2.0),), warmup_seconds=0.7)
@@ -71,6 +72,19 @@ def test_nothing_is_left_when_the_directory_is_refused(tmp_path):
     with pytest.raises(HostError, match="is not empty"):
         run_scenario("gro", tmp_path, QUIET)
     assert namespaces_of(os.getpid()) == []
+
+
+def test_a_sender_that_is_killed_is_one_line_and_leaves_nothing(tmp_path):
+    with pytest.raises(HostError, match="iperf3"), two_hosts(scenario_named("gro")) as pair:
+        finish_with_killed_sender(pair, tmp_path)
+    assert namespaces_of(os.getpid()) == []
+
+
+def finish_with_killed_sender(pair, scratch):
+    with running_transfer(pair, scenario_named("gro"), 5, scratch) as transfer:
+        time.sleep(0.3)
+        transfer.client.kill()
+        transfer.finish()
 
 
 def test_what_a_killed_run_left_is_swept_by_the_next(tmp_path):

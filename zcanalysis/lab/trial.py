@@ -15,14 +15,17 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
+import polars as pl
+
 import zcanalysis.recorder
 from zcanalysis.errors import HostError
+from zcanalysis.lab.alignment import align_intervals, read_curve, receiver_intervals
 from zcanalysis.lab.namespaces import RECEIVER_DEVICE, HostPair, inside, require_lab_tools, two_hosts
 from zcanalysis.lab.scenarios import Scenario, scenario_named
 from zcanalysis.lab.transfer import Transfer, running_transfer
 from zcanalysis.recorder import Phase, default_plan
 
-PROBE_SECONDS: Final = 3.0  # what starting and stopping the probes takes beside the phases
+PROBE_SECONDS: Final = 4.0  # what starting and stopping the probes takes beside the phases
 RECORDER_SLACK_SECONDS: Final = 120.0
 
 
@@ -144,6 +147,17 @@ def _record_inside(pair: HostPair, transfer: Transfer, directory: Path, options:
         raise HostError(f"the recorder failed: {lines[-1] if lines else f'status {recorder.returncode}'}")
 
 
+def _unfed_phases(directory: Path, phases: list[dict[str, Any]], load: dict[str, Any]) -> list[str]:
+    """One line for each phase in which the transfer was already over: the machine was too slow for the plan."""
+    curve = read_curve(pl.read_parquet(directory / "counters.parquet"))
+    end_ns = int(align_intervals(receiver_intervals(load), curve).edges_ns[-1])
+    return [
+        f"phase {phase['name']}: the transfer ended {(phase['to_ns'] - end_ns) / 1e9:.2f} s before it"
+        for phase in phases
+        if phase["to_ns"] > end_ns
+    ]
+
+
 def _complete(directory: Path, scenario: Scenario, load: dict[str, Any], transfer: Transfer) -> None:
     """Add what only the lab knows: iperf3's report, the link's rate, the configuration, who sends."""
     (directory / "load.json").write_text(json.dumps(load, indent=1, sort_keys=True) + "\n")
@@ -152,6 +166,7 @@ def _complete(directory: Path, scenario: Scenario, load: dict[str, Any], transfe
     host["label"] = scenario.name
     host["link_rate_gbps"] = scenario.link_rate_gbps
     host["lab"] = scenario.as_json()
+    host["missing"] += _unfed_phases(directory, host["phases"], load)
     host["roles"] = {
         "reader": [{"pid": transfer.server.pid, "comm": "iperf3", "cpus": [scenario.reader_cpu]}],
         "sender": [{"pid": transfer.client.pid, "comm": "iperf3", "cpus": [scenario.sender_cpu]}],
