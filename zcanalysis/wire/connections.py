@@ -1,0 +1,196 @@
+"""PACKETS to FLOWS: one row per connection and direction, from one pass whose memory grows with connections only."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from zcanalysis.tables import FLOWS, conform
+from zcanalysis.wire.addresses import address_texts
+
+if TYPE_CHECKING:
+    from zcanalysis.wire import sequence_space as space
+
+BATCH_ROWS: Final = 1 << 17
+CONNECTIONS: Final = 1 << 12
+NODES: Final = 1 << 14
+ENDS: Final = ("src", "src_port", "dst", "dst_port", "protocol", "direction")
+NUMBERS: Final = ("ts_ns", "flow_id", "direction", "protocol", "tcp_flags", "seq", "ack", "payload_bytes", "wire_bytes")
+PROTOCOLS: Final = {6: "tcp", 17: "udp"}
+SIDE_COLUMNS: Final = (
+    "packets",
+    "wire_bytes",
+    "payload_bytes",
+    "unique_bytes",
+    "first_ns",
+    "last_ns",
+    "rtt_ns",
+)
+END_TYPES: Final = pl.Schema(
+    {
+        "src": pl.UInt128(),
+        "src_port": pl.UInt16(),
+        "dst": pl.UInt128(),
+        "dst_port": pl.UInt16(),
+        "protocol": pl.UInt8(),
+        "direction": pl.Boolean(),
+    }
+)
+
+
+def flows(packets: pl.LazyFrame | pl.DataFrame) -> pl.DataFrame:
+    """The connections of a capture, one row a direction.
+
+    Parameters
+    ----------
+    packets
+        PACKETS in file order, as `scan_pcap` gives them. Rows without ``flow_id`` (not TCP or UDP, later fragments,
+        damaged) belong to no connection.
+
+    Returns
+    -------
+    polars.DataFrame
+        FLOWS: in the order of the connections' first packets, the side that was seen first before the other.
+        A direction without packets has no row. A SYN with another sequence number than the connection's own
+        starts a new connection on the same ports.
+
+    Notes
+    -----
+    ``unique_bytes`` is the TCP sequence space that payload covered: SYN, FIN, repeated bytes and the byte of a
+    keep-alive do not count, and a reset's text does not either. Missing bytes further than 2 GiB back are given up.
+    ``rtt_ms`` is what the tap sees: near the receiver it is the receiver's share, near the sender the whole round
+    trip. Packets that were sent twice are left out (Karn).
+
+    Examples
+    --------
+    >>> from zcanalysis.tables import PACKETS, empty
+    >>> flows(empty(PACKETS)).height
+    0
+    """
+    followed = _Followed()
+    for batch in batches(packets, list(dict.fromkeys(ENDS + NUMBERS))):
+        followed.take(batch)
+    return followed.table()
+
+
+def batches(packets: pl.LazyFrame | pl.DataFrame, columns: list[str]) -> Iterator[pl.DataFrame]:
+    """The columns of a table in slices of bounded size, in order."""
+    if isinstance(packets, pl.DataFrame):
+        yield from packets.select(columns).iter_slices(BATCH_ROWS)
+    else:
+        yield from packets.select(columns).collect_batches(chunk_size=BATCH_ROWS, engine="streaming")
+
+
+def as_arrays(batch: pl.DataFrame) -> "space.Packets":
+    """A slice of PACKETS as the compiled loops want it."""
+    from zcanalysis.wire import sequence_space as space
+
+    def column(name: str, null: int = 0) -> pl.Series:
+        series = batch.get_column(name)
+        return series.fill_null(null) if series.null_count() else series
+
+    flow_id = batch.get_column("flow_id")
+    return space.Packets(
+        ts_ns=_array(column("ts_ns", space.UNTIMED)),
+        flow_id=_array(column("flow_id")),
+        known=_array(flow_id.is_not_null().cast(pl.UInt8)),
+        direction=_array(batch.get_column("direction").cast(pl.UInt8).fill_null(0)),
+        protocol=_array(column("protocol")),
+        tcp_flags=_array(column("tcp_flags")),
+        seq=_array(column("seq")),
+        ack=_array(column("ack")),
+        payload_bytes=_array(column("payload_bytes")),
+        wire_bytes=_array(column("wire_bytes")),
+    )
+
+
+def _array(series: pl.Series) -> npt.NDArray[Any]:
+    """One type of array whatever polars shares: contiguous and writable, or numba compiles twice."""
+    array = np.ascontiguousarray(series.to_numpy())
+    return array if array.flags.writeable else array.copy()
+
+
+class _Followed:
+    """All connections so far."""
+
+    def __init__(self) -> None:
+        from zcanalysis.wire import sequence_space as space
+
+        self._space = space
+        self._sides = space.new_sides(CONNECTIONS)
+        self._nodes = space.new_nodes(NODES)
+        self._index = space.new_index(CONNECTIONS)
+        self._ends: list[pl.DataFrame] = []
+
+    def take(self, batch: pl.DataFrame) -> None:
+        """Follow the packets of one slice."""
+        arrays, row = as_arrays(batch), 0
+        known = int(self._index.used[0])
+        while row < batch.height:
+            row = self._space.follow(arrays, row, self._sides, self._nodes, self._index)
+            if row < batch.height:
+                self._make_room()
+        brought = int(self._index.used[0])
+        if brought > known:
+            self._ends.append(batch.select(ENDS)[self._index.first_row[known:brought]])
+
+    def _make_room(self) -> None:
+        space = self._space
+        if self._index.used[0] == self._index.first_row.size:
+            connections = self._index.first_row.size
+            more = space.new_index(2 * connections)
+            space.enter_all(self._index, more)
+            more.first_row[:connections] = self._index.first_row
+            more.used[:] = self._index.used
+            self._index = more
+            fresh = space.new_sides(connections)
+            self._sides = space.Sides(*map(_joined, self._sides, fresh))
+        else:
+            nodes = self._nodes.start.size
+            fresh_nodes = space.new_nodes(nodes, nodes)
+            fresh_nodes.above[-1] = self._index.used[2]
+            self._index.used[2] = nodes
+            self._nodes = space.Nodes(*map(_joined, self._nodes, fresh_nodes))
+
+    def table(self) -> pl.DataFrame:
+        """FLOWS of everything taken in."""
+        count = int(self._index.used[0])
+        sides = pl.DataFrame({name: getattr(self._sides, name)[: 2 * count] for name in SIDE_COLUMNS})
+        ends = pl.concat([pl.DataFrame(schema=END_TYPES), *(part.cast(END_TYPES) for part in self._ends)])
+        ends = ends.with_row_index("connection")
+        turned = ends.with_columns(
+            direction=~pl.col("direction"), src="dst", dst="src", src_port="dst_port", dst_port="src_port"
+        )
+        both = pl.concat([ends, turned]).with_columns(
+            side=2 * pl.col("connection") + pl.col("direction").cast(pl.UInt32)
+        )
+        seen = sides.with_row_index("side").join(both, on="side", how="inner").filter(pl.col("packets") > 0)
+        first = ends.select("connection", opens="direction")
+        ordered = seen.join(first, on="connection").sort("connection", pl.col("direction") != pl.col("opens"))
+        return conform(ordered.with_columns(*_results(), _text("src"), _text("dst")), FLOWS)
+
+
+def _joined(old: npt.NDArray[Any], fresh: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    return np.concatenate([old, fresh])
+
+
+def _text(name: str) -> pl.Expr:
+    return pl.col(name).map_batches(address_texts, return_dtype=pl.String())
+
+
+def _results() -> list[pl.Expr]:
+    """The columns that are computed from what a side counted."""
+    timed = pl.col("last_ns") >= pl.col("first_ns")
+    first, last = (pl.when(timed).then(pl.col(name)) for name in ("first_ns", "last_ns"))
+    life_ns = (last.max() - first.min()).over("connection")
+    alive = (pl.col("packets").sum().over("connection") > 1) & (life_ns > 0)
+    return [
+        pl.col("protocol").replace_strict(PROTOCOLS, default=None, return_dtype=pl.String()),
+        (pl.col("payload_bytes") - pl.col("unique_bytes")).alias("retransmitted_bytes"),
+        first.alias("first_ns"),
+        last.alias("last_ns"),
+        pl.when(alive).then(pl.col("unique_bytes") * 8 / life_ns).alias("goodput_gbps"),
+        pl.when(pl.col("rtt_ns") < 1 << 62).then(pl.col("rtt_ns") / 1e6).alias("rtt_ms"),
+    ]
