@@ -9,6 +9,7 @@ import pytest
 
 from zcanalysis.errors import HostError
 from zcanalysis.recorder import Phase, RecordOptions, default_plan, record
+from zcanalysis.recorder.sampling import Sampler
 from zcanalysis.tables import COUNTERS, conform
 
 SHORT = (Phase("counters", 0.35),)
@@ -111,6 +112,21 @@ def test_an_interrupted_recording_is_still_a_recording(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         record(tmp_path, RecordOptions(device="lo", plan=plan, on_progress=interrupt))
     assert [phase["name"] for phase in host_of(tmp_path)["phases"]] == ["counters"]
+
+
+def test_a_phase_that_is_interrupted_keeps_what_it_saw(tmp_path, monkeypatch):
+    def interrupt_at_third(sampler, phase, *, everything=True, sample=Sampler.sample):
+        sample(sampler, phase, everything=everything)
+        if sampler.ticks == 4:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Sampler, "sample", interrupt_at_third)
+    with pytest.raises(KeyboardInterrupt):
+        record(tmp_path, RecordOptions(device="lo", plan=(Phase("counters", 60),)))
+    host = host_of(tmp_path)
+    (window,) = host["phases"]
+    assert 0.1e9 < window["to_ns"] - window["from_ns"] < 5e9
+    assert host["missing"] == ["phase counters: interrupted"]
 
 
 def test_without_perf_its_phase_is_left_out_and_said(tmp_path, monkeypatch):

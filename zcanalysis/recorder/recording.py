@@ -186,23 +186,22 @@ def _progress(run: Run, name: str, share: float) -> None:
 def _run_phase(run: Run, phase: Phase) -> None:
     """Start the probes, wait until they look, open the window, close it, stop the probes."""
     started: list[probes.Probe] = []
-    window: dict[str, Any] | None = None
+    window: dict[str, Any] = {"name": phase.name, "from_ns": 0, "to_ns": 0}
     try:
         started = _start_probes(run, phase)
         _sample_ethtool(run, phase.name)
         time.sleep(SETTLE_SECONDS)
-        window = _sampled_window(run, phase)
+        _sample_window(run, phase, window)
         _sample_ethtool(run, phase.name)
     except HostError as error:
         run.missing.append(f"phase {phase.name}: {error}")
     finally:
         for probe in started:
-            now_ns = run.clock.now_ns()
-            probe.stop(*((window["from_ns"], window["to_ns"]) if window else (now_ns, now_ns)))
+            probe.stop(window["from_ns"], window["to_ns"])
             _account_probe(run, phase, probe)
-    if window is not None:
-        run.windows.append(window)
-        _shorten_to_capture(run, window, started)
+        if window["to_ns"]:
+            run.windows.append(window)
+            _shorten_to_capture(run, window, started)
 
 
 def _start_probes(run: Run, phase: Phase) -> list[probes.Probe]:
@@ -220,19 +219,22 @@ def _start_probes(run: Run, phase: Phase) -> list[probes.Probe]:
     return started
 
 
-def _sampled_window(run: Run, phase: Phase) -> dict[str, Any]:
-    """Counters at the start, at 10 Hz, and at the end; all of their times lie inside the window."""
+def _sample_window(run: Run, phase: Phase, window: dict[str, Any]) -> None:
+    """Read counters at the start, at 10 Hz, and at the end, also of an interrupted phase; all inside the window."""
     cpu_ns, from_ns = time.process_time_ns(), run.clock.now_ns()
     run.sampler.sample(phase.name)
-    until_ns = from_ns + int(phase.seconds * 1e9)
-    run.sampler.keep_sampling(phase.name, until_ns, run.command_ended)
-    if run.command_ended():
-        run.missing.append(f"phase {phase.name}: the command ended before the phase did")
-    run.sampler.sample(phase.name)
-    to_ns = run.clock.now_ns()
-    run.sampler_cpu_ns += time.process_time_ns() - cpu_ns
-    run.sampler_wall_ns += to_ns - from_ns
-    return {"name": phase.name, "from_ns": from_ns, "to_ns": to_ns}
+    try:
+        run.sampler.keep_sampling(phase.name, from_ns + int(phase.seconds * 1e9), run.command_ended)
+        if run.command_ended():
+            run.missing.append(f"phase {phase.name}: the command ended before the phase did")
+    except KeyboardInterrupt:
+        run.missing.append(f"phase {phase.name}: interrupted")
+        raise
+    finally:
+        run.sampler.sample(phase.name)
+        window |= {"from_ns": from_ns, "to_ns": run.clock.now_ns()}
+        run.sampler_cpu_ns += time.process_time_ns() - cpu_ns
+        run.sampler_wall_ns += window["to_ns"] - from_ns
 
 
 def _sample_ethtool(run: Run, phase: str) -> None:
