@@ -22,8 +22,8 @@ Schema = dict[str, Column]
 
 PACKETS: Final[Schema] = {
     "ts_ns": Column(pl.Int64(), "when the tap saw the packet, nanoseconds since the epoch"),
-    "captured_bytes": Column(pl.UInt32(), "bytes of the packet that are in the file"),
-    "wire_bytes": Column(pl.UInt32(), "bytes of the packet at the tap, link header included"),
+    "captured_bytes": Column(pl.Int64(), "bytes of the packet that are in the file"),
+    "wire_bytes": Column(pl.Int64(), "bytes of the packet at the tap, link header included"),
     "interface": Column(pl.UInt32(), "pcapng interface, counted over the whole file; 0 in pcap"),
     "vlan": Column(pl.UInt16(), "outermost VLAN id; null when untagged"),
     "ip_version": Column(pl.UInt8(), "4 or 6; null when not IP"),
@@ -42,7 +42,7 @@ PACKETS: Final[Schema] = {
     "seq": Column(pl.UInt32(), "raw TCP sequence number"),
     "ack": Column(pl.UInt32(), "raw TCP acknowledgement number"),
     "window_raw": Column(pl.UInt16(), "TCP window before scaling"),
-    "payload_bytes": Column(pl.UInt32(), "TCP or UDP payload on the wire, from the IP length"),
+    "payload_bytes": Column(pl.Int64(), "TCP or UDP payload on the wire, from the IP length"),
     "mss": Column(pl.UInt16(), "MSS option"),
     "window_scale": Column(pl.UInt8(), "window scale option, the shift count"),
     "sack_permitted": Column(pl.Boolean(), "SACK-permitted option present"),
@@ -110,7 +110,8 @@ STAGED_SAMPLES: Final[Schema] = {
     "direction": Column(pl.String(), "rx, ack or tx: on whose behalf"),
     "mode": Column(pl.String(), "kernel or user"),
     "skid": Column(pl.Boolean(), "leaf is a point that re-enables interrupts: the caller was charged"),
-    "weight_ns": Column(pl.Int64(), "time this sample stands for: since the CPU's previous sample"),
+    "in_idle": Column(pl.Boolean(), "served inside an idle state: cpuidle's counters book this time as idle"),
+    "weight_ns": Column(pl.Int64(), "busy time this sample stands for: one sampling interval"),
     "folded": Column(pl.String(), "callchain root first, `;` between frames"),
 }
 

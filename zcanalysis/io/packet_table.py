@@ -44,6 +44,14 @@ NUMBERS: Final = {
 }
 ADDRESS_ROWS: Final = {"src": packet.SRC, "dst": packet.DST}
 RECORD_COLUMNS: Final = ("captured_bytes", "wire_bytes", "interface")
+ARRAY_TYPES: Final = {
+    pl.Boolean(): np.bool_,
+    pl.UInt8(): np.uint8,
+    pl.UInt16(): np.uint16,
+    pl.UInt32(): np.uint32,
+    pl.UInt64(): np.uint64,
+    pl.Int64(): np.int64,
+}
 WANTS: Final = {
     packet.WANT_OPTIONS: {"mss", "window_scale", "sack_permitted", "sack_blocks", "tsval", "tsecr", "error"},
     packet.WANT_FLOW: {"flow_id", "direction"},
@@ -81,7 +89,8 @@ class TableBuilder:
         damaged = packet.decode(batch.block, batch.records, batch.rows, self._want, self._rows, self._book)
         known, met = self._addresses.len(), int(self._book.known[0])
         if met > known:
-            self._addresses.append(_wide(self._book.high[known:met], self._book.low[known:met]))
+            new = _wide(self._book.high[known:met], self._book.low[known:met])
+            self._addresses = pl.concat([self._addresses, new.alias("")], rechunk=True)
         return damaged
 
     def _column(self, name: str, batch: Batch, damaged: int) -> pl.Series:
@@ -90,7 +99,7 @@ class TableBuilder:
             column = pl.Series(name, times)
             return column if times.min() != UNTIMED else _masked(column, times != UNTIMED)
         if name in RECORD_COLUMNS:
-            return pl.Series(name, getattr(batch.records, name)[: batch.rows].copy())
+            return pl.Series(name, getattr(batch.records, name)[: batch.rows].astype(ARRAY_TYPES[TYPES[name]]))
         if name in ADDRESS_ROWS:
             return self._address(name, batch.rows)
         if name == "error":
@@ -100,9 +109,7 @@ class TableBuilder:
         block, row, bit = NUMBERS[name]
         if not self._rows.totals[2] & bit:
             return _nothing(name, batch.rows)
-        numbers = getattr(self._rows, block)[row, : batch.rows].copy()
-        if TYPES[name] == pl.Boolean():
-            numbers = numbers.view(np.bool_)
+        numbers = getattr(self._rows, block)[row, : batch.rows].astype(ARRAY_TYPES[TYPES[name]])
         return self._where(pl.Series(name, numbers), bit)
 
     def _where(self, column: pl.Series, bit: int) -> pl.Series:
@@ -121,8 +128,8 @@ class TableBuilder:
     def _errors(self, count: int, damaged: int) -> pl.Series:
         if not damaged:
             return _nothing("error", count)
-        pairs = np.stack([self._rows.u8[packet.FAULT, :count].astype(np.int64),
-                          self._rows.u64[packet.FAULT_VALUE, :count].astype(np.int64)], axis=1)  # fmt: skip
+        codes, values = self._rows.u8[packet.FAULT, :count], self._rows.u64[packet.FAULT_VALUE, :count]
+        pairs = np.stack([codes.astype(np.int64), values.astype(np.int64)], axis=1)
         pairs[pairs[:, 0] == 0] = 0
         unique, which = np.unique(pairs, axis=0, return_inverse=True)
         texts = [fault_text(int(code), int(value)) if code else None for code, value in unique]

@@ -40,8 +40,8 @@ class Packets(NamedTuple):
     tcp_flags: npt.NDArray[np.uint16]
     seq: npt.NDArray[np.uint32]
     ack: npt.NDArray[np.uint32]
-    payload_bytes: npt.NDArray[np.uint32]
-    wire_bytes: npt.NDArray[np.uint32]
+    payload_bytes: Ints
+    wire_bytes: Ints
 
 
 class Sides(NamedTuple):
