@@ -110,8 +110,7 @@ STAGED_SAMPLES: Final[Schema] = {
     "direction": Column(pl.String(), "rx, ack or tx: on whose behalf"),
     "mode": Column(pl.String(), "kernel or user"),
     "skid": Column(pl.Boolean(), "leaf is a point that re-enables interrupts: the caller was charged"),
-    "in_idle": Column(pl.Boolean(), "served inside an idle state: cpuidle's counters book this time as idle"),
-    "weight_ns": Column(pl.Int64(), "busy time this sample stands for: one sampling interval"),
+    "weight_ns": Column(pl.Int64(), "time this sample stands for: since the CPU's previous sample"),
     "folded": Column(pl.String(), "callchain root first, `;` between frames"),
 }
 
