@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 TRACE ?= traces/veth-1500
 
-.PHONY: help setup demo test check lint types imports notebooks format golden bench report clean
+.PHONY: help setup demo test check lint types imports notebooks format traces bench report clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -47,8 +47,12 @@ format: $(STAMP) ## mend what ruff can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-golden: $(STAMP) ## rewrite the golden tables; explain the difference in the commit
-	ZC_REWRITE_GOLDEN=1 $(BIN)/python -m pytest tests -k golden
+traces: $(STAMP) ## record traces/ anew (root, quiet machine) and rewrite their manifest
+	for scenario in mtu-1500 mtu-9000 gro; do \
+	  place=traces/veth-$${scenario#mtu-}; rm -rf $$place; \
+	  $(BIN)/zcanalysis lab run --scenario $$scenario --seconds 8 -o $$place || exit; \
+	done
+	$(BIN)/python -c 'from pathlib import Path; from zcanalysis.lab.manifest import write_manifest; write_manifest(Path("traces"))'
 
 bench: $(STAMP) ## speed against peers measured in the same run
 	$(BIN)/python -m tests.bench

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.cpu.test_accounts import account as account_of
 from tests.cpu.test_accounts import idle_counters, staged_rows
 from zcanalysis.blame import blame_by_share, limiting_cpu
-from zcanalysis.cpu.wall_time import wall_time_account
 from zcanalysis.goodput import Ceiling
 
 MODELLED = Ceiling(20.0, "modelled", "test", 0.0)
@@ -19,7 +19,7 @@ def case(copy_ms: int, tcp_ms: int, idle_ms: int, sender_ms: int = 0):
     """One second of CPU 1."""
     parts = [("copy", copy_ms), ("tcp_rx", tcp_ms), ("sender", sender_ms)]
     stages = pl.concat([staged_rows(ms, stage, cpu=1) for stage, ms in parts if ms] or [staged_rows(1, "copy", cpu=1)])
-    account = wall_time_account(stages, idle_counters(1, idle_ms * 1_000_000, 1_000_000_000), "chains")
+    account = account_of(stages, idle_counters(1, idle_ms * 1_000_000, 1_000_000_000))
     return stages, account
 
 
@@ -56,7 +56,7 @@ def test_the_limit_is_the_busiest_cpu_and_on_a_tie_the_one_that_receives():
     # CPU 0: 99 % busy sending; CPU 1: 98 % busy receiving -> within 3 points, the receiver's
     stages = pl.concat([staged_rows(990, "sender", cpu=0), staged_rows(980, "copy", cpu=1)])
     counters = pl.concat([idle_counters(0, 10_000_000, 1_000_000_000), idle_counters(1, 20_000_000, 1_000_000_000)])
-    limit = limiting_cpu(wall_time_account(stages, counters, "chains"))
+    limit = limiting_cpu(account_of(stages, counters))
     assert limit is not None
     assert (limit.cpu, limit.saturated, limit.stages) == (1, True, ("copy",))
 

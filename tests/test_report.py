@@ -192,6 +192,7 @@ def test_a_perf_trace_alone_still_gives_costs(tmp_path):
         (9.2345, 8.8, 9.6, "9.2 Gbit/s (8.8-9.6)"),
         (103.4, 95, 111, "103 Gbit/s (95-111)"),
         (9.2, None, None, "9.20 Gbit/s"),
+        (0.00786, None, None, "7.86 Mbit/s"),
         (9.234, 9.21, 9.26, "9.23 Gbit/s (9.21-9.26)"),
     ],
 )

@@ -15,6 +15,7 @@ from zcanalysis.io.recording import Recording
 from zcanalysis.tables import BLAME, empty
 from zcanalysis.trust import audit
 
+SMALLEST_GBPS_SHOWN = 0.1
 BLAME_NAMES = {"framing": "framing and headers", "waiting": "the CPU waited", "unexplained": "unexplained"}
 
 
@@ -124,11 +125,12 @@ def gbps_text(value: float, low: float | None, high: float | None) -> str:
     >>> gbps_text(9.2345, 8.81, 9.62), gbps_text(9.2345, None, None)
     ('9.2 Gbit/s (8.8-9.6)', '9.23 Gbit/s')
     """
+    scale, unit = (1000, "Mbit/s") if value < SMALLEST_GBPS_SHOWN else (1, "Gbit/s")
     if low is None or high is None or high <= low:
-        return f"{value:.2f} Gbit/s"
+        return f"{value * scale:.2f} {unit}"
     # as many digits as tell a quarter of the interval apart
-    digits = min(max(math.ceil(-math.log10((high - low) / 4)), 0), 3)
-    return f"{value:.{digits}f} Gbit/s ({low:.{digits}f}-{high:.{digits}f})"
+    digits = min(max(math.ceil(-math.log10((high - low) * scale / 4)), 0), 3)
+    return f"{value * scale:.{digits}f} {unit} ({low * scale:.{digits}f}-{high * scale:.{digits}f})"
 
 
 def report_document(answer: Answer) -> dict[str, Any]:

@@ -4,6 +4,7 @@ Imports that cost time stand inside the commands, so that `--help` answers at on
 """
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -56,6 +57,11 @@ def main() -> None:
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         _fail(f"{where}{error.strerror or error}", BAD_INPUT)
+    except Exception as error:
+        if os.environ.get("ZCANALYSIS_TRACEBACK"):
+            raise
+        kind = type(error).__name__
+        _fail(f"our own failure: {kind}: {error}; ZCANALYSIS_TRACEBACK=1 shows where, please report it", OUR_FAILURE)
 
 
 def _fail(message: str, status: int) -> None:

@@ -8,7 +8,7 @@ import polars as pl
 
 from zcanalysis.cpu.costs import stage_costs
 from zcanalysis.cpu.stages import Roles, staged
-from zcanalysis.cpu.wall_time import wall_time_account
+from zcanalysis.cpu.wall_time import caught_shares, cpu_times, process_shares, scaled_to_counters, wall_time_account
 from zcanalysis.errors import TraceError
 from zcanalysis.goodput import QUIET_PHASE, SAMPLED_PHASE, Goodput, counted_goodput
 from zcanalysis.io.recording import Recording
@@ -32,7 +32,12 @@ class Evidence:
     sampled: Goodput | None
     """Goodput of the phase whose samples price the stages."""
     stages: pl.DataFrame
+    """STAGED_SAMPLES of the sampled phase, scaled to the busy time that counters know."""
     account: pl.DataFrame
+    caught: pl.DataFrame
+    """Share of each CPU's busy time that the samples caught before they were scaled."""
+    processes: pl.DataFrame
+    """CPU time of the followed processes, by their clocks and by samples."""
     flows: pl.DataFrame
     quality: CaptureQuality | None
     unreadable_samples: int
@@ -59,9 +64,11 @@ def gather(recording: Recording, on_step: Callable[[str], None] = lambda step: N
     sampled = counted_goodput(recording, SAMPLED_PHASE)
     on_step("CPU samples")
     samples = _one_event(recording)
-    stages = _staged(recording, samples)
+    raw = _staged(recording, samples)
     phase = SAMPLED_PHASE if recording.host.phase(SAMPLED_PHASE) else None
-    account = wall_time_account(stages, recording.counters, phase)
+    times = cpu_times(raw, recording.counters, phase)
+    caught = caught_shares(raw, times)
+    stages = scaled_to_counters(raw, caught)
     on_step("capture")
     packets = recording.packets
     unreadable = samples.get_column("error").drop_nulls() if samples is not None else pl.Series(dtype=pl.String)
@@ -70,7 +77,9 @@ def gather(recording: Recording, on_step: Callable[[str], None] = lambda step: N
         quiet=quiet,
         sampled=sampled,
         stages=stages,
-        account=account,
+        account=wall_time_account(stages, times),
+        caught=caught,
+        processes=process_shares(stages, recording.counters, phase),
         flows=flows(packets) if packets is not None else empty(FLOWS),
         quality=capture_quality(packets) if packets is not None else None,
         unreadable_samples=len(unreadable),

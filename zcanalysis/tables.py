@@ -102,6 +102,7 @@ FLOWS: Final[Schema] = {
 STAGED_SAMPLES: Final[Schema] = {
     "ts_ns": Column(pl.Int64(), "when the sample was taken, since the epoch"),
     "cpu": Column(pl.Int32(), "CPU number"),
+    "pid": Column(pl.Int32(), "process that was interrupted; null when the trace does not say"),
     "tid": Column(pl.Int32(), "thread that was interrupted"),
     "comm": Column(pl.String(), "its command name"),
     "stage": Column(pl.String(), "stage that was charged, one of `STAGES`"),
@@ -110,7 +111,10 @@ STAGED_SAMPLES: Final[Schema] = {
     "direction": Column(pl.String(), "rx, ack or tx: on whose behalf"),
     "mode": Column(pl.String(), "kernel or user"),
     "skid": Column(pl.Boolean(), "leaf is a point that re-enables interrupts: the caller was charged"),
-    "weight_ns": Column(pl.Int64(), "time this sample stands for: since the CPU's previous sample"),
+    "in_idle": Column(pl.Boolean(), "served inside an idle state: cpuidle's counters book this time as idle"),
+    "weight_ns": Column(
+        pl.Int64(), "busy time this sample stands for: one sampling interval, scaled where counters know better"
+    ),
     "folded": Column(pl.String(), "callchain root first, `;` between frames"),
 }
 

@@ -19,6 +19,7 @@ QUIET_S: Final = 1.0
 BAR_CHARACTERS: Final = 24
 SMALLEST_ROW_PART: Final = 0.01
 PLAIN_WIDTH: Final = 120
+FLOWS_SHOWN: Final = 6
 FLOW_HEADS: Final[dict[str, Literal["left", "right"]]] = {
     "#": "right", "from -> to": "left", "": "left", "packets": "right", "payload B": "right", "unique B": "right",
     "sent again B": "right", "Gbit/s": "right", "RTT ms": "right",
@@ -86,6 +87,9 @@ def print_answer(answer: Answer, report: Path | None) -> None:
     elif not answer.costs.is_empty():
         out.print()
         out.print(_cost_table(answer))
+    elif not answer.evidence.flows.is_empty():
+        out.print("\n[bold]largest flows[/bold]")
+        print_flows(answer.evidence.flows.sort("unique_bytes", descending=True).head(FLOWS_SHOWN))
     if report is not None:
         size_mb = report.stat().st_size / 1e6
         out.print(f"\n{safe(report)} written ({size_mb:.1f} MB, works offline)")

@@ -22,6 +22,8 @@ PROBE_EFFECT_WARN: Final = 0.15
 SHORT_QUIET_S: Final = 1.0
 CLOCK_ERROR_WARN_NS: Final = 100_000
 FEW_SAMPLES: Final = 1000
+CAUGHT_ERROR_WARN: Final = 0.1
+BUSY_PROCESS: Final = 0.1
 
 
 class Check(NamedTuple):
@@ -198,7 +200,20 @@ def _samples(seen: Evidence) -> Iterator[Check]:
     )
 
 
+def _accounting(seen: Evidence) -> Iterator[Check]:
+    for cpu, caught in seen.caught.iter_rows():
+        verdict: Verdict = "ok" if abs(caught - 1) <= CAUGHT_ERROR_WARN else "warn"
+        why = "where a CPU often sleeps and wakes the sampler is biased; its samples are scaled to the idle counter"
+        yield Check(f"CPU {cpu} sampling", verdict, f"caught {caught:.1%} of busy time", why)
+    for pid, clock, sampled in seen.processes.iter_rows():
+        if clock >= BUSY_PROCESS:
+            verdict = "ok" if abs(sampled - clock) <= ACCOUNT_ERROR_WARN else "warn"
+            why = "CPU time of a process by samples against the kernel's own clock of it"
+            yield Check(f"process {pid}", verdict, f"{sampled:.1%} by samples, {clock:.1%} by its clock", why)
+
+
 def _machine(seen: Evidence) -> Iterator[Check]:
+    yield from _accounting(seen)
     for cpu, share in _share_of(seen.account, UNSAMPLED):
         known = not seen.account.filter(pl.col("stage") == "idle").is_empty()
         if known:

@@ -6,7 +6,7 @@ import pytest
 
 from zcanalysis.cpu.costs import seconds_by_stretch, stage_costs
 from zcanalysis.cpu.timeline import BINS, cpu_timeline, flame
-from zcanalysis.cpu.wall_time import wall_time_account
+from zcanalysis.cpu.wall_time import caught_shares, cpu_times, process_shares, scaled_to_counters, wall_time_account
 from zcanalysis.tables import COSTS, COUNTERS, STAGED_SAMPLES, polars_schema
 
 
@@ -15,11 +15,16 @@ def staged_rows(count: int, stage: str, cpu: int = 0, weight_ns: int = 1_000_000
     return pl.DataFrame(
         {
             "ts_ns": [first_ns + i * weight_ns for i in range(count)],
-            "cpu": cpu, "tid": 1, "comm": "iperf3", "stage": stage, "function": "f", "context": "softirq",
-            "direction": "rx", "mode": "kernel", "skid": False, "weight_ns": weight_ns, "folded": "a;b",
+            "cpu": cpu, "pid": 1, "tid": 1, "comm": "iperf3", "stage": stage, "function": "f", "context": "softirq",
+            "direction": "rx", "mode": "kernel", "skid": False, "in_idle": False,
+            "weight_ns": weight_ns, "folded": "a;b",
         },
         schema=polars_schema(STAGED_SAMPLES),
     )  # fmt: skip
+
+
+def account(stages: pl.DataFrame, counters: pl.DataFrame | None, phase: str | None = "chains") -> pl.DataFrame:
+    return wall_time_account(stages, cpu_times(stages, counters, phase))
 
 
 def idle_counters(cpu: int, idle_ns: int, wall_ns: int) -> pl.DataFrame:
@@ -35,14 +40,49 @@ def idle_counters(cpu: int, idle_ns: int, wall_ns: int) -> pl.DataFrame:
 def test_a_cpus_wall_time_is_accounted_for():
     # 1 s of wall: 300 ms copy, 200 ms tcp, 450 ms idle by the counters -> 50 ms nobody saw
     stages = pl.concat([staged_rows(300, "copy"), staged_rows(200, "tcp_rx"), staged_rows(7, "idle")])
-    table = wall_time_account(stages, idle_counters(0, 450_000_000, 1_000_000_000), "chains")
+    table = account(stages, idle_counters(0, 450_000_000, 1_000_000_000))
     seconds = dict(table.select("stage", "seconds").iter_rows())
     assert seconds == pytest.approx({"copy": 0.3, "tcp_rx": 0.2, "idle": 0.45, "unsampled": 0.05})
     assert table.get_column("share").sum() == pytest.approx(1.0)
 
 
+def test_an_interrupt_served_inside_an_idle_state_is_not_counted_twice():
+    # 1 s: 600 ms by the idle counter, of which samples show 100 ms of interrupts; 400 ms of copying
+    served = staged_rows(100, "hardirq").with_columns(in_idle=True)
+    stages = pl.concat([staged_rows(400, "copy"), served])
+    table = account(stages, idle_counters(0, 600_000_000, 1_000_000_000))
+    seconds = dict(table.select("stage", "seconds").iter_rows())
+    assert seconds == pytest.approx({"copy": 0.4, "hardirq": 0.1, "idle": 0.5, "unsampled": 0.0}, abs=1e-9)
+
+
+def test_a_biased_sampler_is_scaled_to_the_idle_counter():
+    # busy 500 ms by the counter, samples caught 400 ms: each stands for 1.25 times its interval
+    stages = pl.concat([staged_rows(300, "copy"), staged_rows(100, "tcp_rx"), staged_rows(9, "copy", cpu=7)])
+    times = cpu_times(stages, idle_counters(0, 500_000_000, 1_000_000_000), "chains")
+    caught = caught_shares(stages, times)
+    assert caught.rows() == [(0, pytest.approx(0.8))]
+    scaled = scaled_to_counters(stages, caught)
+    by_cpu = dict(scaled.group_by("cpu").agg(pl.col("weight_ns").sum()).iter_rows())
+    assert by_cpu == {0: 500_000_000, 7: 9_000_000}  # of CPU 7 the counters say nothing
+    assert scaled.get_column("stage").to_list() == stages.get_column("stage").to_list()
+
+
+def test_a_sampler_that_caught_hardly_anything_is_not_scaled_up():
+    stages = staged_rows(100, "copy")
+    times = cpu_times(stages, idle_counters(0, 0, 1_000_000_000), "chains")
+    assert scaled_to_counters(stages, caught_shares(stages, times)).get_column("weight_ns").sum() == 100_000_000
+
+
+def test_a_processs_clock_is_held_against_its_samples():
+    clock = idle_counters(0, 0, 1_000_000_000).with_columns(
+        source=pl.lit("process"), instance=pl.lit("1"), counter=pl.lit("cpu_ns"), value=pl.Series([0, 480_000_000])
+    )
+    table = process_shares(staged_rows(500, "copy"), clock, "chains")
+    assert table.rows() == [(1, pytest.approx(0.48), pytest.approx(0.5))]
+
+
 def test_without_counters_what_was_not_sampled_is_unsampled():
-    table = wall_time_account(staged_rows(500, "copy", weight_ns=2_000_000), None, None)
+    table = account(staged_rows(500, "copy", weight_ns=2_000_000), None, None)
     assert set(table.get_column("stage")) == {"copy", "unsampled"}
 
 

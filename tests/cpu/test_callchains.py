@@ -132,6 +132,13 @@ def test_a_chain_is_charged_to_its_stage(chain, stage, context, direction):
     assert (found.stage, found.context, found.direction) == (stage, context, direction)
 
 
+def test_an_interrupt_inside_an_idle_state_is_told_from_idling():
+    idle = ("pv_native_safe_halt", "default_idle", "cpuidle_enter_state", "do_idle")
+    found = charge(kernel("tcp_v4_rcv", "handle_softirqs", "asm_sysvec_call_function_single", *idle))
+    assert (found.stage, found.in_idle) == ("tcp_rx", True)
+    assert charge(kernel(*idle)).stage == "idle"
+
+
 def test_a_user_leaf_is_user_time_even_with_kernel_frames_below_it():
     found = charge("memcpy\tlibc.so\tu\nmain\tiperf3\tu")
     assert (found.stage, found.mode, found.context) == ("reader", "user", "user")

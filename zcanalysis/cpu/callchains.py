@@ -67,6 +67,7 @@ ACK_CALLERS: Final = frozenset(
 RECEIVES: Final = re.compile(
     r"^(tcp_recvmsg\w*|udp_recvmsg|udpv6_recvmsg|sock_recvmsg|inet6?_recvmsg|sock_read_iter|tcp_zerocopy_receive|tcp_read_sock)$"
 )
+IDLE_STATE: Final = "cpuidle_enter_state"
 PAGE_FAULT: Final = "asm_exc_page_fault"
 
 
@@ -81,6 +82,8 @@ class Charge(NamedTuple):
     skid: bool
     socket_use: str
     """`send` or `receive` when a system call in the chain does so; tells sender from reader."""
+    in_idle: bool
+    """An interrupt served before the CPU left its idle state: cpuidle's own counters book it as idle time."""
     folded: str
 
 
@@ -105,17 +108,7 @@ def charge(callchain: str, generation: Generation = "linux-6") -> Charge:
     depth = next((i for i, frame in enumerate(frames) if frame[2] == "u"), len(frames))
     folded = ";".join(name.replace(";", ":") for name in reversed(symbols))
     if depth == 0:
-        leaf = symbols[0] if symbols else "[unknown]"
-        return Charge(
-            "reader" if symbols else "unclassified",
-            leaf,
-            "user",
-            "rx",
-            "user" if symbols else "kernel",
-            False,
-            "",
-            folded,
-        )
+        return _without_kernel(symbols, folded)
     names = [plain_symbol(symbol) for symbol in symbols[:depth]]
     inside, context, boundary_stage = _up_to_boundary(names)
     direction = _direction(inside)
@@ -134,8 +127,15 @@ def charge(callchain: str, generation: Generation = "linux-6") -> Charge:
         "kernel",
         names[0] in SKID,
         _socket_use(names),
+        IDLE_STATE in names,
         folded,
     )
+
+
+def _without_kernel(symbols: Sequence[str], folded: str) -> Charge:
+    """User code is its reader's until roles say otherwise; a sample without any frame cannot be charged."""
+    stage, mode, leaf = ("reader", "user", symbols[0]) if symbols else ("unclassified", "kernel", "[unknown]")
+    return Charge(stage, leaf, "user", "rx", mode, False, "", False, folded)
 
 
 def _up_to_boundary(names: Sequence[str]) -> tuple[Sequence[str], str, str]:

@@ -62,7 +62,7 @@ def staged(samples: pl.DataFrame, roles: Roles | None = None, generation: Genera
 def _charges(callchains: pl.Series, generation: Generation) -> pl.DataFrame:
     rows = [charge(chain, generation) for chain in callchains]
     columns = {name: [getattr(row, name) for row in rows] for name in Charge._fields}
-    types = {name: pl.Boolean if name == "skid" else pl.String for name in Charge._fields}
+    types = {name: pl.Boolean if name in ("skid", "in_idle") else pl.String for name in Charge._fields}
     return pl.DataFrame(columns, schema=types).with_columns(callchains.alias("callchain"))
 
 

@@ -1,0 +1,91 @@
+"""The shipped recordings: what the manifest says, and what an answer of them must satisfy."""
+
+import hashlib
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from zcanalysis.answer import Answer, answered
+from zcanalysis.io.compressed import open_bytes
+from zcanalysis.io.recording import read_recording
+from zcanalysis.lab.alignment import agreement
+
+TRACES = Path(__file__).parent.parent / "traces"
+MANIFEST = json.loads((TRACES / "manifest.json").read_text())
+NAMES = sorted(MANIFEST["recordings"])
+LARGEST_BYTES = 6_000_000
+TSHARK_FIELDS = ("ip.src", "tcp.srcport", "ip.dst", "tcp.dstport", "frame.len", "tcp.len")
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def answer(request) -> Answer:
+    return answered(read_recording(TRACES / request.param))
+
+
+def test_the_manifest_lists_every_file_with_its_hash():
+    listed = {
+        f"{name}/{file}": facts for name in NAMES for file, facts in MANIFEST["recordings"][name]["files"].items()
+    }
+    present = {path.relative_to(TRACES).as_posix() for path in TRACES.glob("*/*")}
+    assert set(listed) == present
+    for place, facts in listed.items():
+        content = (TRACES / place).read_bytes()
+        assert (len(content), hashlib.sha256(content).hexdigest()) == (facts["bytes"], facts["sha256"]), place
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_recording_says_how_it_was_made_and_is_small(name):
+    facts = MANIFEST["recordings"][name]
+    assert all(facts[key] for key in ("kernel", "command", "licence", "what"))
+    assert sum(file["bytes"] for file in facts["files"].values()) < LARGEST_BYTES
+    text = (TRACES / name / "host.json").read_text() + (TRACES / name / "load.json").read_text()
+    assert "hostname" not in text
+    assert '"cookie"' not in text
+
+
+def test_at_least_995_of_1000_kernel_samples_are_classified(answer):
+    kernel = answer.evidence.stages.filter(pl.col("mode") == "kernel", pl.col("stage") != "idle")
+    assert kernel.filter(pl.col("stage") == "unclassified").height <= 0.005 * kernel.height
+
+
+def test_stages_and_idle_account_for_each_cpus_wall_time_within_3_percent(answer):
+    unsampled = answer.evidence.account.filter(pl.col("stage") == "unsampled")
+    assert unsampled.height == answer.recording.host.cpus
+    assert unsampled.get_column("share").abs().max() <= 0.03
+
+
+def test_goodput_from_counters_is_iperf3s_own_within_1_percent(answer):
+    recording = answer.recording
+    same = agreement(recording.counters, recording.load, "counters")
+    assert same.ratio == pytest.approx(1.0, abs=0.01)
+    # and the answer's figure, over the whole phase, is that of the stretch iperf3 was asked about
+    assert answer.goodput_gbps == pytest.approx(same.iperf_bytes * 8 / same.elapsed_ns, rel=0.01)
+
+
+def test_blame_sums_to_the_gap(answer):
+    gap = answer.ceiling.gbps - answer.goodput_gbps
+    assert answer.blame.get_column("lost_gbps").sum() == pytest.approx(gap, abs=1e-9)
+
+
+@pytest.mark.skipif(not shutil.which("tshark"), reason="needs tshark")
+def test_flows_are_tsharks_conversations(answer, tmp_path):
+    capture = next(answer.recording.path.glob("capture.pcap*"))
+    plain = tmp_path / "capture.pcap"
+    with open_bytes(capture) as stream:
+        plain.write_bytes(stream.read())
+    fields = [word for name in TSHARK_FIELDS for word in ("-e", name)]
+    command = ["tshark", "-n", "-r", str(plain), "-T", "fields", "-E", "separator=,", *fields]
+    said = subprocess.run(command, capture_output=True, check=True, timeout=300).stdout
+    ends = ["src", "src_port", "dst", "dst_port"]
+    totals = (
+        pl.read_csv(said, has_header=False, new_columns=[*ends, "wire", "payload"])
+        .group_by(ends)
+        .agg(pl.len().alias("packets"), pl.col("wire").sum(), pl.col("payload").sum())
+    )
+    ours = answer.evidence.flows.select(*ends, "packets", "wire_bytes", "payload_bytes")
+    assert ours.height
+    assert sorted(totals.rows()) == sorted(ours.rows())
