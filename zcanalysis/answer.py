@@ -16,6 +16,7 @@ from zcanalysis.tables import BLAME, empty
 from zcanalysis.trust import audit
 
 SMALLEST_GBPS_SHOWN = 0.1
+SMALLEST_GAP_PART = 0.02
 BLAME_NAMES = {"framing": "framing and headers", "waiting": "the CPU waited", "unexplained": "unexplained"}
 
 
@@ -62,8 +63,7 @@ def answered(
     on_step("blame")
     limit = limiting_cpu(seen.account)
     quiet_gbps = seen.quiet.gbps if seen.quiet else captured_goodput(seen.flows)
-    sampled_gbps = seen.sampled.gbps if seen.sampled else quiet_gbps
-    top = ceiling(recording, sampled_gbps, _sender_share(seen.account), link_gbps)
+    top = ceiling(recording, quiet_gbps, _sender_share(seen.account), link_gbps)
     if top.kind == "modelled" and top.gbps is not None and quiet_gbps is not None and top.gbps < quiet_gbps:
         top = top._replace(gbps=quiet_gbps, why=f"{top.why} (already reached)")
     blame = empty(BLAME)
@@ -94,13 +94,15 @@ def sentence(answer: Answer) -> str:
     elif answer.recording.samples is None:
         parts.append("Without CPU samples nothing can be said about the receiver's CPUs.")
     dear = answer.blame.filter(~pl.col("stage").is_in(("framing", "unexplained")) & (pl.col("lost_gbps") > 0)).head(2)
-    if answer.ceiling.gbps is not None and not dear.is_empty():
+    gap_gbps = float(answer.blame.get_column("lost_gbps").sum())
+    if answer.ceiling.gbps is not None and gap_gbps < SMALLEST_GAP_PART * answer.ceiling.gbps:
+        parts.append(f"That is all that the ceiling of {answer.ceiling.gbps:.1f} Gbit/s allows.")
+    elif answer.ceiling.gbps is not None and not dear.is_empty():
         what = " and ".join(
             f"{stage_name(stage)} ({lost:.1f})" for stage, lost in dear.select("stage", "lost_gbps").iter_rows()
         )
-        gap = answer.blame.get_column("lost_gbps").sum()
         parts.append(
-            f"Of the {gap:.1f} Gbit/s missing to the ceiling of {answer.ceiling.gbps:.1f}, most went to {what}."
+            f"Of the {gap_gbps:.1f} Gbit/s missing to the ceiling of {answer.ceiling.gbps:.1f}, most went to {what}."
         )
     return " ".join(parts)
 

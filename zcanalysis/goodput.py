@@ -152,9 +152,10 @@ def ceiling(
     Parameters
     ----------
     goodput_gbps
-        Payload rate of the phase in which `sender_share` was measured.
+        Of the undisturbed phase.
     sender_share
-        CPU time of the sender on this machine per wall time, all its work added up; None or 0 when it ran elsewhere.
+        CPU time of the sender on this machine per wall time, all its work added up, in the sampled phase; None or 0 when
+        it ran elsewhere. Sampling slows all stages about alike, so the share holds for the undisturbed phase too.
     link_gbps
         The link's rate, when the user knows it.
 
