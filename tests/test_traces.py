@@ -58,6 +58,19 @@ def test_stages_and_idle_account_for_each_cpus_wall_time_within_3_percent(answer
     assert unsampled.get_column("share").abs().max() <= 0.03
 
 
+def test_unscaled_samples_account_for_a_saturated_cpu_within_3_percent(answer):
+    account, caught = answer.evidence.account, answer.evidence.caught
+    saturated = account.filter(pl.col("stage") == "idle", pl.col("share") < 0.03).select("cpu")
+    assert saturated.height
+    assert (caught.join(saturated, on="cpu").get_column("caught") - 1).abs().max() <= 0.03
+
+
+def test_processes_have_the_time_that_their_own_clocks_say(answer):
+    busy = answer.evidence.processes.filter(pl.col("clock") > 0.1)
+    assert busy.height == 2
+    assert (busy.get_column("sampled") - busy.get_column("clock")).abs().max() <= 0.035
+
+
 def test_goodput_from_counters_is_iperf3s_own_within_1_percent(answer):
     recording = answer.recording
     same = agreement(recording.counters, recording.load, "counters")

@@ -69,30 +69,38 @@ def progress() -> Iterator[Callable[[str], None]]:
 def print_answer(answer: Answer, report: Path | None) -> None:
     """The answer, the audit's warnings, and where the bandwidth went."""
     out = console()
-    out.print(f"[bold]recording[/bold]  {safe(answer.recording.name)}")
+    head = Table.grid(padding=(0, 2))
+    head.add_column(style="bold", no_wrap=True)
+    head.add_column()
+    head.add_row("recording", safe(answer.recording.name))
     warnings = answer.audit.filter(pl.col("verdict") != "ok")
     checks = answer.audit.height
-    trust = (
-        f"good: {checks} checks passed" if warnings.is_empty() else f"{warnings.height} of {checks} checks to look at"
+    head.add_row(
+        "trust",
+        f"good: {checks} checks passed" if warnings.is_empty() else f"{warnings.height} of {checks} checks to look at",
     )
-    out.print(f"[bold]trust[/bold]      {trust}")
     for row in warnings.iter_rows(named=True):
         style = VERDICT_STYLES.get(row["verdict"], "red")
-        out.print(f"           [{style}]{safe(row['check'])}[/{style}]: {safe(row['value'])} ({safe(row['why'])})")
-    out.print(f"[bold]answer[/bold]     {safe(sentence(answer))}")
-    out.print(f"           ceiling: {safe(answer.ceiling.why)}")
-    if not answer.blame.is_empty() and answer.ceiling.gbps is not None:
-        out.print()
-        out.print(_blame_table(answer, answer.ceiling.gbps))
-    elif not answer.costs.is_empty():
-        out.print()
-        out.print(_cost_table(answer))
-    elif not answer.evidence.flows.is_empty():
-        out.print("\n[bold]largest flows[/bold]")
-        print_flows(answer.evidence.flows.sort("unique_bytes", descending=True).head(FLOWS_SHOWN))
+        head.add_row("", f"[{style}]{safe(row['check'])}[/{style}]: {safe(row['value'])} ({safe(row['why'])})")
+    head.add_row("answer", safe(sentence(answer)))
+    head.add_row("ceiling", safe(answer.ceiling.why))
+    out.print(head)
+    _print_evidence(answer, out)
     if report is not None:
         size_mb = report.stat().st_size / 1e6
         out.print(f"\n{safe(report)} written ({size_mb:.1f} MB, works offline)")
+
+
+def _print_evidence(answer: Answer, out: Console) -> None:
+    """The table that says most: blame, else costs, else flows."""
+    out.print()
+    if not answer.blame.is_empty() and answer.ceiling.gbps is not None:
+        out.print(_blame_table(answer, answer.ceiling.gbps))
+    elif not answer.costs.is_empty():
+        out.print(_cost_table(answer))
+    elif not answer.evidence.flows.is_empty():
+        out.print("[bold]largest flows[/bold]")
+        print_flows(answer.evidence.flows.sort("unique_bytes", descending=True).head(FLOWS_SHOWN))
 
 
 def _blame_table(answer: Answer, ceiling_gbps: float) -> Table:

@@ -24,6 +24,7 @@ CLOCK_ERROR_WARN_NS: Final = 100_000
 FEW_SAMPLES: Final = 1000
 CAUGHT_ERROR_WARN: Final = 0.1
 BUSY_PROCESS: Final = 0.1
+SMALLEST_SHARE_SHOWN: Final = 0.005
 
 
 class Check(NamedTuple):
@@ -216,7 +217,7 @@ def _machine(seen: Evidence) -> Iterator[Check]:
     yield from _accounting(seen)
     for cpu, share in _share_of(seen.account, UNSAMPLED):
         known = not seen.account.filter(pl.col("stage") == "idle").is_empty()
-        if known:
+        if known and abs(share) > SMALLEST_SHARE_SHOWN:
             verdict: Verdict = "ok" if abs(share) <= ACCOUNT_ERROR_WARN else "warn"
             yield Check(
                 f"CPU {cpu} accounting",
