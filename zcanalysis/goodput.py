@@ -154,8 +154,8 @@ def ceiling(
     goodput_gbps
         Of the undisturbed phase.
     sender_share
-        CPU time of the sender on this machine per wall time, all its work added up, in the sampled phase; None or 0 when
-        it ran elsewhere. Sampling slows all stages about alike, so the share holds for the undisturbed phase too.
+        CPU time of the sender on this machine per wall time, all its work added up, in the sampled phase; None or 0
+        when it ran elsewhere. Sampling slows all stages about alike, so the share holds undisturbed too.
     link_gbps
         The link's rate, when the user knows it.
 
