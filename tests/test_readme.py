@@ -1,5 +1,6 @@
 """What the README shows is what the commands print, and its Python runs."""
 
+import doctest
 import os
 import re
 import subprocess
@@ -23,12 +24,14 @@ def test_the_output_shown_is_what_the_command_prints(command, shown):
     assert [line.rstrip() for line in done.stdout.rstrip().splitlines()] == shown.rstrip().splitlines()
 
 
-def test_the_python_shown_runs(monkeypatch):
+def test_the_python_shown_runs_and_prints_what_is_shown(monkeypatch):
     monkeypatch.chdir(ROOT)
-    (block,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    tried = doctest.testfile(str(ROOT / "README.md"), module_relative=False, encoding="utf-8")
+    assert tried.attempted >= 5
+    assert tried.failed == 0
+    block = next(code for code in re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL) if ">>>" not in code)
     names: dict = {}
-    exec(compile(block, "README.md", "exec"), names)
-    assert names["sizes"].height == 1
+    exec(compile(f"import zcanalysis as zc\n{block}", "README.md", "exec"), names)
     assert not names["costs"].is_empty()
 
 

@@ -171,6 +171,22 @@ def costs(
     _print_table({"costs": table}, as_json=as_json, csv=csv)
 
 
+@app.command()
+def convert(
+    source: Annotated[Path, typer.Argument(help="A capture or a perf trace.")],
+    target: Annotated[Path, typer.Argument(help="The parquet file to write.")],
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that exists.")] = False,
+) -> None:
+    """Write a capture's packets, or a perf trace's samples, as parquet."""
+    from zcanalysis.io.exports import convert as convert_to
+
+    with _progress() as on_step:
+        on_step("converting")
+        done = convert_to(source, target, overwrite=overwrite)
+    damage = f"; {done.damaged:,} damaged: {_plain(str(done.first_damage))}" if done.damaged else ""
+    _print(f"{_plain(str(target))}: {done.rows:,} {done.kind}{damage}")
+
+
 @app.command(context_settings={"allow_interspersed_args": False})
 def record(
     directory: Annotated[Path, typer.Option("-o", "--output", help="Folder of the recording; made, or empty.")],

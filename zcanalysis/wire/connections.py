@@ -8,7 +8,7 @@ import numpy.typing as npt
 import polars as pl
 
 from zcanalysis.tables import FLOWS, conform
-from zcanalysis.wire.addresses import address_texts
+from zcanalysis.addresses import address_texts
 
 if TYPE_CHECKING:
     from zcanalysis.wire import sequence_space as space

@@ -1,0 +1,69 @@
+"""Captures and perf traces as parquet."""
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from tests.io.test_perf import TWO_SAMPLES
+from zcanalysis.errors import TraceError
+from zcanalysis.io.compressed import open_bytes
+from zcanalysis.io.exports import Converted, convert
+from zcanalysis.io.pcap import scan_pcap
+from zcanalysis.io.perf import scan_perf
+from zcanalysis.tables import PACKETS
+
+CAPTURE = Path(__file__).parent.parent.parent / "traces/veth-gro/capture.pcap.zst"
+
+
+def test_a_capture_keeps_every_column_and_value(tmp_path):
+    target = tmp_path / "out.parquet"
+    done = convert(CAPTURE, target)
+    rows = scan_pcap(CAPTURE).collect()
+    written = pl.read_parquet(target)
+    assert done == Converted("packets", rows.height, 0, None)
+    assert written.columns == list(PACKETS)
+    assert written.drop("src", "dst").equals(rows.drop("src", "dst"))
+    assert set(written.get_column("src")) == {"10.77.0.1", "10.77.0.2"}
+
+
+def test_the_file_says_its_schema_and_what_each_column_means(tmp_path):
+    target = tmp_path / "out.parquet"
+    convert(CAPTURE, target)
+    metadata = pl.read_parquet_metadata(target)
+    assert metadata["zcanalysis.schema"] == "packets 1"
+    assert set(json.loads(metadata["zcanalysis.columns"])) == set(PACKETS)
+
+
+def test_a_perf_trace_becomes_samples(tmp_path):
+    source = tmp_path / "perf.txt"
+    source.write_text(TWO_SAMPLES + "odd line\n\n")
+    done = convert(source, tmp_path / "out.parquet")
+    assert (done.kind, done.rows, done.damaged) == ("samples", 3, 1)
+    assert done.first_damage is not None
+    assert pl.read_parquet(tmp_path / "out.parquet").equals(scan_perf(source).collect())
+
+
+def test_a_damaged_capture_is_converted_as_far_as_it_goes_and_counted(tmp_path):
+    with open_bytes(CAPTURE) as stream:
+        (tmp_path / "cut.pcap").write_bytes(stream.read(100_001))
+    done = convert(tmp_path / "cut.pcap", tmp_path / "out.parquet")
+    assert done.damaged == 1
+    assert done.rows > 800
+    assert "byte" in str(done.first_damage)
+
+
+def test_nothing_is_overwritten_and_nothing_half_written_stays(tmp_path):
+    target = tmp_path / "out.parquet"
+    target.write_text("mine")
+    with pytest.raises(TraceError, match="exists already"):
+        convert(CAPTURE, target)
+    assert target.read_text() == "mine"
+    noise = tmp_path / "noise"
+    noise.write_bytes(b"\0\1\2\3" * 100)
+    with pytest.raises(TraceError):
+        convert(noise, target, overwrite=True)
+    assert target.read_text() == "mine"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["noise", "out.parquet"]
+    assert convert(CAPTURE, target, overwrite=True).rows == pl.read_parquet(target).height
