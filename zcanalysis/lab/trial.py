@@ -2,17 +2,13 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import Any, Final
 
 import polars as pl
@@ -24,6 +20,7 @@ from zcanalysis.lab.namespaces import RECEIVER_DEVICE, HostPair, inside, require
 from zcanalysis.lab.scenarios import Scenario, scenario_named
 from zcanalysis.lab.transfer import Transfer, running_transfer
 from zcanalysis.recorder import Phase, default_plan
+from zcanalysis.recorder.interruption import terminated_like_interrupted
 
 PROBE_SECONDS: Final = 4.0  # what starting and stopping the probes takes beside the phases
 RECORDER_SLACK_SECONDS: Final = 120.0
@@ -76,7 +73,7 @@ def run_scenario(scenario: Scenario | str, directory: Path, options: LabOptions 
     require_lab_tools()
     _check_cpus(chosen)
     seconds = options.warmup_seconds + sum(phase.seconds for phase in options.plan) + PROBE_SECONDS
-    with _terminated_like_interrupted(), tempfile.TemporaryDirectory(prefix="zc-lab-") as scratch:
+    with terminated_like_interrupted(), tempfile.TemporaryDirectory(prefix="zc-lab-") as scratch:
         _tell(options, f"building the hosts of {chosen.name}", 0.0)
         with two_hosts(chosen) as pair, running_transfer(pair, chosen, seconds, Path(scratch)) as transfer:
             time.sleep(options.warmup_seconds)
@@ -101,23 +98,6 @@ def _check_cpus(scenario: Scenario) -> None:
         raise HostError(
             f"scenario {scenario.name} needs CPU {', '.join(map(str, absent))}; we may use {sorted(allowed)}"
         )
-
-
-@contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
-    """Let SIGTERM unwind like Ctrl-C does, so that the namespaces are removed."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    previous = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)
 
 
 def _record_inside(pair: HostPair, transfer: Transfer, directory: Path, options: LabOptions) -> None:

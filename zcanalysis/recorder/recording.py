@@ -1,13 +1,9 @@
 """One recording from start to end: phases, their probes, and the files that remain."""
 
 import os
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from types import FrameType
 from typing import Any, Final
 
 from zcanalysis.errors import HostError
@@ -21,6 +17,7 @@ from zcanalysis.recorder.host_facts import (
     tool_output,
     tool_versions,
 )
+from zcanalysis.recorder.interruption import terminated_like_interrupted
 from zcanalysis.recorder.plan import PERF, TCPDUMP, Phase, RecordOptions
 from zcanalysis.recorder.processes import describe_process, socket_owners, softirq_threads
 from zcanalysis.recorder.run_state import Run
@@ -62,7 +59,7 @@ def record(directory: Path, options: RecordOptions | None = None) -> Path:
     command = _start_command(options)
     run: Run | None = None
     try:
-        with _terminated_like_interrupted():
+        with terminated_like_interrupted():
             run = _prepare(directory, options, command, notes)
             try:
                 _run_phases(run, plan)
@@ -109,23 +106,6 @@ def _start_command(options: RecordOptions) -> probes.Child | None:
     if not options.command:
         return None
     return probes.spawn(options.command, stdout=2)
-
-
-@contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
-    """Let SIGTERM unwind like Ctrl-C does, so that probes are stopped and host.json is written."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    previous = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)
 
 
 def _prepare(directory: Path, options: RecordOptions, command: probes.Child | None, notes: list[str]) -> Run:
