@@ -24,7 +24,7 @@ GROUP_COLOURS: Final[Mapping[str, str]] = {
     "idle": "#eeeeee",
     "ceiling and goodput": "#444b59",
 }
-WIDTH: Final = 860
+WIDTH: Final = 780
 
 
 def group_colour(groups: list[str], *, legend: bool = True) -> alt.Color:

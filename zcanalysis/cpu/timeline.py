@@ -83,7 +83,7 @@ def _frames(cpu: int, own: pl.DataFrame) -> Iterator[tuple[int, int, float, floa
     chains = (
         own.with_columns(
             pl.col("stage").replace_strict(GROUP_OF).alias("group"),
-            (pl.col("comm") + ";" + pl.col("folded")).alias("path"),
+            (pl.col("comm").str.replace_all(";", ":", literal=True) + ";" + pl.col("folded")).alias("path"),
         )
         .group_by("path", "group")
         .agg(pl.col("weight_ns").sum())
