@@ -209,24 +209,6 @@ def test_importing_the_reader_does_not_import_numba():
     assert done.stdout.strip() == "False"
 
 
-def test_reading_works_where_no_compiled_code_can_be_kept(tmp_path):
-    # as in an image whose package and cache folders are both read-only
-    path = make.saved(tmp_path, make.pcap([PACKET]))
-    script = (
-        "import numba.core.caching as caching\n"
-        "def refuse(self): raise OSError('read-only file system')\n"
-        "caching._CacheLocator.ensure_cache_path = refuse\n"
-        "from zcanalysis.io.pcap_walk import walk_pcap, new_records, PcapLayout\n"
-        "import numpy as np\n"
-        f"block = np.fromfile({str(path)!r}, np.uint8)\n"
-        "layout = PcapLayout(big=False, ns_per_tick=1000, header_bytes=16, link=1, swapped=0)\n"
-        "assert walk_pcap(block, 24, block.size, layout, new_records(8))[0] == 1\n"
-        "assert walk_pcap.stats.cache_path is None\n"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
-
-
 @given(junk=st.binary(max_size=300), opening=st.sampled_from(["pcap", "pcapng", "packet"]))
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_bytes_whatever_do_more_than_errors_in_rows(tmp_path, junk, opening):
