@@ -17,7 +17,7 @@ def signed(number: int | np.integer) -> int:
 @compiled
 def u8(block: Bytes, at: int) -> int:
     """One byte."""
-    return signed(block[at])
+    return signed(block[np.uint64(at)])
 
 
 @compiled

@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from zcanalysis.io import packet_decode as packet
+from zcanalysis.io import packet_layout as packet
+from zcanalysis.io.packet_decode import decode
 from zcanalysis.io.packet_faults import fault_text
 from zcanalysis.io.pcap_blocks import BATCH_ROWS, Batch
 from zcanalysis.io.pcap_walk import UNTIMED
@@ -86,7 +87,7 @@ class TableBuilder:
             self._book.slot.fill(-1)
             self._book.known[0] = 0
             self._addresses = self._addresses.clear()
-        damaged = packet.decode(batch.block, batch.records, batch.rows, self._want, self._rows, self._book)
+        damaged = decode(batch.block, batch.records, batch.rows, self._want, self._rows, self._book)
         known, met = self._addresses.len(), int(self._book.known[0])
         if met > known:
             new = _wide(self._book.high[known:met], self._book.low[known:met])
