@@ -9,6 +9,7 @@ import ast
 from collections.abc import Callable, Iterator
 from functools import cache
 from hashlib import sha256
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, ParamSpec, TypeVar, cast
 
@@ -37,15 +38,14 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
     import numba
 
     dispatcher = numba.njit(**OPTIONS)(function)
-    if not numba.config.DISABLE_JIT:
-        dispatcher._cache = _kept(function) or dispatcher._cache
+    if kept := _kept(function):
+        dispatcher._cache = kept
     return cast("Callable[P, R]", dispatcher)
 
 
 def _kept(function: Callable[..., Any]) -> Any:  # noqa: ANN401 - numba has no types
     """Numba's file cache for a function, valid for the present text of its sources; None where it cannot be."""
-    from numba.core import caching
-
+    caching: Any = import_module("numba.core.caching")
     try:
         kept = caching.FunctionCache(function)
     except RuntimeError:
