@@ -80,15 +80,15 @@ def _read_up_to(stream: BinaryIO, count: int) -> bytes:
 
 def _tables(path: Path, columns: list[str], predicate: pl.Expr | None, n_rows: int | None) -> Iterator[pl.DataFrame]:
     """Decoded batches, filtered, until the file or the wish for rows ends, or the process does."""
-    from zcanalysis.io.packet_table import TableBuilder
-    from zcanalysis.io.pcap_blocks import read_batches
+    from zcanalysis.io.packet_ahead import decoded_batches
+    from zcanalysis.io.packet_table import needs_headers, packet_table, wants
 
     needed = predicate.meta.root_names() if predicate is not None else []
-    builder = TableBuilder(list(dict.fromkeys([*columns, *needed])))
+    asked = list(dict.fromkeys([*columns, *needed]))
     left_rows = n_rows
     with _working() as working, open_bytes(path) as stream:
-        for batch in read_batches(path, stream):
-            table = builder.table(batch)
+        for decoded in decoded_batches(path, stream, wants(asked), headers=needs_headers(asked)):
+            table = packet_table(decoded, asked)
             if left_rows is not None:
                 table = table.head(left_rows)
                 left_rows -= table.height

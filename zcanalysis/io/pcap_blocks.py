@@ -7,6 +7,7 @@ says where. Nothing of a packet is looked at.
 import struct
 import zlib
 from collections.abc import Iterator
+from itertools import cycle
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple, Protocol
 
@@ -255,7 +256,7 @@ def identify(path: Path, opening: bytes) -> None:
         raise TraceError(f"{path}: pcap version {major}.{minor} is not read; convert it with `editcap -F pcap`")
 
 
-def read_batches(path: Path, stream: BinaryIO) -> Iterator[Batch]:
+def read_batches(path: Path, stream: BinaryIO, in_use: int = 1) -> Iterator[Batch]:
     """Every record of a capture, in file order.
 
     Parameters
@@ -264,12 +265,14 @@ def read_batches(path: Path, stream: BinaryIO) -> Iterator[Batch]:
         For messages.
     stream
         The unpacked file, at its first byte.
+    in_use
+        For how many batches a batch's `records` stay valid.
 
     Yields
     ------
     Batch
-        Up to `BATCH_ROWS` records, valid until the next batch is asked for. A damaged file ends with one batch
-        whose `failure` says what is wrong and at which byte.
+        Up to `BATCH_ROWS` records; `block` is valid until the next batch is asked for. A damaged file ends with
+        one batch whose `failure` says what is wrong and at which byte.
 
     Raises
     ------
@@ -283,12 +286,14 @@ def read_batches(path: Path, stream: BinaryIO) -> Iterator[Batch]:
     if window.peek(4) != PCAPNG_MAGIC:
         container = Pcap(window.peek(PCAP_HEADER_BYTES))
         window.start += PCAP_HEADER_BYTES
-    records = walk.new_records(BATCH_ROWS)
+    rooms = cycle([walk.new_records(BATCH_ROWS) for _ in range(in_use)])
+    records = next(rooms)
     failure: str | None = None
     while failure is None:
         found, window.start, why, detail = container.walk(window, records)
         if found:
             yield Batch(window.block, records, found, None)
+            records = next(rooms)
         offset_bytes = window.offset_bytes
         if why == walk.NEED and not window.left_bytes and not window.need(1) and not window.damage:
             return
