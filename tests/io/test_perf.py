@@ -98,6 +98,12 @@ def test_projection_and_predicate_reach_the_reader(tmp_path):
     assert scan.head(1).collect().height == 1
 
 
+def test_a_row_limit_counts_rows_of_the_file_before_the_filter(tmp_path):
+    scan = scan_perf(written(tmp_path, TWO_SAMPLES))
+    assert scan.head(1).filter(pl.col("cpu") == 0).collect().height == 0
+    assert scan.filter(pl.col("cpu") == 0).head(1).collect().height == 1
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

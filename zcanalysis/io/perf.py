@@ -4,19 +4,19 @@ import io
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
 from typing import IO, BinaryIO, Final
 
 import polars as pl
-from polars.io.plugins import register_io_source
 
 from zcanalysis.errors import HostError, TraceError
 from zcanalysis.io.compressed import open_bytes
 from zcanalysis.io.perf_text import PerfText, Sample
-from zcanalysis.tables import SAMPLES, polars_schema
+from zcanalysis.io.scanning import lazy_scan
+from zcanalysis.tables import SAMPLES
 
 PERF_DATA_MAGIC: Final = b"PERFILE2"
 CHUNK_BYTES: Final = 4 << 20
@@ -54,22 +54,10 @@ def scan_perf(path: str | Path) -> pl.LazyFrame:
     with open_bytes(file):
         pass
 
-    def batches(
-        with_columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, _batch_size: int | None
-    ) -> Iterator[pl.DataFrame]:
-        left = n_rows
-        for batch in _batches(file):
-            table = batch.filter(predicate) if predicate is not None else batch
-            table = table if left is None else table.head(left)
-            yield table.select(with_columns) if with_columns is not None else table
-            left = None if left is None else left - table.height
-            if left == 0:
-                return
-
-    return register_io_source(batches, schema=polars_schema(SAMPLES), is_pure=True)
+    return lazy_scan(lambda _columns: _batches(file), SAMPLES, "PERF")
 
 
-def _batches(file: Path) -> Iterator[pl.DataFrame]:
+def _batches(file: Path) -> Generator[pl.DataFrame, None, None]:
     samples = PerfText().samples(_text(file))
     seen = False
     while rows := list(islice(samples, BATCH_SAMPLES)):
