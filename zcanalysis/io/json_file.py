@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from zcanalysis.errors import TraceError
+from zcanalysis.io.compressed import open_bytes
 
 JSON_LIMIT_BYTES: Final = 64 << 20
 
@@ -18,11 +19,11 @@ def read_json(file: Path) -> dict[str, Any]:
         If the file is unreadable, too large, no JSON, or not an object.
     """
     try:
-        if file.stat().st_size > JSON_LIMIT_BYTES:
+        with open_bytes(file) as stream:
+            text = stream.read(JSON_LIMIT_BYTES + 1)
+        if len(text) > JSON_LIMIT_BYTES:
             raise TraceError(f"{file}: is larger than {JSON_LIMIT_BYTES >> 20} MB, expected a small JSON file")
-        document = json.loads(file.read_text("utf-8"))
-    except OSError as error:
-        raise TraceError(f"{file}: {error.strerror or error}") from error
+        document = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise TraceError(f"{file}: is not valid JSON: {error}") from error
     if not isinstance(document, dict):

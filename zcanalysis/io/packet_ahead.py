@@ -19,7 +19,7 @@ from zcanalysis.io.pcap_walk import Records
 
 T = TypeVar("T")
 ADDRESSES: Final = 1 << 18
-IN_USE: Final = 2  # one batch is looked at, one is made
+IN_USE: Final = 3  # batches at once: one is looked at, one is decoded, one is read
 
 
 class Decoded(NamedTuple):
@@ -53,7 +53,7 @@ def decoded_batches(path: Path, stream: BinaryIO, want: int, *, headers: bool) -
         If the stream is not a capture.
     """
     decoder = _Decoder(want, headers=headers)
-    return _one_ahead(decoder.decoded(batch) for batch in read_batches(path, stream, IN_USE))
+    return _one_ahead(map(decoder.decoded, _one_ahead(read_batches(path, stream, IN_USE))))
 
 
 def _one_ahead(items: Iterator[T]) -> Iterator[T]:

@@ -42,11 +42,13 @@ class Batch(NamedTuple):
 
 
 class Window:
-    """The stretch of a stream that is in memory."""
+    """The stretch of a stream that is in memory; `lend` keeps it from being written over once."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
         self.block = np.zeros(BLOCK_BYTES, np.uint8)
+        self._spare = np.zeros(BLOCK_BYTES, np.uint8)
+        self._lent = False
         self.start = 0
         self.end = 0
         self._before_bytes = 0
@@ -66,13 +68,21 @@ class Window:
         """Whether `count` bytes from `start` are in memory, after reading on if they were not."""
         if self.left_bytes >= count:
             return True
-        carried = self.block[self.start : self.end]
-        block = self.block if count <= self.block.size else np.zeros(count, np.uint8)
-        block[: carried.size] = carried.copy()
+        carried = self.block[self.start : self.end].copy()
         self._before_bytes += self.start
-        self.block, self.start, self.end = block, 0, carried.size
+        if self._lent:
+            self.block, self._spare, self._lent = self._spare, self.block, False
+        if count > self.block.size:
+            self.block = np.zeros(count, np.uint8)
+        self.block[: carried.size] = carried
+        self.start, self.end = 0, carried.size
         self._fill()
         return self.left_bytes >= count
+
+    def lend(self) -> npt.NDArray[np.uint8]:
+        """The block, which stays as it is until the one after it is lent."""
+        self._lent = True
+        return self.block
 
     def skip(self, count: int) -> bool:
         """Pass over `count` bytes without keeping them; False if the file ends first."""
@@ -271,8 +281,8 @@ def read_batches(path: Path, stream: BinaryIO, in_use: int = 1) -> Iterator[Batc
     Yields
     ------
     Batch
-        Up to `BATCH_ROWS` records; `block` is valid until the next batch is asked for. A damaged file ends with
-        one batch whose `failure` says what is wrong and at which byte.
+        Up to `BATCH_ROWS` records; `block` is valid until the batch after the next is asked for. A damaged file
+        ends with one batch whose `failure` says what is wrong and at which byte.
 
     Raises
     ------
@@ -292,7 +302,7 @@ def read_batches(path: Path, stream: BinaryIO, in_use: int = 1) -> Iterator[Batc
     while failure is None:
         found, window.start, why, detail = container.walk(window, records)
         if found:
-            yield Batch(window.block, records, found, None)
+            yield Batch(window.lend(), records, found, None)
             records = next(rooms)
         offset_bytes = window.offset_bytes
         if why == walk.NEED and not window.left_bytes and not window.need(1) and not window.damage:

@@ -8,13 +8,15 @@ from typing import Any, Final
 import polars as pl
 
 from zcanalysis.clock import ClockShift, monotonic_to_epoch
-from zcanalysis.errors import TraceError
+from zcanalysis.errors import TableError, TraceError
+from zcanalysis.io.compressed import open_bytes
 from zcanalysis.io.file_kind import is_capture
 from zcanalysis.io.host_facts import HostFacts, read_host_facts
 from zcanalysis.io.json_file import read_json
 from zcanalysis.io.perf import scan_perf
 from zcanalysis.tables import COUNTERS, conform
 
+COUNTERS_LIMIT_ROWS: Final = 5_000_000
 CAPTURE_NAMES: Final = tuple(f"capture.{kind}{packed}" for kind in ("pcap", "pcapng") for packed in ("", ".zst", ".gz"))
 PERF_NAMES: Final = ("perf.txt", "perf.txt.zst", "perf.txt.gz", "perf.data", "perf.data.zst", "perf.data.gz")
 
@@ -95,8 +97,15 @@ def _first_of(folder: Path, names: tuple[str, ...]) -> Path | None:
 
 
 def _read_counters(file: Path) -> pl.DataFrame:
+    with open_bytes(file):  # refuses what is no regular file
+        pass
     try:
-        return conform(pl.read_parquet(file), COUNTERS)
+        rows = pl.scan_parquet(file).select(pl.len()).collect().item()
+        if rows > COUNTERS_LIMIT_ROWS:
+            raise TraceError(f"{file}: has {rows:,} rows, expected at most {COUNTERS_LIMIT_ROWS:,}: not made by record")
+        return conform(pl.read_parquet(file), COUNTERS).drop_nulls()
+    except TableError as error:
+        raise TraceError(f"{file}: {error}") from error
     except (OSError, pl.exceptions.PolarsError) as error:
         raise TraceError(f"{file}: is not a readable parquet file: {str(error).splitlines()[0]}") from error
 
