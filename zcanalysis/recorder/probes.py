@@ -1,6 +1,6 @@
 """The two probes that disturb: perf and tcpdump, started so that we know when they really look.
 
-A probe looks from the return of its `start` until its `stop`: a phase opened and closed in between lies
+A probe looks from the return of its `await_ready` until its `stop`: a phase opened and closed in between lies
 strictly inside. Both end by themselves if we are killed: perf runs over a `sleep`, tcpdump has a packet cap.
 """
 
@@ -58,15 +58,19 @@ def spawn(arguments: Sequence[str], **descriptors: object) -> Child:
 
 
 def end_child(child: Child, first_signal: int = signal.SIGTERM) -> None:
-    """Signal the child's process group, then kill it if it does not end."""
-    for number, patience_seconds in ((first_signal, STOP_SECONDS), (signal.SIGKILL, STOP_SECONDS)):
+    """Signal the child's process group, then kill it if it does not end, or at once if we are interrupted."""
+    for number in (first_signal, signal.SIGKILL):
         if child.poll() is not None:
             return
         try:
             os.killpg(child.pid, number)
-            child.wait(patience_seconds)
+            child.wait(STOP_SECONDS)
         except (ProcessLookupError, subprocess.TimeoutExpired):
             continue
+        except BaseException:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+            raise
 
 
 def why_perf_cannot_run() -> str | None:
@@ -108,15 +112,16 @@ class PerfProbe:
     control: int
     acknowledged: int
     log: IO[bytes]
+    ready: bool = False
 
     @classmethod
-    def start(cls, directory: Path, longest_seconds: float) -> "PerfProbe":
-        """Start perf and return when it samples.
+    def spawned(cls, directory: Path, longest_seconds: float) -> "PerfProbe":
+        """Perf on its way, not yet sampling; whoever has it must stop it.
 
         Raises
         ------
         HostError
-            If perf does not start sampling within 20 s; with its own last words.
+            If perf cannot be started.
         """
         control_theirs, control = os.pipe()
         acknowledged, acknowledged_theirs = os.pipe()
@@ -125,14 +130,24 @@ class PerfProbe:
         arguments += ["-k", "CLOCK_MONOTONIC", "-m", "2M", "-D", "-1", "-o", str(data_path)]
         arguments += ["--control", f"fd:{control_theirs},{acknowledged_theirs}"]
         arguments += ["--", "sleep", str(int(longest_seconds + 2 * READY_SECONDS))]
-        child = spawn(arguments, stdout=log, stderr=log, pass_fds=(control_theirs, acknowledged_theirs))
-        os.close(control_theirs)
-        os.close(acknowledged_theirs)
-        probe = cls(child, data_path, control, acknowledged, log)
-        if not probe._order("enable", READY_SECONDS):
-            end_child(child)
-            raise HostError(f"perf record does not sample: {_last_words(log)}")
-        return probe
+        try:
+            child = spawn(arguments, stdout=log, stderr=log, pass_fds=(control_theirs, acknowledged_theirs))
+        finally:
+            os.close(control_theirs)
+            os.close(acknowledged_theirs)
+        return cls(child, data_path, control, acknowledged, log)
+
+    def await_ready(self) -> None:
+        """Return when perf samples.
+
+        Raises
+        ------
+        HostError
+            If it does not within 20 s; with its own last words.
+        """
+        self.ready = self._order("enable", READY_SECONDS)
+        if not self.ready:
+            raise HostError(f"perf record does not sample: {_last_words(self.log)}")
 
     def _order(self, order: str, patience_seconds: float) -> bool:
         try:
@@ -144,13 +159,15 @@ class PerfProbe:
 
     def stop(self, _from_ns: int, _to_ns: int) -> None:
         """End sampling and close perf.data."""
-        if self.child.poll() is None and self._order("disable", STOP_SECONDS):
-            self._order("stop", STOP_SECONDS)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.child.wait(STOP_SECONDS)
-        end_child(self.child, signal.SIGINT)
-        os.close(self.control)
-        os.close(self.acknowledged)
+        try:
+            if self.ready and self.child.poll() is None and self._order("disable", STOP_SECONDS):
+                self._order("stop", STOP_SECONDS)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self.child.wait(STOP_SECONDS)
+        finally:
+            end_child(self.child, signal.SIGINT)
+            os.close(self.control)
+            os.close(self.acknowledged)
 
 
 @dataclass(slots=True)
@@ -160,45 +177,63 @@ class TcpdumpProbe:
     child: Child
     path: Path
     log: IO[bytes]
+    device: str
+    ready: bool = False
     progress: CaptureProgress = NOTHING_YET
     ended_early: bool = False
     """It stopped by itself (packet cap) before it was told to."""
 
     @classmethod
-    def start(cls, directory: Path, device: str) -> "TcpdumpProbe":
-        """Start tcpdump and return when it listens.
+    def spawned(cls, directory: Path, device: str) -> "TcpdumpProbe":
+        """Tcpdump on its way, not yet listening; whoever has it must stop it.
 
         Raises
         ------
         HostError
-            If it does not listen within 20 s; with its own last words.
+            If tcpdump cannot be started.
         """
         path, log = directory / "capture.pcap", (directory / "tcpdump.log").open("w+b")
         arguments = ["tcpdump", "-i", device, "-s", str(SNAPLEN_BYTES), "-B", str(CAPTURE_BUFFER_KIB), "-n"]
         arguments += ["--time-stamp-precision=nano", "-c", str(CAPTURE_PACKETS), "-w", "-"]
         with path.open("wb") as output:
             child = spawn(arguments, stdout=output, stderr=log)
+        return cls(child, path, log, device)
+
+    def await_ready(self) -> None:
+        """Return when tcpdump listens.
+
+        Raises
+        ------
+        HostError
+            If it does not within 20 s; with its own last words.
+        """
         deadline = time.monotonic() + READY_SECONDS
-        while time.monotonic() < deadline and child.poll() is None:
-            if b"listening on" in _written(log):
-                return cls(child, path, log)
+        while time.monotonic() < deadline and self.child.poll() is None:
+            self.ready = b"listening on" in _written(self.log)
+            if self.ready:
+                return
             time.sleep(DRAIN_STEP_SECONDS / 10)
-        end_child(child)
-        raise HostError(f"tcpdump does not listen on {device}: {_last_words(log)}")
+        raise HostError(f"tcpdump does not listen on {self.device}: {_last_words(self.log)}")
 
     def stop(self, from_ns: int, to_ns: int) -> None:
         """Wait until the buffer is drained past `to_ns` (epoch), stop, and keep the window with a small margin."""
         self.ended_early = self.child.poll() is not None
-        deadline = time.monotonic() + DRAIN_SECONDS
         until_ns = to_ns + CAPTURE_MARGIN_NS
+        try:
+            if self.ready:
+                self._drain(until_ns)
+        finally:
+            end_child(self.child, signal.SIGINT)
+        self.progress = advance(self.path, self.progress, until_ns)
+        cut(self.path, advance(self.path, NOTHING_YET, from_ns - CAPTURE_MARGIN_NS), self.progress)
+
+    def _drain(self, until_ns: int) -> None:
+        deadline = time.monotonic() + DRAIN_SECONDS
         while time.monotonic() < deadline:
             self.progress = advance(self.path, self.progress, until_ns)
             if self.progress.last_ns > until_ns or self.child.poll() is not None:
-                break
+                return
             time.sleep(DRAIN_STEP_SECONDS)
-        end_child(self.child, signal.SIGINT)
-        self.progress = advance(self.path, self.progress, until_ns)
-        cut(self.path, advance(self.path, NOTHING_YET, from_ns - CAPTURE_MARGIN_NS), self.progress)
 
 
 Probe = PerfProbe | TcpdumpProbe
@@ -238,6 +273,7 @@ class TextCounts:
     events: int = 0
     chunks: int = 0
     hidden_symbols: int = 0
+    lines: int = 0
     idle_samples: Counter[int] = field(default_factory=Counter)
 
     def kept(self, lines: Iterable[bytes]) -> Iterator[bytes]:
@@ -247,6 +283,7 @@ class TextCounts:
                 self.events += int(re.sub(rb"\D", b"", line.rpartition(b"lost")[2]) or b"0")
                 self.chunks += 1
                 continue
+            self.lines += 1
             self.hidden_symbols += HIDDEN_KERNEL in line
             if line.startswith(b"swapper"):
                 self._count_idle(line)
@@ -264,7 +301,8 @@ def write_perf_text(data_path: Path, text_path: Path) -> TextCounts:
     Raises
     ------
     HostError
-        If `perf script` fails; perf.data is kept then.
+        If `perf script` finds no samples, or fails: no text remains then, and perf.data is set aside as
+        perf.data.unreadable. A conversion that is interrupted leaves perf.data as it is.
     """
     arguments = ["perf", "script", "--ns", "--no-inline", "--show-lost-events", "-F", SCRIPT_FIELDS]
     counts = TextCounts()
@@ -274,18 +312,31 @@ def write_perf_text(data_path: Path, text_path: Path) -> TextCounts:
             with zstandard.ZstdCompressor(level=ZSTD_LEVEL).stream_writer(file) as writer:
                 for line in counts.kept(child.stdout or ()):
                     writer.write(line)
-            if child.wait(CONVERT_SECONDS) != 0:
-                raise HostError(f"perf script failed with status {child.returncode} on {data_path}")
+            status = child.wait(CONVERT_SECONDS)
+    except BaseException:
+        text_path.unlink(missing_ok=True)
+        raise
     finally:
         end_child(child)
-    data_path.unlink()
-    return counts
+    if status == 0:
+        data_path.unlink()
+    if status == 0 and counts.lines:
+        return counts
+    text_path.unlink()
+    if status == 0:
+        raise HostError("no perf.txt.zst: perf record took no samples")
+    aside = data_path.replace(data_path.with_name(f"{data_path.name}.unreadable"))
+    raise HostError(f"no perf.txt.zst: perf script failed with status {status}; its input is kept as {aside.name}")
 
 
 def compress_file(path: Path) -> Path:
-    """Replace a file by its zstandard form, `.zst` appended."""
+    """Replace a file by its zstandard form, `.zst` appended; if that is interrupted, the file itself remains."""
     compressed = path.with_name(f"{path.name}.zst")
-    with path.open("rb") as source, compressed.open("wb") as target:
-        zstandard.ZstdCompressor(level=ZSTD_LEVEL).copy_stream(source, target)
+    try:
+        with path.open("rb") as source, compressed.open("wb") as target:
+            zstandard.ZstdCompressor(level=ZSTD_LEVEL).copy_stream(source, target)
+    except BaseException:
+        compressed.unlink(missing_ok=True)
+        raise
     path.unlink()
     return compressed

@@ -1,5 +1,6 @@
 """One recording from start to end: phases, their probes, and the files that remain."""
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Iterable
@@ -8,6 +9,7 @@ from typing import Any, Final
 
 from zcanalysis.errors import HostError
 from zcanalysis.recorder import kernel_text, probes
+from zcanalysis.recorder.capture_file import FILE_HEADER_BYTES
 from zcanalysis.recorder.clocks import EpochClock, read_clock_pair
 from zcanalysis.recorder.host_document import write_host
 from zcanalysis.recorder.host_facts import (
@@ -17,8 +19,8 @@ from zcanalysis.recorder.host_facts import (
     tool_output,
     tool_versions,
 )
-from zcanalysis.recorder.interruption import terminated_like_interrupted
-from zcanalysis.recorder.plan import PERF, TCPDUMP, Phase, RecordOptions
+from zcanalysis.recorder.interruption import interruptions_held_back, terminated_like_interrupted
+from zcanalysis.recorder.plan import PERF, PROBES, TCPDUMP, Phase, RecordOptions
 from zcanalysis.recorder.processes import describe_process, socket_owners, softirq_threads
 from zcanalysis.recorder.run_state import Run
 from zcanalysis.recorder.sampling import Reading, Sampler, Source, counters_table, default_sources
@@ -168,7 +170,7 @@ def _run_phase(run: Run, phase: Phase) -> None:
     started: list[probes.Probe] = []
     window: dict[str, Any] = {"name": phase.name, "from_ns": 0, "to_ns": 0}
     try:
-        started = _start_probes(run, phase)
+        _start_probes(run, phase, started)
         _sample_ethtool(run, phase.name)
         time.sleep(SETTLE_SECONDS)
         _sample_window(run, phase, window)
@@ -176,27 +178,32 @@ def _run_phase(run: Run, phase: Phase) -> None:
     except HostError as error:
         run.missing.append(f"phase {phase.name}: {error}")
     finally:
-        for probe in started:
-            probe.stop(window["from_ns"], window["to_ns"])
-            _account_probe(run, phase, probe)
+        _stop_probes(run, window, started)
         if window["to_ns"]:
             run.windows.append(window)
             _shorten_to_capture(run, window, started)
 
 
-def _start_probes(run: Run, phase: Phase) -> list[probes.Probe]:
-    started: list[probes.Probe] = []
-    if PERF in phase.probes:
-        started.append(probes.PerfProbe.start(run.directory, phase.seconds))
-    if TCPDUMP in phase.probes:
-        try:
-            started.append(probes.TcpdumpProbe.start(run.directory, run.facts["device"]))
-        except HostError:
-            for probe in started:
-                probe.stop(0, 0)
-            raise
-    run.pids.extend(probe.child.pid for probe in started)
-    return started
+def _start_probes(run: Run, phase: Phase, started: list[probes.Probe]) -> None:
+    """Start what the phase asks for; each is in `started`, to be stopped, from the moment it exists."""
+    for name in (name for name in PROBES if name in phase.probes):
+        with interruptions_held_back():
+            probe = (
+                probes.PerfProbe.spawned(run.directory, phase.seconds)
+                if name == PERF
+                else probes.TcpdumpProbe.spawned(run.directory, run.facts["device"])
+            )
+            started.append(probe)
+        probe.await_ready()
+        run.pids.append(probe.child.pid)
+
+
+def _stop_probes(run: Run, window: dict[str, Any], started: list[probes.Probe]) -> None:
+    """Stop all of them, each even when stopping another is interrupted."""
+    with contextlib.ExitStack() as stopping:
+        for probe in reversed(started):
+            stopping.callback(_account_probe, run, window["name"], probe)
+            stopping.callback(probe.stop, window["from_ns"], window["to_ns"])
 
 
 def _sample_window(run: Run, phase: Phase, window: dict[str, Any]) -> None:
@@ -231,11 +238,11 @@ def _ethtool_of(device: str) -> Callable[[bytes], Iterable[kernel_text.Row]]:
     )
 
 
-def _account_probe(run: Run, phase: Phase, probe: probes.Probe) -> None:
+def _account_probe(run: Run, phase: str, probe: probes.Probe) -> None:
     if probe.child.pid in run.pids:
         run.pids.remove(probe.child.pid)
     name = PERF if isinstance(probe, probes.PerfProbe) else TCPDUMP
-    run.probe.setdefault(name, []).append({"pid": probe.child.pid, "comm": name, "phase": phase.name})
+    run.probe.setdefault(name, []).append({"pid": probe.child.pid, "comm": name, "phase": phase})
     if isinstance(probe, probes.TcpdumpProbe):
         received, dropped = probes.lost_packets(probes.probe_log(probe))
         run.lost |= {"capture_received_packets": received, "capture_dropped_packets": dropped}
@@ -269,6 +276,12 @@ def _convert_probe_files(run: Run) -> None:
     for leftover in ("perf.log", "tcpdump.log"):
         (run.directory / leftover).unlink(missing_ok=True)
     capture, samples = run.directory / "capture.pcap", run.directory / "perf.data"
+    if capture.exists() and capture.stat().st_size <= FILE_HEADER_BYTES:
+        capture.unlink()
+        run.missing.append("no capture.pcap.zst: tcpdump caught no packet")
+    if samples.exists() and not samples.stat().st_size:
+        samples.unlink()
+        run.missing.append("no perf.txt.zst: perf record wrote nothing")
     if capture.exists():
         probes.compress_file(capture)
     if samples.exists():
