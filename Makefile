@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 TRACE ?= traces/veth-1500
 
-.PHONY: help setup demo test check lint types imports notebooks format traces bench report clean
+.PHONY: help setup demo test check lint types imports notebooks format traces bench fuzz report clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -56,6 +56,9 @@ traces: $(STAMP) ## record traces/ anew (root, quiet machine) and rewrite their 
 
 bench: $(STAMP) ## speed against peers measured in the same run
 	$(BIN)/python -m tests.bench
+
+fuzz: $(STAMP) ## damaged captures and perf texts for FUZZ_SECONDS (600), array bounds checked
+	NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=build/fuzz/compiled $(BIN)/python -m tests.fuzz
 
 clean: ## remove what was built here, not the recordings
 	rm -rf $(VENV) report.html build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
