@@ -28,11 +28,12 @@ COLUMNS: Final = (
     "payload_bytes mss window_scale tsval tsecr flow_id direction"
 ).split()
 GROUP_BY: Final = """
-import sys, resource
+import re, sys
 import polars as pl
 from zcanalysis.io.pcap import scan_pcap
 rows = scan_pcap(sys.argv[1]).group_by("flow_id").agg(pl.col("payload_bytes").sum()).collect(engine="streaming")
-print(rows["payload_bytes"].sum(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+peak_kib = re.findall("VmHWM: *([0-9]+)", open("/proc/self/status").read().replace("\\t", ""))[0]
+print(rows["payload_bytes"].sum(), int(peak_kib) * 1024)
 """
 STOP_EARLY: Final = """
 import sys
