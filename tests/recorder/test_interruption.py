@@ -1,9 +1,14 @@
 """Whatever ends a recording early: no probe stays, and what remains can be read."""
 
+import json
 import os
 import pkgutil
+import shutil
 import signal
 import stat
+import subprocess
+import sys
+import time
 
 import pytest
 import zstandard
@@ -11,6 +16,7 @@ import zstandard
 from zcanalysis.io.recording import read_recording
 from zcanalysis.recorder import Phase, RecordOptions, probes, record
 from zcanalysis.recorder.interruption import interruptions_held_back
+from zcanalysis.recorder.processes import comm_of
 
 
 @pytest.fixture
@@ -112,12 +118,41 @@ script) SCRIPT;;
 esac"""
 
 
-def test_a_capture_without_packets_leaves_the_folder_readable(tmp_path, tools):
+def test_a_capture_without_packets_leaves_the_folder_readable(tmp_path, monkeypatch, tools):
+    monkeypatch.setattr(probes, "DRAIN_SECONDS", 0.1)
     tools("tcpdump", 'case "$1" in --version) exit;; esac\necho listening on lo >&2\nexec sleep 60')
     record(tmp_path / "out", RecordOptions(device="lo", plan=(Phase("capture", 0.1, ("tcpdump",)),)))
     recording = read_recording(tmp_path / "out")
     assert recording.packets is None
     assert "no capture.pcap.zst: tcpdump caught no packet" in recording.host.missing
+
+
+@pytest.mark.skipif(shutil.which("timeout") is None, reason="needs coreutils' timeout")
+def test_tcpdump_on_a_quiet_device_ends_by_itself_when_we_are_killed(tmp_path, monkeypatch, tools):
+    for name in ("READY_SECONDS", "DRAIN_SECONDS", "STOP_SECONDS"):
+        monkeypatch.setattr(probes, name, 0.4)
+    tools("tcpdump", "echo listening on lo >&2\nsleep 60")
+    probe = probes.TcpdumpProbe.spawned(tmp_path, "lo", 0.1)
+    with probe.log:
+        probe.await_ready()
+        assert comm_of(probe.pid) == "tcpdump"
+        assert probe.child.wait(10) == 124  # what timeout says
+    assert comm_of(probe.pid) is None
+
+
+def test_a_dropped_connection_still_leaves_a_recording(tmp_path):
+    document = {"directory": str(tmp_path / "out"), "device": "lo", "plan": [["counters", 60.0, []]]}
+    (tmp_path / "document").write_text(json.dumps(document))
+    with (tmp_path / "document").open() as told:
+        recorder = subprocess.Popen([sys.executable, "-m", "zcanalysis.recorder"], stdin=told, stderr=subprocess.PIPE)
+    time.sleep(2.0)  # imports, facts, and the window is open
+    recorder.send_signal(signal.SIGHUP)
+    recorder.send_signal(signal.SIGTERM)
+    assert recorder.communicate(timeout=20) == (None, b"interrupted\n")
+    assert recorder.returncode == 130
+    host = read_recording(tmp_path / "out").host
+    assert [phase.name for phase in host.phases] == ["counters"]
+    assert "phase counters: interrupted" in host.missing
 
 
 def test_an_interrupted_compression_keeps_the_file_itself(tmp_path, monkeypatch):

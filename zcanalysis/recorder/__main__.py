@@ -6,11 +6,13 @@ The document holds `directory` and the fields of `RecordOptions`, phases as list
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from zcanalysis.errors import ZcError
 from zcanalysis.recorder.plan import Phase, RecordOptions
 from zcanalysis.recorder.recording import record
+
+INTERRUPTED: Final = 130  # 128 + SIGINT, as a shell reports it
 
 
 def options_from(document: dict[str, Any]) -> RecordOptions:
@@ -22,13 +24,16 @@ def options_from(document: dict[str, Any]) -> RecordOptions:
 
 
 def main() -> int:
-    """Exit status 0, or 2 with one line on standard error."""
+    """Exit status 0, or 2 (130 when interrupted) with one line on standard error."""
     document = json.load(sys.stdin)
     try:
         record(Path(document["directory"]), options_from(document))
     except ZcError as error:
         sys.stderr.write(f"{error}\n")
         return 2
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        return INTERRUPTED
     return 0
 
 

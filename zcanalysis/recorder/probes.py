@@ -1,7 +1,8 @@
 """The two probes that disturb: perf and tcpdump, started so that we know when they really look.
 
 A probe looks from the return of its `await_ready` until its `stop`: a phase opened and closed in between lies
-strictly inside. Both end by themselves if we are killed: perf runs over a `sleep`, tcpdump has a packet cap.
+strictly inside. Both end by themselves if we are killed: perf runs over a `sleep`, tcpdump under coreutils'
+`timeout` (where that is absent, its packet cap must do, and a quiet device never reaches it).
 """
 
 import contextlib
@@ -114,6 +115,11 @@ class PerfProbe:
     log: IO[bytes]
     ready: bool = False
 
+    @property
+    def pid(self) -> int:
+        """Of perf."""
+        return self.child.pid
+
     @classmethod
     def spawned(cls, directory: Path, longest_seconds: float) -> "PerfProbe":
         """Perf on its way, not yet sampling; whoever has it must stop it.
@@ -178,13 +184,15 @@ class TcpdumpProbe:
     path: Path
     log: IO[bytes]
     device: str
+    pid: int = 0
+    """Of tcpdump itself, once it is ready; the child may be the `timeout` that guards it."""
     ready: bool = False
     progress: CaptureProgress = NOTHING_YET
     ended_early: bool = False
     """It stopped by itself (packet cap) before it was told to."""
 
     @classmethod
-    def spawned(cls, directory: Path, device: str) -> "TcpdumpProbe":
+    def spawned(cls, directory: Path, device: str, longest_seconds: float) -> "TcpdumpProbe":
         """Tcpdump on its way, not yet listening; whoever has it must stop it.
 
         Raises
@@ -193,11 +201,21 @@ class TcpdumpProbe:
             If tcpdump cannot be started.
         """
         path, log = directory / "capture.pcap", (directory / "tcpdump.log").open("w+b")
-        arguments = ["tcpdump", "-i", device, "-s", str(SNAPLEN_BYTES), "-B", str(CAPTURE_BUFFER_KIB), "-n"]
+        arguments = [
+            *_time_limit(longest_seconds),
+            "tcpdump",
+            "-i",
+            device,
+            "-s",
+            str(SNAPLEN_BYTES),
+            "-B",
+            str(CAPTURE_BUFFER_KIB),
+            "-n",
+        ]
         arguments += ["--time-stamp-precision=nano", "-c", str(CAPTURE_PACKETS), "-w", "-"]
         with path.open("wb") as output:
             child = spawn(arguments, stdout=output, stderr=log)
-        return cls(child, path, log, device)
+        return cls(child, path, log, device, child.pid)
 
     def await_ready(self) -> None:
         """Return when tcpdump listens.
@@ -211,6 +229,7 @@ class TcpdumpProbe:
         while time.monotonic() < deadline and self.child.poll() is None:
             self.ready = b"listening on" in _written(self.log)
             if self.ready:
+                self.pid = _guarded_pid(self.child)
                 return
             time.sleep(DRAIN_STEP_SECONDS / 10)
         raise HostError(f"tcpdump does not listen on {self.device}: {_last_words(self.log)}")
@@ -237,6 +256,21 @@ class TcpdumpProbe:
 
 
 Probe = PerfProbe | TcpdumpProbe
+
+
+def _time_limit(longest_seconds: float) -> list[str]:
+    """What ends a program later than we ever would; `timeout` hands the signals on that it gets."""
+    limit_seconds = int(longest_seconds + READY_SECONDS + DRAIN_SECONDS + STOP_SECONDS)
+    return ["timeout", "-k", "1", str(limit_seconds)] if shutil.which("timeout") else []
+
+
+def _guarded_pid(child: Child) -> int:
+    """The process that `timeout` guards; the child itself where there is none."""
+    with contextlib.suppress(OSError):
+        guarded = Path(f"/proc/{child.pid}/task/{child.pid}/children").read_text().split()
+        if guarded:
+            return int(guarded[0])
+    return child.pid
 
 
 def _written(log: IO[bytes]) -> bytes:

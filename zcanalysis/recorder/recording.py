@@ -191,11 +191,11 @@ def _start_probes(run: Run, phase: Phase, started: list[probes.Probe]) -> None:
             probe = (
                 probes.PerfProbe.spawned(run.directory, phase.seconds)
                 if name == PERF
-                else probes.TcpdumpProbe.spawned(run.directory, run.facts["device"])
+                else probes.TcpdumpProbe.spawned(run.directory, run.facts["device"], phase.seconds)
             )
             started.append(probe)
         probe.await_ready()
-        run.pids.append(probe.child.pid)
+        run.pids.append(probe.pid)
 
 
 def _stop_probes(run: Run, window: dict[str, Any], started: list[probes.Probe]) -> None:
@@ -239,10 +239,10 @@ def _ethtool_of(device: str) -> Callable[[bytes], Iterable[kernel_text.Row]]:
 
 
 def _account_probe(run: Run, phase: str, probe: probes.Probe) -> None:
-    if probe.child.pid in run.pids:
-        run.pids.remove(probe.child.pid)
+    if probe.pid in run.pids:
+        run.pids.remove(probe.pid)
     name = PERF if isinstance(probe, probes.PerfProbe) else TCPDUMP
-    run.probe.setdefault(name, []).append({"pid": probe.child.pid, "comm": name, "phase": phase})
+    run.probe.setdefault(name, []).append({"pid": probe.pid, "comm": name, "phase": phase})
     if isinstance(probe, probes.TcpdumpProbe):
         received, dropped = probes.lost_packets(probes.probe_log(probe))
         run.lost |= {"capture_received_packets": received, "capture_dropped_packets": dropped}
