@@ -31,6 +31,13 @@ def written(tmp_path: Path, text: str, name: str = "perf.txt") -> Path:
     return file
 
 
+AT = {"ts_ns": 1_500_000_000}
+
+
+def samples(*pieces: str) -> list[dict[str, object]]:
+    return [row for table in PerfText().tables(pieces) for row in table.to_dicts()]
+
+
 def test_a_sample_keeps_every_field_and_its_chain_leaf_first(tmp_path):
     table = scan_perf(written(tmp_path, TWO_SAMPLES)).collect()
     assert table.row(0, named=True) == {
@@ -48,10 +55,11 @@ def test_a_sample_keeps_every_field_and_its_chain_leaf_first(tmp_path):
     assert table.get_column("comm").to_list() == ["iperf3", "swapper"]
 
 
-def test_text_in_small_pieces_gives_the_same_samples():
-    whole = list(PerfText().samples([TWO_SAMPLES]))
-    pieces = [TWO_SAMPLES[i : i + 7] for i in range(0, len(TWO_SAMPLES), 7)]
-    assert list(PerfText().samples(pieces)) == whole
+@pytest.mark.parametrize("step", [1, 7, 61])
+def test_text_in_small_pieces_gives_the_same_samples(step):
+    text = "# comment\n\n" + TWO_SAMPLES + "damage\n" + TWO_SAMPLES.replace("\n\n", "\n")
+    pieces = [text[i : i + step] for i in range(0, len(text), step)]
+    assert samples(*pieces) == samples(text)
 
 
 @pytest.mark.parametrize(
@@ -65,18 +73,108 @@ def test_text_in_small_pieces_gives_the_same_samples():
     ],
 )
 def test_odd_headers_are_understood(header, comm, tid, cpu):
-    (sample,) = PerfText().samples([header + "\n\n"])
-    assert (sample.comm, sample.tid, sample.cpu, sample.ts_ns, sample.error) == (comm, tid, cpu, 1_500_000_000, None)
+    (row,) = samples(header + "\n\n")
+    assert (row["comm"], row["tid"], row["cpu"], row["ts_ns"], row["error"]) == (comm, tid, cpu, 1_500_000_000, None)
+
+
+@pytest.mark.parametrize(
+    ("header", "fields"),
+    [
+        ("iperf3  5/6  cpu-clock: ", {"comm": "iperf3", "pid": 5, "tid": 6, "event": "cpu-clock"}),
+        ("iperf3 [002] cpu-clock: ", {"comm": "iperf3", "cpu": 2, "event": "cpu-clock"}),
+        ("a b     200040 cycles:u: ", {"comm": "a b", "period": 200_040, "event": "cycles:u"}),
+        ("a b 77 cycles:u: ", {"comm": "a b", "tid": 77, "event": "cycles:u"}),
+        ("  77/78 [001]  1.5:  3 e: ", AT | {"pid": 77, "tid": 78, "cpu": 1, "period": 3, "event": "e"}),
+        ("1234567 1.5: e: ", {"tid": 1_234_567, "ts_ns": 1_500_000_000, "event": "e"}),
+        ("iperf3 7 [000] d..3. 1.5: e: ", {"comm": "iperf3", "tid": 7, "cpu": 0, "ts_ns": 1_500_000_000, "event": "e"}),
+        ("iperf3 7/7 K 1.5: 9 e: ", AT | {"comm": "iperf3", "pid": 7, "tid": 7, "period": 9, "event": "e"}),
+        ("iperf3 7 1.5: ", {"comm": "iperf3", "tid": 7, "ts_ns": 1_500_000_000}),
+        ("1.5: 10 e: ", {"ts_ns": 1_500_000_000, "period": 10, "event": "e"}),
+        ("iperf3 7", {"comm": "iperf3", "tid": 7}),
+        ("a 7 1.5: cpu/event=0x3c,umask=1/: ", AT | {"comm": "a", "tid": 7, "event": "cpu/event=0x3c,umask=1/"}),
+        ("a 7 1.5: raw 0x1b1: ", {"comm": "a", "tid": 7, "ts_ns": 1_500_000_000, "event": "raw 0x1b1"}),
+    ],
+)  # fmt: skip
+def test_fields_that_a_header_lacks_are_null(header, fields):
+    (row,) = samples(header + "\n\tffffffff81 f ([k])\n\n")
+    assert {name: value for name, value in row.items() if value is not None} == fields | {"callchain": "f\t[k]\tk"}
+
+
+def test_chains_without_any_header_are_samples():
+    rows = samples("\tff f (d)\n\tfe g (d)\n\n\tff f (d)\n\n")
+    assert [(row["callchain"], row["error"]) for row in rows] == [("f\td\tu\ng\td\tu", None), ("f\td\tu", None)]
+
+
+def test_a_chain_whose_header_is_missing_says_so():
+    rows = samples("a 1 1.5: e: \n\tff f (d)\n\n\tfe g (d)\n\n")
+    assert rows[1]["error"] == "line 4: not a perf sample: 'call chain without a header'"
+
+
+def test_an_inlined_function_runs_in_the_mode_of_its_caller():
+    (row,) = samples("a 1 1.5: e: \n\tff8 f (inlined)\n\tff g ([kernel.kallsyms])\n\tfe h (inlined)\n\tfe i (/bin/x)\n")
+    assert row["callchain"].split("\n") == [
+        "f\t(inlined)\tk",
+        "g\t[kernel.kallsyms]\tk",
+        "h\t(inlined)\tu",
+        "i\t/bin/x\tu",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "frame"),
+    [
+        ("\tff std::foo(int) const (/usr/lib/a b.so)", "std::foo(int) const\t/usr/lib/a b.so\tu"),
+        ("\tff operator() (/memfd:x (deleted))", "operator()\t/memfd:x (deleted)\tu"),
+        ("\tffffffffc0 mlx5e_napi_poll+0xde (/x/mlx5_core.ko.xz)", "mlx5e_napi_poll\t/x/mlx5_core.ko.xz\tk"),
+        ("\tffffffffb8 net_rx_action+0x13a (/x/vmlinux-5.4)", "net_rx_action\t/x/vmlinux-5.4\tk"),
+        ("\tffffffffc09ace93 bpf_prog_2b_lb (bpf_prog_2b_lb)", "bpf_prog_2b_lb\tbpf_prog_2b_lb\tk"),
+        ("\taddress symbol (module)", "symbol\tmodule\tu"),
+        ("\tffffffff81001234", "[unknown]\t[unknown]\tk"),
+        ("\t7f9981001234 f", "f\t[unknown]\tu"),
+    ],
+)  # fmt: skip
+def test_odd_frames_are_understood(line, frame):
+    (row,) = samples(f"a 1 1.5: e: \n{line}\n")
+    assert (row["callchain"], row["error"]) == (frame, None)
+
+
+def test_source_lines_between_frames_are_left_out():
+    (row,) = samples("a 1 1.5: e: \n\tff f (d)\n  tcp_input.c:123\n\tfe g (d)\n  tcp.c:9\n\n")
+    assert row["callchain"] == "f\td\tu\ng\td\tu"
 
 
 def test_a_sample_without_chain_takes_the_frame_behind_its_event():
-    (sample,) = PerfText().samples(["a 1 [000] 1.5: 1 cpu-clock:  ffffffff81 tcp_v4_rcv+0x1 ([kernel.kallsyms])\n"])
-    assert sample.callchain == "tcp_v4_rcv\t[kernel.kallsyms]\tk"
+    (row,) = samples("a 1 [000] 1.5: 1 cpu-clock:  ffffffff81 tcp_v4_rcv+0x1 ([kernel.kallsyms])\n")
+    assert row["callchain"] == "tcp_v4_rcv\t[kernel.kallsyms]\tk"
 
 
 def test_samples_without_blank_lines_between_them_are_told_apart():
-    text = "a 1 [0] 1.5: 1 e: \n\tff f (d)\nb 2 [0] 2.5: 1 e: \n\tff g (d)\n"
-    assert [sample.comm for sample in PerfText().samples([text])] == ["a", "b"]
+    rows = samples("a 1 [0] 1.5: 1 e: \n\tff f (d)\nb 2 [0] 2.5: 1 e: \n\tff g (d)\n")
+    assert [(row["comm"], row["callchain"]) for row in rows] == [("a", "f\td\tu"), ("b", "g\td\tu")]
+
+
+def test_text_without_blank_lines_does_not_pile_up():
+    line = "     swapper     0 [000]     1.500000: sched:sched_switch: prev_comm=a 3 b\n"
+    tables = list(PerfText().tables([line * 1000] * 40))
+    assert sum(table.height for table in tables) == 40_000
+    assert len(tables) > 1
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["a 1 [000] 99999999999999999999.5: e: ", "a 99999999999 1.5: e: ", "a 1 1.5: 99999999999999999999 e: "],
+)
+def test_numbers_that_no_kernel_prints_are_damage(header):
+    (row,) = samples(header + "\n")
+    assert row["error"].startswith("line 1: not a perf sample")
+
+
+@pytest.mark.parametrize(
+    "line", [" " * 900_000 + "x", "a " * 300_000, "1 " * 300_000, "a 1 1.5: " + "e" * 900_000, "[" * 900_000]
+)
+def test_a_long_line_takes_no_long_time(line):
+    (row,) = samples(line + "\n")
+    assert row["error"]
 
 
 def test_an_unreadable_line_is_a_row_that_says_where(tmp_path):
@@ -107,7 +205,7 @@ def test_a_row_limit_counts_rows_of_the_file_before_the_filter(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "is empty"),
+        (b"", "holds no sample"),
         (b"just words\n", "no perf sample found"),
         (b"\x7fELF\0\0\0\0\0\0", "is a binary file"),
         (b"x" * 3_000_000, "a line is longer"),
