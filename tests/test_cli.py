@@ -1,6 +1,8 @@
 """The command as a stranger meets it: answers on standard output, one line and status 2 for bad input."""
 
 import json
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +11,8 @@ import pytest
 
 from tests.io.test_perf import TWO_SAMPLES
 from tests.test_report import folder  # noqa: F401 - a fixture
+
+TRACE = Path(__file__).parent.parent / "traces/veth-1500"
 
 
 def run(*words: object) -> subprocess.CompletedProcess[str]:
@@ -67,6 +71,10 @@ def test_bad_input_is_one_line_and_status_2(tmp_path, command, what):
         ('{"phases": 7}', "unexpected form"),
         ('{"clock": [{"realtime_ns": "x"}]}', "unexpected form"),
         ("[" * 100_000, "not valid JSON"),
+        ('{"link_rate_gbps": NaN}', "unexpected form"),
+        ('{"mtu": -14}', "unexpected form"),
+        ('{"roles": {"reader": [{"pid": 1000000000000}]}}', "unexpected form"),
+        ('{"phases": [{"name": "a", "from_ns": 5, "to_ns": 3}]}', "unexpected form"),
     ],
 )
 def test_a_damaged_host_json_is_named(tmp_path, content, message):
@@ -76,6 +84,38 @@ def test_a_damaged_host_json_is_named(tmp_path, content, message):
     assert done.returncode == 2
     assert message in done.stderr
     assert "host.json" in done.stderr
+
+
+def test_half_a_surrogate_in_a_label_is_harmless(tmp_path):
+    (tmp_path / "host.json").write_text('{"label": "\\ud800", "missing": ["\\udfff"]}')
+    (tmp_path / "perf.txt").write_text(TWO_SAMPLES)
+    done = run("report", tmp_path, "-o", tmp_path / "new.html")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", ["host.json", "load.json", "counters.parquet", "perf.txt"])
+def test_a_pipe_in_a_recording_is_refused_not_waited_for(tmp_path, name):
+    (tmp_path / "perf.txt").write_text(TWO_SAMPLES)
+    (tmp_path / name).unlink(missing_ok=True)
+    os.mkfifo(tmp_path / name)
+    done = run("report", tmp_path)
+    assert done.returncode == 2
+    assert "not a regular file" in done.stderr
+
+
+def test_a_reader_that_has_gone_is_no_failure():
+    command = f"set -o pipefail; {sys.executable} -m zcanalysis audit {TRACE} | true"
+    assert subprocess.run(["bash", "-c", command], capture_output=True, check=False, timeout=120).returncode == 0
+
+
+def test_the_loss_is_readable_in_80_columns():
+    environment = os.environ | {"COLUMNS": "80"}
+    done = subprocess.run(
+        ["script", "-qec", f"stty cols 80; {sys.executable} -m zcanalysis report {TRACE}", "/dev/null"],
+        capture_output=True, text=True, check=True, timeout=120, env=environment,
+    )  # fmt: skip
+    (row,) = [line for line in done.stdout.splitlines() if line.strip().startswith("copy to user")]
+    assert re.search(r"copy to user\s+\d+\.\d\d\s+\d+\.\d\d-\d+\.\d\d", row)
 
 
 def test_text_from_a_trace_cannot_drive_the_terminal(tmp_path):
@@ -89,7 +129,7 @@ def test_text_from_a_trace_cannot_drive_the_terminal(tmp_path):
 def test_a_report_that_cannot_be_written_says_where(folder):  # noqa: F811
     done = run("report", folder, "-o", "/nowhere/report.html")
     assert done.returncode == 2
-    assert done.stderr == "zcanalysis: /nowhere/report.html: No such file or directory\n"
+    assert done.stderr == "zcanalysis: /nowhere/report.html: cannot be written: No such file or directory\n"
 
 
 @pytest.mark.parametrize("link", ["0", "-3", "nan", "inf"])

@@ -70,7 +70,10 @@ def test_the_ceiling_is_the_users_figure_then_the_shaper_then_the_nic_then_the_s
     assert ceiling(nic, 3.0, 0.5)[:2] == (4.0, "link")
     assert ceiling(recording([], physical=True, speed_mbps=25_000), 3.0, 0.5)[:2] == (25.0, "link")
     # a veth says 10 Gbit/s and means nothing; the sender used half a CPU for 9 Gbit/s
-    assert ceiling(recording([], physical=False, speed_mbps=10_000), 9.0, 0.5)[:2] == (18.0, "modelled")
+    assert ceiling(recording([], physical=False, speed_mbps=10_000, made_in_lab=True), 9.0, 0.5)[:2] == (
+        18.0,
+        "modelled",
+    )
     assert ceiling(recording([]), 9.0, None)[:2] == (None, None)
 
 
@@ -78,3 +81,83 @@ def test_headers_take_their_part_of_a_link():
     # 1,448 of 1,538 bytes on the wire of a physical link
     top = ceiling(recording([], physical=True, mtu=1500), None, None, 10.0)
     assert top.framing_gbps == pytest.approx(10 * (1 - 1448 / 1538))
+
+
+def test_a_sender_elsewhere_gives_no_modelled_ceiling_whatever_else_sends_here():
+    assert ceiling(recording([]), 5.0, 0.25).kind is None
+    one = [(0, "socket", "me:1>peer:2", "bytes_received", 0)]
+    assert ceiling(recording(one), 5.0, 0.25).kind is None
+    both = [*one, (0, "socket", "peer:2>me:1", "bytes_acked", 0)]
+    assert ceiling(recording(both), 5.0, 0.25)[:2] == (20.0, "modelled")
+
+
+def test_connections_one_after_another_do_not_add_their_rates():
+    # four transfers of 0.5 s and 125 MB each, in turn: 4 x 1 Gbit in 2 s is 2 Gbit/s, not 8
+    rows = [(0, "netdev", "eth0", "rx_bytes", 0), (0, "netdev", "eth0", "rx_packets", 0)]
+    rows += [
+        (2 * SECOND_NS, "netdev", "eth0", "rx_bytes", 506_600_000),
+        (2 * SECOND_NS, "netdev", "eth0", "rx_packets", 100_000),
+    ]
+    for i in range(4):
+        start = i * SECOND_NS // 2
+        rows += [
+            (start, "socket", f"c{i}", "bytes_received", 0),
+            (start + SECOND_NS // 2, "socket", f"c{i}", "bytes_received", 125_000_000),
+        ]
+    found = counted_goodput(recording(rows))
+    assert found is not None
+    assert found.gbps == pytest.approx(2.0)
+
+
+def test_a_socket_that_begins_inside_the_window_counts_from_its_first_byte():
+    rows = [(0, "socket", "old", "bytes_received", 10**9), (2 * SECOND_NS, "socket", "old", "bytes_received", 10**9)]
+    rows += [
+        (SECOND_NS, "socket", "new", "bytes_received", 100_000_000),
+        (2 * SECOND_NS, "socket", "new", "bytes_received", 250_000_000),
+    ]
+    found = counted_goodput(recording(rows))
+    assert found is not None
+    assert found.payload_bytes == 250_000_000
+
+
+def test_udp_beside_a_small_tcp_session_is_seen_by_the_device():
+    rows = [(ts, "socket", "ssh", "bytes_received", value) for ts, value in ((0, 0), (SECOND_NS, 400))]
+    rows += [
+        (ts, "netdev", "eth0", name, value)
+        for ts, name, value in (
+            (0, "rx_bytes", 0),
+            (0, "rx_packets", 0),
+            (SECOND_NS, "rx_bytes", 1_066_000_000),
+            (SECOND_NS, "rx_packets", 1_000_000),
+        )
+    ]
+    found = counted_goodput(recording(rows))
+    assert found is not None
+    assert (found.gbps, found.source) == (pytest.approx(8.0), "device bytes less headers")
+
+
+def test_too_few_readings_give_no_interval_rather_than_a_narrow_one():
+    found = counted_goodput(
+        recording([(0, "socket", "a", "bytes_received", 0), (SECOND_NS, "socket", "a", "bytes_received", 10**9)])
+    )
+    assert found is not None
+    assert (found.low_gbps, found.high_gbps) == (None, None)
+
+
+def test_readings_that_swing_together_give_a_wider_interval():
+    def error(values: list[int]) -> float:
+        total, rows = 0, [(0, "netdev", "eth0", "rx_bytes", 0), (0, "netdev", "eth0", "rx_packets", 0)]
+        for i, value in enumerate(values, 1):
+            total += value
+            rows += [
+                (i * SECOND_NS // 10, "netdev", "eth0", "rx_bytes", total),
+                (i * SECOND_NS // 10, "netdev", "eth0", "rx_packets", i),
+            ]
+        found = counted_goodput(recording(rows))
+        assert found is not None
+        assert found.relative_error is not None
+        return found.relative_error
+
+    jitter = [100_000_000, 120_000_000] * 20
+    drift = [100_000_000] * 20 + [120_000_000] * 20
+    assert error(drift) > 2 * error(jitter)

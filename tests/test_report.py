@@ -10,7 +10,8 @@ import pytest
 from tests.cpu.test_accounts import idle_counters
 from tests.io.test_perf import TWO_SAMPLES
 from zcanalysis.answer import answered, gbps_text, report_document, sentence
-from zcanalysis.document import report_html
+from zcanalysis.document import report_html, write_report
+from zcanalysis.errors import TraceError
 from zcanalysis.io.recording import read_recording
 from zcanalysis.tables import AUDIT, BLAME, COSTS, COUNTERS, FLOWS, conform, polars_schema
 
@@ -33,7 +34,8 @@ def sample(i: int) -> str:
 
 def host_json() -> dict:
     return {
-        "device": "eth0", "kernel": HOSTILE, "mtu": 1500, "cpus": 2, "lost": {"perf_events": 0},
+        "device": "eth0", "lab": {"name": "hand"}, "kernel": HOSTILE, "mtu": 1500, "cpus": 2,
+        "lost": {"perf_events": 0},
         "clock": [{"realtime_ns": 100, "monotonic_ns": 100, "width_ns": 50}],
         "phases": [
             {"name": "counters", "from_ns": 3 * SECOND_NS, "to_ns": 5 * SECOND_NS},
@@ -120,6 +122,43 @@ def test_goodput_above_the_link_is_an_audit_error_not_a_negative_row(folder):
     answer = answered(read_recording(folder), link_gbps=5)
     assert (answer.blame.get_column("lost_gbps") >= 0).all()
     assert "bad" in answer.audit.filter(pl.col("check") == "ceiling").get_column("verdict").to_list()
+
+
+def test_a_capture_alone_without_a_blame_does_not_call_the_ceiling_reached(folder):
+    (folder / "perf.txt").unlink()
+    words = sentence(answered(read_recording(folder), link_gbps=25))
+    assert "15.0 Gbit/s are missing" in words
+    assert "nothing here says where they went" in words
+
+
+def test_goodput_above_the_ceiling_is_called_a_contradiction(folder):
+    assert "one of the two is wrong" in sentence(answered(read_recording(folder), link_gbps=5))
+
+
+def test_without_the_sampled_phases_counters_the_span_of_the_samples_is_taken(folder):
+    counters = pl.read_parquet(folder / "counters.parquet")
+    counters.filter(pl.col("phase") == "counters").write_parquet(folder / "counters.parquet")
+    answer = answered(read_recording(folder))
+    assert answer.evidence.account.filter(pl.col("stage") == "idle").is_empty()
+    assert answer.costs.get_column("cpu_share").max() <= 1.6  # samples of 1.5 ms each millisecond, not of seconds
+
+
+def test_a_report_does_not_replace_what_it_was_made_from(folder):
+    answer = answered(read_recording(folder))
+    with pytest.raises(TraceError, match="is part of the recording"):
+        write_report(answer, folder / "perf.txt")
+    assert (folder / "perf.txt").read_text().startswith("iperf3")
+
+
+def test_a_loss_that_rests_on_skid_is_marked(folder):
+    text = (folder / "perf.txt").read_text().replace("tcp_v4_rcv", "_raw_spin_unlock_irqrestore")
+    (folder / "perf.txt").write_text(text.replace("_copy_to_iter", "_raw_spin_unlock_irq"))
+    answer = answered(read_recording(folder))
+    largest = answer.blame.sort("lost_gbps", descending=True).row(0, named=True)
+    assert largest["skid_share"] == 1.0
+    assert answer.audit.filter(pl.col("check").str.starts_with("largest loss")).get_column("verdict").to_list() == [
+        "warn"
+    ]
 
 
 def test_the_json_has_every_promised_key_and_column(folder):

@@ -7,16 +7,18 @@ from typing import Any
 
 import polars as pl
 
-from zcanalysis.blame import LimitingCpu, blame_by_share, limiting_cpu
+from zcanalysis.blame import Blame, LimitingCpu, blame_by_share, limiting_cpu
 from zcanalysis.cpu.kernel_stages import STAGES
 from zcanalysis.evidence import Evidence, costs_of, gather
-from zcanalysis.goodput import Ceiling, captured_goodput, ceiling
+from zcanalysis.goodput import Ceiling, Goodput, captured_goodput, ceiling
 from zcanalysis.io.recording import Recording
 from zcanalysis.tables import BLAME, empty
-from zcanalysis.trust import audit
+from zcanalysis.trust import Outcome, audit
 
 SMALLEST_GBPS_SHOWN = 0.1
 SMALLEST_GAP_PART = 0.02
+NAMED_PART = 0.05
+MOST_NAMED = 3
 BLAME_NAMES = {"framing": "framing and headers", "waiting": "the CPU waited", "unexplained": "unexplained"}
 
 
@@ -29,6 +31,8 @@ class Answer:
     low_gbps: float | None
     high_gbps: float | None
     ceiling: Ceiling
+    ceiling_low_gbps: float | None
+    ceiling_high_gbps: float | None
     limit: LimitingCpu | None
     costs: pl.DataFrame
     blame: pl.DataFrame
@@ -66,45 +70,65 @@ def answered(
     top = ceiling(recording, quiet_gbps, _sender_share(seen.account), link_gbps)
     if top.kind == "modelled" and top.gbps is not None and quiet_gbps is not None and top.gbps < quiet_gbps:
         top = top._replace(gbps=quiet_gbps, why=f"{top.why} (already reached)")
-    blame = empty(BLAME)
-    if limit is not None and quiet_gbps is not None and not seen.stages.is_empty():
-        blame = blame_by_share(seen.stages, seen.account, limit, quiet_gbps, top)
+    blame = Blame(empty(BLAME), None, None)
+    goodput = seen.quiet or _without_interval(quiet_gbps)
+    if limit is not None and goodput is not None and top.gbps is not None and not seen.stages.is_empty():
+        caught = dict(seen.caught.iter_rows()).get(limit.cpu, 1.0)
+        blame = blame_by_share(seen.stages, seen.account, limit, goodput, top, caught)
     return Answer(
         evidence=seen,
         goodput_gbps=quiet_gbps,
         low_gbps=seen.quiet.low_gbps if seen.quiet else None,
         high_gbps=seen.quiet.high_gbps if seen.quiet else None,
         ceiling=top,
+        ceiling_low_gbps=blame.ceiling_low_gbps,
+        ceiling_high_gbps=blame.ceiling_high_gbps,
         limit=limit,
         costs=costs_of(seen),
-        blame=blame,
-        audit=audit(recording, seen, top),
+        blame=blame.table,
+        audit=audit(recording, seen, Outcome(top, limit, blame.table)),
     )
 
 
+def _without_interval(gbps: float | None) -> Goodput | None:
+    return None if gbps is None else Goodput(gbps, None, 0, None, 0, 0, "capture")
+
+
 def sentence(answer: Answer) -> str:
-    """The answer in one or two sentences, numbers rounded to their interval."""
+    """The answer in a few sentences, numbers rounded to their interval."""
     parts = []
     if answer.goodput_gbps is None:
         parts.append("No goodput: neither byte counters nor a transfer in the capture.")
     else:
-        parts.append(f"The receiver got {gbps_text(answer.goodput_gbps, answer.low_gbps, answer.high_gbps)}.")
-    if answer.limit is not None and not answer.evidence.stages.is_empty():
+        rate = gbps_text(answer.goodput_gbps, answer.low_gbps, answer.high_gbps)
+        parts.append(f"The receiver got {rate}{'' if answer.evidence.quiet else ' while it was captured'}.")
+    if answer.limit is not None:
         parts.append(_limit_sentence(answer.limit))
     elif answer.recording.samples is None:
         parts.append("Without CPU samples nothing can be said about the receiver's CPUs.")
-    dear = answer.blame.filter(~pl.col("stage").is_in(("framing", "unexplained")) & (pl.col("lost_gbps") > 0)).head(2)
-    gap_gbps = float(answer.blame.get_column("lost_gbps").sum())
-    if answer.ceiling.gbps is not None and gap_gbps < SMALLEST_GAP_PART * answer.ceiling.gbps:
-        parts.append(f"That is all that the ceiling of {answer.ceiling.gbps:.1f} Gbit/s allows.")
-    elif answer.ceiling.gbps is not None and not dear.is_empty():
-        what = " and ".join(
-            f"{stage_name(stage)} ({lost:.1f})" for stage, lost in dear.select("stage", "lost_gbps").iter_rows()
-        )
-        parts.append(
-            f"Of the {gap_gbps:.1f} Gbit/s missing to the ceiling of {answer.ceiling.gbps:.1f}, most went to {what}."
-        )
+    else:
+        parts.append("No CPU is seen to receive, so none is named as the limit.")
+    if answer.goodput_gbps is not None and answer.ceiling.gbps is not None:
+        parts.append(_gap_sentence(answer, answer.goodput_gbps, answer.ceiling.gbps))
     return " ".join(parts)
+
+
+def _gap_sentence(answer: Answer, goodput_gbps: float, ceiling_gbps: float) -> str:
+    gap_gbps = ceiling_gbps - goodput_gbps
+    ceiling_text = f"the ceiling of {gbps_text(ceiling_gbps, answer.ceiling_low_gbps, answer.ceiling_high_gbps)}"
+    if gap_gbps < -SMALLEST_GAP_PART * ceiling_gbps:
+        return f"That is above {ceiling_text}: one of the two is wrong."
+    if gap_gbps < SMALLEST_GAP_PART * ceiling_gbps:
+        return f"That is all that {ceiling_text} allows."
+    named = answer.blame.filter(pl.col("stage") != "unexplained", pl.col("lost_gbps") >= NAMED_PART * gap_gbps)
+    dearest = named.sort("lost_gbps", descending=True).head(MOST_NAMED)
+    missing = f"{gap_gbps:.1f} Gbit/s are missing to {ceiling_text}"
+    if dearest.is_empty():
+        return f"{missing}; nothing here says where they went."
+    what = ", ".join(
+        f"{stage_name(stage)} ({lost:.1f})" for stage, lost in dearest.select("stage", "lost_gbps").iter_rows()
+    )
+    return f"{missing}; the largest parts: {what}."
 
 
 def _limit_sentence(limit: LimitingCpu) -> str:
@@ -148,6 +172,8 @@ def report_document(answer: Answer) -> dict[str, Any]:
         "goodput_high_gbps": answer.high_gbps,
         "ceiling_gbps": answer.ceiling.gbps,
         "ceiling": answer.ceiling.kind,
+        "ceiling_low_gbps": answer.ceiling_low_gbps,
+        "ceiling_high_gbps": answer.ceiling_high_gbps,
         "ceiling_why": answer.ceiling.why,
         "limits": None,
         "costs": None if answer.costs.is_empty() else answer.costs.to_dicts(),

@@ -15,6 +15,7 @@ import typer
 
 from zcanalysis import __version__
 from zcanalysis.errors import ZcError
+from zcanalysis.output import write
 
 if TYPE_CHECKING:
     import polars as pl
@@ -27,6 +28,7 @@ app = typer.Typer(
     name="zcanalysis",
     help="Which stage of the receive path cost how many bit/s, and how sure are we?",
     no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -50,10 +52,6 @@ def main() -> None:
         _fail(str(error), BAD_INPUT)
     except KeyboardInterrupt:
         _fail("interrupted", INTERRUPTED)
-    except BrokenPipeError:
-        # the reader of our output has gone: not an error, and nobody is left to tell
-        sys.stderr.close()
-        sys.exit(0)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         _fail(f"{where}{error.strerror or error}", BAD_INPUT)
@@ -130,6 +128,8 @@ def flows(
     with _progress() as on_step:
         on_step("capture")
         table = flows_of(packets)
+    if as_json and csv:
+        raise ZcError("--json and --csv exclude each other")
     if as_json or csv:
         _print_table({"flows": table}, as_json=as_json, csv=csv)
         return
@@ -255,7 +255,7 @@ def _print_table(named: "dict[str, pl.DataFrame]", *, as_json: bool, csv: bool =
     if as_json:
         _print_json({name: table.to_dicts()})
     elif csv:
-        sys.stdout.write(table.write_csv())
+        write(table.write_csv())
     else:
         print_table(table)
 
@@ -265,4 +265,4 @@ def _print_json(document: Any) -> None:  # noqa: ANN401 - any JSON document
 
 
 def _print(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
+    write(f"{text}\n")

@@ -13,7 +13,9 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from zcanalysis.answer import Answer, gbps_text, sentence, stage_name
+from zcanalysis.cpu.kernel_stages import NOT_RECEIVE
 from zcanalysis.cpu.timeline import cpu_timeline, flame
+from zcanalysis.errors import TraceError
 from zcanalysis.goodput import throughput
 
 CPUS_DRAWN = 4
@@ -81,10 +83,28 @@ def write_report(answer: Answer, file: Path, on_step: Callable[[str], None] = la
 
     Raises
     ------
-    OSError
-        If the file cannot be written.
+    TraceError
+        If the file cannot be written, or is part of the recording itself.
     """
-    file.write_text(report_html(answer, on_step), encoding="utf-8")
+    _refuse_inputs(answer.recording.path, file)
+    page = report_html(answer, on_step)
+    part = file.with_name(f"{file.name}.part")
+    try:
+        part.write_text(page, encoding="utf-8")
+        part.replace(file)
+    except OSError as error:
+        raise TraceError(f"{file}: cannot be written: {error.strerror or error}") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _refuse_inputs(recording: Path, file: Path) -> None:
+    """A report never replaces what it was made from."""
+    if not file.exists():
+        return
+    inputs = recording.iterdir() if recording.is_dir() else [recording]
+    if any(file.samefile(one) for one in inputs):
+        raise TraceError(f"{file}: is part of the recording; name another file for the report")
 
 
 @cache
@@ -104,6 +124,7 @@ def _figures(answer: Answer) -> Iterator[Figure]:
             "Where the missing bandwidth went",
             charts.waterfall(answer.blame, answer.ceiling.gbps),
             "From the ceiling down to the goodput, one step a stage, by its share of the limiting CPU's time. "
+            "Where most samples are skid (see the table), the time belongs to the section that ended there. "
             "A share says who used the CPU, not what fixing the stage would give back.",
         )
     stages = _drawn_cpus(answer)
@@ -156,16 +177,18 @@ def _figure(key: str, title: str, chart: Any, says: str) -> Figure:  # noqa: ANN
 
 
 def _drawn_cpus(answer: Answer) -> pl.DataFrame:
-    """Samples of the busiest CPUs, busy in receiving first: a picture of a hundred CPUs shows nothing."""
-    stages = answer.evidence.stages
-    busiest = (
+    """Samples of a few CPUs, the limiting one first, then by receive work: a picture of a hundred shows nothing."""
+    stages = answer.evidence.stages.filter(pl.col("cpu") >= 0)
+    work = (
         stages.filter(pl.col("stage") != "idle")
         .group_by("cpu")
-        .agg(pl.col("weight_ns").sum())
-        .sort("weight_ns", descending=True)
-        .head(CPUS_DRAWN)
+        .agg(
+            (pl.col("cpu") == (answer.limit.cpu if answer.limit else -1)).first().alias("limits"),
+            pl.col("weight_ns").filter(~pl.col("stage").is_in(NOT_RECEIVE)).sum().alias("receives"),
+        )
     )
-    return stages.join(busiest.select("cpu"), on="cpu", how="semi")
+    drawn = work.sort("limits", "receives", descending=True).head(CPUS_DRAWN)
+    return stages.join(drawn.select("cpu"), on="cpu", how="semi")
 
 
 def _tiles(answer: Answer) -> list[tuple[str, str]]:
@@ -173,7 +196,8 @@ def _tiles(answer: Answer) -> list[tuple[str, str]]:
     if answer.goodput_gbps is not None:
         tiles.append(("goodput", gbps_text(answer.goodput_gbps, answer.low_gbps, answer.high_gbps)))
     if answer.ceiling.gbps is not None:
-        tiles.append((f"ceiling ({answer.ceiling.kind})", f"{answer.ceiling.gbps:.1f} Gbit/s"))
+        top = gbps_text(answer.ceiling.gbps, answer.ceiling_low_gbps, answer.ceiling_high_gbps)
+        tiles.append((f"ceiling ({answer.ceiling.kind})", top))
     if answer.limit is not None:
         tiles.append(("busiest CPU", f"CPU {answer.limit.cpu}, {answer.limit.busy_share:.1%} busy"))
     verdicts = answer.audit.get_column("verdict")
@@ -200,6 +224,7 @@ def _blame_rows(answer: Answer) -> list[Row]:
                 f"{row['lost_gbps']:.2f}",
                 f"{row['low_gbps']:.2f}-{row['high_gbps']:.2f}",
                 f"{row['share']:.1%}",
+                "" if row["skid_share"] is None else f"{row['skid_share']:.0%}",
             )
         )
         for row in answer.blame.iter_rows(named=True)

@@ -64,9 +64,10 @@ def gather(recording: Recording, on_step: Callable[[str], None] = lambda step: N
     sampled = counted_goodput(recording, SAMPLED_PHASE)
     on_step("CPU samples")
     samples = _one_event(recording)
-    raw = _staged(recording, samples)
-    phase = SAMPLED_PHASE if recording.host.phase(SAMPLED_PHASE) else None
-    times = cpu_times(raw, recording.counters, phase)
+    window = sampled_window(recording)
+    raw = _staged(recording, samples, window)
+    counters, phase = (recording.counters, SAMPLED_PHASE) if window is not None else (None, None)
+    times = cpu_times(raw, counters, phase)
     caught = caught_shares(raw, times)
     stages = scaled_to_counters(raw, caught)
     on_step("capture")
@@ -79,7 +80,7 @@ def gather(recording: Recording, on_step: Callable[[str], None] = lambda step: N
         stages=stages,
         account=wall_time_account(stages, times),
         caught=caught,
-        processes=process_shares(stages, recording.counters, phase),
+        processes=process_shares(stages, counters, phase),
         flows=flows(packets) if packets is not None else empty(FLOWS),
         quality=capture_quality(packets) if packets is not None else None,
         unreadable_samples=len(unreadable),
@@ -133,11 +134,25 @@ def _one_event(recording: Recording) -> pl.DataFrame | None:
     return samples.filter((pl.col("event") == chosen.get_column("event").item(0)) | pl.col("error").is_not_null())
 
 
-def _staged(recording: Recording, samples: pl.DataFrame | None) -> pl.DataFrame:
+def sampled_window(recording: Recording) -> tuple[int, int] | None:
+    """When the counters watched the sampled phase, so that both describe the same time; None when they did not."""
+    if recording.counters is None:
+        return None
+    sampled = recording.counters.filter(pl.col("phase") == SAMPLED_PHASE)
+    idle = sampled.filter(pl.col("source") == "cpuidle")
+    times = (sampled if idle.is_empty() else idle).get_column("ts_ns")
+    if times.n_unique() < 2:  # noqa: PLR2004 - a difference needs two readings
+        return None
+    first_ns, last_ns = times.min(), times.max()
+    assert isinstance(first_ns, int)
+    assert isinstance(last_ns, int)
+    return first_ns, last_ns
+
+
+def _staged(recording: Recording, samples: pl.DataFrame | None, window: tuple[int, int] | None) -> pl.DataFrame:
     if samples is None:
         return empty(STAGED_SAMPLES)
-    window = recording.host.phase(SAMPLED_PHASE)
-    inside = samples if window is None else samples.filter(pl.col("ts_ns").is_between(window.from_ns, window.to_ns))
+    inside = samples if window is None else samples.filter(pl.col("ts_ns").is_between(*window))
     host = recording.host
     roles = Roles(reader=host.reader_pids, sender=host.sender_pids, probe=host.probe_pids)
     generation: Generation = "linux-2.4" if host.generation == "linux-2.4" else "linux-6"

@@ -139,6 +139,7 @@ BLAME: Final[Schema] = {
     "high_gbps": Column(pl.Float64(), "95 % bound"),
     "gain_alone_gbps": Column(pl.Float64(), "what fixing it alone gives; null until the receive-path model"),
     "gain_last_gbps": Column(pl.Float64(), "what fixing it last gives; null until the receive-path model"),
+    "skid_share": Column(pl.Float64(), "share of its samples that landed where interrupts are turned on again"),
 }
 
 AUDIT: Final[Schema] = {

@@ -8,15 +8,17 @@ from pathlib import Path
 from typing import Final, Literal
 
 import polars as pl
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from zcanalysis.answer import Answer, sentence, stage_name
+from zcanalysis.output import write
 
 QUIET_S: Final = 1.0
-BAR_CHARACTERS: Final = 24
+BAR_CHARACTERS: Final = 20
+MOSTLY_SKID: Final = 0.5
 SMALLEST_ROW_PART: Final = 0.01
 PLAIN_WIDTH: Final = 120
 FLOWS_SHOWN: Final = 6
@@ -25,6 +27,17 @@ FLOW_HEADS: Final[dict[str, Literal["left", "right"]]] = {
     "sent again B": "right", "Gbit/s": "right", "RTT ms": "right",
 }  # fmt: skip
 VERDICT_STYLES: Final = {"ok": "green", "warn": "yellow", "bad": "bold red"}
+
+
+def emit(*renderables: RenderableType) -> None:
+    """Print; lines carry no trailing spaces when the output is no terminal."""
+    out = console()
+    if sys.stdout.isatty():
+        out.print(*renderables, sep="\n")
+        return
+    with out.capture() as captured:
+        out.print(*renderables, sep="\n")
+    write("\n".join(line.rstrip() for line in captured.get().split("\n")))
 
 
 def console() -> Console:
@@ -68,7 +81,6 @@ def progress() -> Iterator[Callable[[str], None]]:
 
 def print_answer(answer: Answer, report: Path | None) -> None:
     """The answer, the audit's warnings, and where the bandwidth went."""
-    out = console()
     head = Table.grid(padding=(0, 2))
     head.add_column(style="bold", no_wrap=True)
     head.add_column()
@@ -84,35 +96,32 @@ def print_answer(answer: Answer, report: Path | None) -> None:
         head.add_row("", f"[{style}]{safe(row['check'])}[/{style}]: {safe(row['value'])} ({safe(row['why'])})")
     head.add_row("answer", safe(sentence(answer)))
     head.add_row("ceiling", safe(answer.ceiling.why))
-    out.print(head)
-    _print_evidence(answer, out)
+    emit(head, "")
+    _print_evidence(answer)
     if report is not None:
         size_mb = report.stat().st_size / 1e6
-        out.print(f"\n{safe(report)} written ({size_mb:.1f} MB, works offline)")
+        emit("", f"{safe(report)} written ({size_mb:.1f} MB, works offline)")
 
 
-def _print_evidence(answer: Answer, out: Console) -> None:
+def _print_evidence(answer: Answer) -> None:
     """The table that says most: blame, else costs, else flows."""
-    out.print()
     if not answer.blame.is_empty() and answer.ceiling.gbps is not None:
-        out.print(_blame_table(answer, answer.ceiling.gbps))
+        emit(_blame_table(answer, answer.ceiling.gbps))
     elif not answer.costs.is_empty():
-        out.print(_cost_table(answer))
+        emit(_cost_table(answer))
     elif not answer.evidence.flows.is_empty():
-        out.print("[bold]largest flows[/bold]")
+        emit("[bold]largest flows[/bold]")
         print_flows(answer.evidence.flows.sort("unique_bytes", descending=True).head(FLOWS_SHOWN))
 
 
 def _blame_table(answer: Answer, ceiling_gbps: float) -> Table:
     gap = float(answer.blame.get_column("lost_gbps").sum())
-    table = Table(box=None, pad_edge=False, title_justify="left", title_style="")
-    table.add_column(
-        f"where the missing bandwidth went (ceiling {ceiling_gbps:.1f} Gbit/s, {answer.ceiling.kind})",
-        no_wrap=True,
-    )
-    table.add_column("Gbit/s", justify="right")
+    title = f"where the missing bandwidth went (ceiling {ceiling_gbps:.1f} Gbit/s, {answer.ceiling.kind})"
+    table = Table(box=None, pad_edge=False, title=title, title_justify="left", title_style="bold")
+    table.add_column("stage", no_wrap=True)
+    table.add_column("Gbit/s", justify="right", no_wrap=True)
     table.add_column("90 %", justify="right", no_wrap=True)
-    table.add_column("")
+    table.add_column("", no_wrap=True, max_width=BAR_CHARACTERS)
     shown = answer.blame.filter((pl.col("lost_gbps") >= SMALLEST_ROW_PART * gap) | (pl.col("stage") == "unexplained"))
     largest = max(float(shown.get_column("lost_gbps").max() or 0), 1e-9)  # type: ignore[arg-type]
     rest = gap - float(shown.get_column("lost_gbps").sum())
@@ -120,12 +129,11 @@ def _blame_table(answer: Answer, ceiling_gbps: float) -> Table:
         if row["stage"] == "unexplained" and rest > 0:
             table.add_row("  smaller stages together", f"{rest:.2f}", "", "")
         bar = "#" * round(BAR_CHARACTERS * max(row["lost_gbps"], 0) / largest)
-        table.add_row(
-            f"  {stage_name(row['stage'])}",
-            f"{row['lost_gbps']:.2f}",
-            f"{row['low_gbps']:.2f}-{row['high_gbps']:.2f}",
-            bar,
-        )
+        name = f"  {stage_name(row['stage'])}{' ~' if (row['skid_share'] or 0) > MOSTLY_SKID else ''}"
+        table.add_row(name, f"{row['lost_gbps']:.2f}", f"{row['low_gbps']:.2f}-{row['high_gbps']:.2f}", bar)
+    if shown.filter(pl.col("skid_share") > MOSTLY_SKID).height:
+        table.caption = "~ mostly sampled where interrupts are turned on again: the work before is meant"
+        table.caption_justify = "left"
     return table
 
 
@@ -146,20 +154,20 @@ def print_table(table: pl.DataFrame) -> None:
         shown.add_column(name, justify="right" if dtype.is_numeric() else "left", overflow="fold")
     for row in table.iter_rows():
         shown.add_row(*(_cell(value) for value in row))
-    console().print(shown)
+    emit(shown)
 
 
 def print_flows(flows: pl.DataFrame) -> None:
     """Flows as people read them; times and every other column are in the JSON and the CSV."""
     shown = Table(box=None, pad_edge=False)
     for name, justify in FLOW_HEADS.items():
-        shown.add_column(name, justify=justify, no_wrap=name != "from -> to", overflow="fold")
+        shown.add_column(name, justify=justify, no_wrap=name == "from -> to", overflow="fold")
     for row in flows.iter_rows(named=True):
         ends = f"{row['src']}:{row['src_port']} -> {row['dst']}:{row['dst_port']}"
         counts = (row[name] for name in ("packets", "payload_bytes", "unique_bytes", "retransmitted_bytes"))
         rest = (row["goodput_gbps"], row["rtt_ms"])
         shown.add_row(str(row["connection"]), safe(ends), row["protocol"], *map(_cell, counts), *map(_cell, rest))
-    console().print(shown)
+    emit(shown)
 
 
 def _cell(value: object) -> str:

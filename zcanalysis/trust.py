@@ -5,6 +5,7 @@ from typing import Final, Literal, NamedTuple
 
 import polars as pl
 
+from zcanalysis.blame import LimitingCpu
 from zcanalysis.cpu.wall_time import UNSAMPLED
 from zcanalysis.evidence import Evidence, gather
 from zcanalysis.goodput import QUIET_PHASE, SAMPLED_PHASE, Ceiling, counted_goodput
@@ -24,6 +25,9 @@ CLOCK_ERROR_WARN_NS: Final = 100_000
 FEW_SAMPLES: Final = 1000
 CAUGHT_ERROR_WARN: Final = 0.1
 BUSY_PROCESS: Final = 0.1
+BUSY_CPU: Final = 0.05
+MOSTLY_SKID: Final = 0.5
+LINK_SLACK: Final = 0.005
 SMALLEST_SHARE_SHOWN: Final = 0.005
 
 
@@ -36,7 +40,15 @@ class Check(NamedTuple):
     why: str
 
 
-def audit(recording: Recording, evidence: Evidence | None = None, top: Ceiling | None = None) -> pl.DataFrame:
+class Outcome(NamedTuple):
+    """What was concluded from the evidence, where that is to be audited too."""
+
+    ceiling: Ceiling
+    limit: LimitingCpu | None
+    blame: pl.DataFrame
+
+
+def audit(recording: Recording, evidence: Evidence | None = None, outcome: Outcome | None = None) -> pl.DataFrame:
     """The AUDIT table of a recording: check this before believing a number.
 
     Parameters
@@ -45,8 +57,8 @@ def audit(recording: Recording, evidence: Evidence | None = None, top: Ceiling |
         As read by `read_recording`.
     evidence
         What was gathered from it already; gathered here when not given.
-    top
-        The ceiling, when one was worked out: a goodput above a link is an error of the input.
+    outcome
+        Ceiling, limit and blame, when they were worked out.
 
     Raises
     ------
@@ -54,7 +66,9 @@ def audit(recording: Recording, evidence: Evidence | None = None, top: Ceiling |
         If a file of the recording turns out to be damaged.
     """
     seen = evidence or gather(recording)
-    checks = [*_contents(seen), *_goodput(seen, top), *_capture(seen), *_samples(seen), *_machine(seen)]
+    checks = [*_contents(seen), *_goodput(seen), *_capture(seen), *_samples(seen), *_machine(seen)]
+    if outcome is not None:
+        checks += [*_ceiling(seen, outcome.ceiling), *_largest_loss(outcome.blame)]
     return conform(pl.DataFrame(checks, schema=list(AUDIT), orient="row"), AUDIT)
 
 
@@ -84,20 +98,33 @@ def _contents(seen: Evidence) -> Iterator[Check]:
         )
 
 
-def _goodput(seen: Evidence, top: Ceiling | None) -> Iterator[Check]:
+def _goodput(seen: Evidence) -> Iterator[Check]:
     quiet = seen.quiet
     if quiet is not None:
         seconds = (quiet.to_ns - quiet.from_ns) / NS_PER_S
         verdict: Verdict = "ok" if seconds >= SHORT_QUIET_S else "warn"
         yield Check("undisturbed time", verdict, f"{seconds:.2f} s", f"goodput is taken there, from {quiet.source}")
         yield from _probe_effects(seen.recording, quiet.gbps)
-    if quiet is not None and top is not None and top.kind == "link" and top.gbps is not None and quiet.gbps > top.gbps:
-        yield Check(
-            "ceiling",
-            "bad",
-            f"goodput {quiet.gbps:.2f} above the link's {top.gbps:.2f} Gbit/s",
-            "the link rate is wrong",
-        )
+
+
+def _ceiling(seen: Evidence, top: Ceiling) -> Iterator[Check]:
+    """Goodput above what the link can carry, headers taken off, is an error of the input."""
+    if seen.quiet is None or top.kind != "link" or top.gbps is None:
+        return
+    most_gbps = top.gbps - top.framing_gbps
+    if seen.quiet.gbps > most_gbps * (1 + LINK_SLACK):
+        found = f"goodput {seen.quiet.gbps:.2f}, but at most {most_gbps:.2f} Gbit/s of payload fits the link"
+        yield Check("ceiling", "bad", found, "the link's rate or its MTU is wrong, or another device received")
+
+
+def _largest_loss(blame: pl.DataFrame) -> Iterator[Check]:
+    """A large row that rests on skid says where interrupts were turned on, not what was done before."""
+    if blame.is_empty():
+        return
+    stage, skid = blame.sort("lost_gbps", descending=True).select("stage", "skid_share").row(0)
+    if skid is not None and skid > MOSTLY_SKID:
+        why = "its samples landed where interrupts are turned on again: time of the section before, seen by its end"
+        yield Check(f"largest loss ({stage})", "warn", f"{skid:.0%} skid", why)
 
 
 def _probe_effects(recording: Recording, quiet_gbps: float) -> Iterator[Check]:
@@ -202,21 +229,38 @@ def _samples(seen: Evidence) -> Iterator[Check]:
 
 
 def _accounting(seen: Evidence) -> Iterator[Check]:
+    if seen.stages.filter(pl.col("cpu") < 0).height:
+        yield Check(
+            "CPU numbers", "bad", "missing in the samples", "no CPU can be named as the limit; record with CPU numbers"
+        )
+    busy = dict(seen.account.filter(pl.col("stage") == "idle").select("cpu", 1 - pl.col("share")).iter_rows())
+    biased = 0
     for cpu, caught in seen.caught.iter_rows():
-        verdict: Verdict = "ok" if abs(caught - 1) <= CAUGHT_ERROR_WARN else "warn"
+        off = abs(caught - 1) > CAUGHT_ERROR_WARN
+        if off and busy.get(cpu, 1.0) < BUSY_CPU:
+            biased += 1
+            continue
         why = "where a CPU often sleeps and wakes the sampler is biased; its samples are scaled to the idle counter"
-        yield Check(f"CPU {cpu} sampling", verdict, f"caught {caught:.1%} of busy time", why)
+        yield Check(f"CPU {cpu} sampling", "warn" if off else "ok", f"caught {caught:.1%} of busy time", why)
+    if biased:
+        yield Check(
+            "CPUs hardly busy", "ok", f"{biased} with biased samples", "under 5 % busy each: they limit nothing"
+        )
+    unknown = sorted(set(seen.stages.get_column("cpu")) - set(busy)) if busy else []
+    if unknown:
+        yield Check("idle counters", "warn", f"missing for CPU {unknown[0]}", "its idle time is what was not sampled")
     for pid, clock, sampled in seen.processes.iter_rows():
         if clock >= BUSY_PROCESS:
-            verdict = "ok" if abs(sampled - clock) <= ACCOUNT_ERROR_WARN else "warn"
+            verdict: Verdict = "ok" if abs(sampled - clock) <= ACCOUNT_ERROR_WARN else "warn"
             why = "CPU time of a process by samples against the kernel's own clock of it"
             yield Check(f"process {pid}", verdict, f"{sampled:.1%} by samples, {clock:.1%} by its clock", why)
 
 
 def _machine(seen: Evidence) -> Iterator[Check]:
-    yield from _accounting(seen)
-    for cpu, share in _share_of(seen.account, UNSAMPLED):
-        known = not seen.account.filter(pl.col("stage") == "idle").is_empty()
+    if not seen.stages.is_empty():
+        yield from _accounting(seen)
+    for cpu, share in _share_of(seen.account, UNSAMPLED) if not seen.stages.is_empty() else []:
+        known = not seen.account.filter(pl.col("stage") == "idle", pl.col("cpu") == cpu).is_empty()
         if known and abs(share) > SMALLEST_SHARE_SHOWN:
             verdict: Verdict = "ok" if abs(share) <= ACCOUNT_ERROR_WARN else "warn"
             yield Check(

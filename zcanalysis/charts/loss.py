@@ -25,10 +25,11 @@ def waterfall(blame: pl.DataFrame, ceiling_gbps: float) -> alt.Chart | alt.Layer
     small = (pl.col("lost_gbps") < SMALLEST_SHOWN_PART * gap_gbps) & (pl.col("stage") != "unexplained")
     steps = blame.filter(~small).select(
         pl.col("stage").replace_strict(names).alias("name"),
-        pl.col("stage").replace_strict(GROUP_OF, default="probe and other processes").alias("group"),
+        pl.col("stage").replace_strict(GROUP_OF, default="waiting, unexplained").alias("group"),
         "lost_gbps",
         "low_gbps",
         "high_gbps",
+        "skid_share",
     )
     rest = float(blame.filter(small).get_column("lost_gbps").sum())
     if rest > 0:
@@ -38,6 +39,7 @@ def waterfall(blame: pl.DataFrame, ceiling_gbps: float) -> alt.Chart | alt.Layer
             "lost_gbps": rest,
             "low_gbps": None,
             "high_gbps": None,
+            "skid_share": None,
         }
         steps = pl.concat([steps, pl.DataFrame([row], schema=steps.schema)])
     ends = [
@@ -65,6 +67,7 @@ def waterfall(blame: pl.DataFrame, ceiling_gbps: float) -> alt.Chart | alt.Layer
             alt.Tooltip("lost_gbps:Q", title="Gbit/s", format=".3f"),
             alt.Tooltip("low_gbps:Q", title="5 % bound", format=".3f"),
             alt.Tooltip("high_gbps:Q", title="95 % bound", format=".3f"),
+            alt.Tooltip("skid_share:Q", title="of its samples, skid", format=".0%"),
         ],
     )
     texts = base.mark_text(align="left", dx=4, fontSize=12).encode(x="to:Q", text=alt.Text("lost_gbps:Q", format=".2f"))

@@ -22,6 +22,7 @@ GROUP_COLOURS: Final[Mapping[str, str]] = {
     "sender": "#bbbbbb",
     "probe and other processes": "#777777",
     "idle": "#eeeeee",
+    "waiting, unexplained": "#c2a15a",
     "ceiling and goodput": "#444b59",
 }
 WIDTH: Final = 780

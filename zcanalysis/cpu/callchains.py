@@ -16,7 +16,9 @@ from zcanalysis.cpu.kernel_stages import Functions, Generation, kernel_functions
 # Each boundary: what its name looks like, the context it opens, the stage it gets when nothing inside decided.
 BOUNDARIES: Final = (
     (
-        re.compile(r"^(handle_softirqs|__do_softirq|do_softirq|do_softirq_own_stack|run_ksoftirqd)$"),
+        re.compile(
+            r"^(handle_softirqs|__do_softirq|do_softirq|do_softirq_own_stack|run_ksoftirqd|napi_threaded_poll\w*)$"
+        ),
         "softirq",
         "softirq",
     ),

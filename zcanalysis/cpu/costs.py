@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 
 from zcanalysis.cpu.intervals import STRETCHES, drawn_sums, interval
+from zcanalysis.cpu.wall_time import span_ns
 from zcanalysis.tables import COSTS, conform
 
 ORIGIN: Final = "measured here, CPU samples"
@@ -33,16 +34,16 @@ def stage_costs(stages: pl.DataFrame, *, packets: int | None = None, payload_byt
     busy = stages.filter(pl.col("stage") != "idle")
     if busy.is_empty():
         return pl.DataFrame(schema={name: column.dtype for name, column in COSTS.items()})
-    span_ns = int(busy.select(pl.col("ts_ns").max() - pl.col("ts_ns").min()).item()) or 1
+    window_ns = span_ns(stages)
     keys, by_stretch = seconds_by_stretch(busy)
     total_ns = by_stretch.sum(axis=0) * 1e9
     low_ns, high_ns = (bound * 1e9 for bound in interval(drawn_sums(by_stretch)))
-    per = packets or span_ns
+    per = packets or window_ns
     table = keys.with_columns(
         pl.Series("ns_per_packet", total_ns / packets if packets else [None] * len(total_ns), pl.Float64),
         pl.Series("ns_per_byte", total_ns / payload_bytes if payload_bytes else [None] * len(total_ns), pl.Float64),
         pl.lit(None, pl.Float64).alias("ns_per_batch"),
-        pl.Series("cpu_share", total_ns / span_ns),
+        pl.Series("cpu_share", total_ns / window_ns),
         pl.Series("low", low_ns / per),
         pl.Series("high", high_ns / per),
         pl.lit(ORIGIN).alias("origin"),

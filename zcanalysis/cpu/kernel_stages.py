@@ -53,6 +53,13 @@ STAGES: Final[Mapping[str, str]] = {
 NOT_RECEIVE: Final = frozenset({"sender", "probe", "foreign", "unclassified", "idle"})
 """Stages that are not work of the receive path."""
 
+NETWORK_STAGES: Final = (
+    *("hardirq", "softirq", "driver_rx", "page_pool", "backlog", "gro", "l2_demux", "skb_alloc", "skb_free", "ip_rx"),
+    *("defrag", "netfilter", "tcp_rx", "udp_rx", "nfs_rpc", "checksum", "csum_copy", "copy", "zerocopy", "ack_tx"),
+    *("sock_queue_lock", "sender"),
+)
+"""Stages that say by themselves that a kernel thread works for the network."""
+
 # The table keeps the names of each generation's own subsystem; charts and tables use one name for both.
 ONE_NAME: Final[Mapping[str, str]] = {
     "softirq_napi": "softirq",

@@ -6,10 +6,10 @@ from typing import Final
 import polars as pl
 
 from zcanalysis.cpu.callchains import Charge, charge
-from zcanalysis.cpu.kernel_stages import Generation
+from zcanalysis.cpu.kernel_stages import NETWORK_STAGES, Generation
 from zcanalysis.tables import SAMPLES, STAGED_SAMPLES, conform
 
-OWN_TIME: Final = ("syscall", "user", "kthread")
+OWN_TIME: Final = ("syscall", "user")
 PROBE_COMMS: Final = (
     "perf",
     "perf-exec",
@@ -47,7 +47,8 @@ def staged(samples: pl.DataFrame, roles: Roles | None = None, generation: Genera
     Notes
     -----
     A softirq or interrupt is charged to its stage whatever thread it interrupted: work follows the packet, not the
-    process. Time in a system call or in user code belongs to the thread's role.
+    process. Time in a system call or in user code belongs to the thread's role; a kernel thread that receives
+    (threaded NAPI, nfsd) is charged to its stages, any other is foreign.
     """
     clean = conform(samples, SAMPLES).filter(pl.col("error").is_null()).drop("error")
     charges = _charges(clean.get_column("callchain").unique(), generation)
@@ -92,7 +93,9 @@ def _stage_by_role(roles: Roles) -> pl.Expr:
 
     probing = of(roles.probe) | pl.col("comm").is_in(PROBE_COMMS)
     return (
-        pl.when(own_time & probing)
+        pl.when((pl.col("context") == "kthread") & ~pl.col("stage").is_in(NETWORK_STAGES))
+        .then(pl.lit("foreign"))
+        .when(own_time & probing)
         .then(pl.lit("probe"))
         .when(own_time & of(roles.reader))
         .then(pl.col("stage"))

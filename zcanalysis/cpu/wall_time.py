@@ -19,8 +19,8 @@ def cpu_times(stages: pl.DataFrame, counters: pl.DataFrame | None, phase: str | 
     stages
         STAGED_SAMPLES rows of the phase.
     counters
-        COUNTERS, whose cpuidle rows give wall and idle time. Without them the wall time is the span of the samples
-        and the idle time is not known.
+        COUNTERS, whose cpuidle rows give wall and idle time. Without them, or for a CPU they leave out, the wall time
+        is the span of the samples and the idle time is not known.
     phase
         The phase whose counters belong to these samples.
 
@@ -35,26 +35,35 @@ def cpu_times(stages: pl.DataFrame, counters: pl.DataFrame | None, phase: str | 
     ``cpuidle_enter_state`` in drivers/cpuidle/cpuidle.c), so its time, and that of the softirq behind it, is in the
     idle counter too: the samples of it are taken off the counter.
     """
-    span_ns = 0 if stages.is_empty() else stages.select(pl.col("ts_ns").max() - pl.col("ts_ns").min()).item()
     spanned = stages.select(
-        pl.col("cpu").unique(), pl.lit(span_ns / NS_PER_S).alias("wall_s"), pl.lit(None, pl.Float64).alias("idle_s")
+        pl.col("cpu").unique(),
+        pl.lit(span_ns(stages) / NS_PER_S, pl.Float64).alias("wall_s"),
+        pl.lit(None, pl.Float64).alias("idle_s"),
     )
     if counters is None:
         return spanned
-    idle = increments(counters, "cpuidle", phase).filter(pl.col("counter") == "idle_ns")
-    if idle.is_empty():
-        return spanned
+    number = pl.col("instance").str.strip_prefix("cpu").cast(pl.Int32, strict=False).alias("cpu")
+    idle = increments(counters, "cpuidle", phase).filter(pl.col("counter") == "idle_ns").with_columns(number)
     served = stages.filter(pl.col("in_idle"), pl.col("stage") != "idle").group_by("cpu").agg(pl.col("weight_ns").sum())
-    return (
-        idle.with_columns(pl.col("instance").str.strip_prefix("cpu").cast(pl.Int32).alias("cpu"))
+    counted = (
+        idle.drop_nulls("cpu")
         .join(served, on="cpu", how="left")
         .select(
             "cpu",
             ((pl.col("to_ns") - pl.col("from_ns")) / NS_PER_S).alias("wall_s"),
             ((pl.col("increment") - pl.col("weight_ns").fill_null(0)).clip(0) / NS_PER_S).alias("idle_s"),
         )
-        .sort("cpu")
     )
+    return pl.concat([counted, spanned.join(counted, on="cpu", how="anti")]).sort("cpu")
+
+
+def span_ns(stages: pl.DataFrame) -> int:
+    """The time that samples span: from the first to the last, and one sampling interval more."""
+    if stages.is_empty():
+        return 0
+    interval_ns = stages.get_column("weight_ns").median()
+    between_ns = stages.select(pl.col("ts_ns").max() - pl.col("ts_ns").min()).item()
+    return int(between_ns) + int(interval_ns if isinstance(interval_ns, int | float) else 0)
 
 
 def caught_shares(stages: pl.DataFrame, times: pl.DataFrame) -> pl.DataFrame:

@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from zcanalysis.tables import FLOWS, conform
 from zcanalysis.addresses import address_texts
+from zcanalysis.tables import FLOWS, conform
 
 if TYPE_CHECKING:
     from zcanalysis.wire import sequence_space as space
