@@ -103,6 +103,22 @@ def test_a_command_that_fails_says_its_status_and_leaves_the_recording(tmp_path)
     assert host_of(tmp_path)["schema"] == 1
 
 
+def test_a_command_without_end_is_ended_and_the_recording_kept(tmp_path):
+    told = []
+    command = (sys.executable, "-c", "import time; time.sleep(60)")
+    options = RecordOptions(
+        device="lo",
+        plan=SHORT,
+        command=command,
+        warmup_seconds=0.05,
+        command_grace_seconds=0.3,
+        on_progress=lambda what, _share: told.append(what),
+    )
+    record(tmp_path, options)
+    assert told[-1] == f"recording finished, waiting for {sys.executable}"
+    assert host_of(tmp_path)["missing"] == [f"{sys.executable} had not ended 0.3 s after the last phase: we ended it"]
+
+
 def test_an_interrupted_recording_is_still_a_recording(tmp_path):
     def interrupt(name: str, _share: float) -> None:
         if name == "later":

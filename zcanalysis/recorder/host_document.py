@@ -6,7 +6,6 @@ from typing import Any, Final
 
 import polars as pl
 
-from zcanalysis.clock import ClockPair
 from zcanalysis.recorder.run_state import Run
 from zcanalysis.recorder.socket_growth import goodput_by_phase, loud_sockets
 from zcanalysis.recorder.sockets import parse_sockets
@@ -15,17 +14,17 @@ SCHEMA_VERSION: Final = 1
 LOST: Final = ("perf_events", "perf_chunks", "capture_dropped_packets", "capture_received_packets")
 
 
-def write_host(run: Run, counters: pl.DataFrame, last: ClockPair) -> None:
+def write_host(run: Run) -> None:
     """Write host.json in one step, so that no reader ever finds half of it."""
     host = run.facts | {
         "schema": SCHEMA_VERSION,
         "label": run.options.label,
-        "clock": [pair._asdict() for pair in (run.clock.first, last)],
+        "clock": [pair._asdict() for pair in (run.clock.first, run.last) if pair],
         "command": list(run.options.command),
-        "roles": _roles(run, counters),
+        "roles": _roles(run, run.counters),
         "phases": run.windows,
         "lost": dict.fromkeys(LOST) | run.lost,
-        "probe": run.probe | {"sampler": _sampler_facts(run), "goodput_gbps": goodput_by_phase(counters)},
+        "probe": run.probe | {"sampler": _sampler_facts(run), "goodput_gbps": goodput_by_phase(run.counters)},
         "missing": run.missing + run.sampler.missing,
     }
     unfinished = run.directory / "host.json.part"

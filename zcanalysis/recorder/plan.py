@@ -62,7 +62,10 @@ class RecordOptions:
     plan
         Phases in order.
     command
-        Argument list of the transfer; empty when it is already running.
+        Argument list of the transfer; empty when it is already running. Its end is awaited after the last phase.
+    command_grace_seconds
+        How long `command` may go on after the last phase, >= 0, while `on_progress` says what we wait for. Then it
+        is ended, which is no failure: the recording is kept and `missing` says so.
     label
         Free text for reports.
     strict
@@ -78,6 +81,7 @@ class RecordOptions:
     device: str | None = None
     plan: Sequence[Phase] = field(default_factory=lambda: default_plan(10))
     command: Sequence[str] = ()
+    command_grace_seconds: float = 30.0
     label: str | None = None
     strict: bool = False
     sender_pids: Sequence[int] = ()

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import subprocess
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -58,19 +59,20 @@ def record(directory: Path, options: RecordOptions | None = None) -> Path:
     if options.device is not None:
         find_device(options.device)
     plan, notes = _possible_phases(options)
-    command = _start_command(options)
-    run: Run | None = None
+    command: probes.Child | None = None
     try:
         with terminated_like_interrupted():
+            with interruptions_held_back():
+                command = _start_command(options)
             run = _prepare(directory, options, command, notes)
             try:
                 _run_phases(run, plan)
             finally:
                 _finish(run)
+            _await_command(run)
     except BaseException:
         _stop_command(command)
         raise
-    _await_command(run)
     return directory
 
 
@@ -262,14 +264,14 @@ def _shorten_to_capture(run: Run, window: dict[str, Any], started: list[probes.P
 
 def _finish(run: Run) -> None:
     """Write what there is; conversions come last, so that an interruption costs only them."""
-    last = read_clock_pair()
-    table = counters_table(run.sampler.readings)
-    table.write_parquet(run.directory / "counters.parquet", compression="zstd")
-    write_host(run, table, last)
+    run.last = read_clock_pair()
+    run.counters = counters_table(run.sampler.readings)
+    run.counters.write_parquet(run.directory / "counters.parquet", compression="zstd")
+    write_host(run)
     try:
         _convert_probe_files(run)
     finally:
-        write_host(run, table, last)
+        write_host(run)
 
 
 def _convert_probe_files(run: Run) -> None:
@@ -303,13 +305,18 @@ def _stop_command(command: probes.Child | None) -> None:
 
 
 def _await_command(run: Run) -> None:
-    """Let the command end by itself; the recording is already written."""
+    """Let the command end by itself, for a while; the recording is already written."""
     if run.command is None:
         return
+    name, grace_seconds = run.options.command[0], run.options.command_grace_seconds
+    if not run.command_ended():
+        _progress(run, f"recording finished, waiting for {name}", 1.0)
     try:
-        status = run.command.wait()
-    except BaseException:
+        status = run.command.wait(grace_seconds)
+    except subprocess.TimeoutExpired:
         _stop_command(run.command)
-        raise
+        run.missing.append(f"{name} had not ended {grace_seconds:g} s after the last phase: we ended it")
+        write_host(run)
+        return
     if status != 0:
-        raise HostError(f"{run.options.command[0]}: failed with status {status}; recording kept in {run.directory}")
+        raise HostError(f"{name}: failed with status {status}; recording kept in {run.directory}")

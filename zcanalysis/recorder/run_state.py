@@ -5,9 +5,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
+from zcanalysis.clock import ClockPair
 from zcanalysis.recorder.clocks import EpochClock
 from zcanalysis.recorder.plan import RecordOptions
 from zcanalysis.recorder.sampling import Sampler
+from zcanalysis.tables import COUNTERS, polars_schema
 
 
 @dataclass(slots=True)
@@ -29,6 +33,10 @@ class Run:
     described: dict[int, dict[str, Any]] = field(default_factory=dict)
     sampler_cpu_ns: int = 0
     sampler_wall_ns: int = 0
+    last: ClockPair | None = None
+    """Read after the last phase."""
+    counters: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=polars_schema(COUNTERS)))
+    """COUNTERS of all readings, once the last phase is over."""
 
     def command_ended(self) -> bool:
         """True when there was a command and it is over."""
