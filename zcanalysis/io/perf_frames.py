@@ -6,7 +6,7 @@ from typing import Final
 
 FRAME: Final = re.compile(
     r"^\s+(?P<address>[0-9a-f]{1,16})(?:\s+(?P<symbol>\S.*?|))??"
-    r"(?:\s\((?P<dso>[^()]*(?:\([^()]*\))?[^()]*)\))?\s*$"
+    r"(?:\s+\((?P<dso>[^()]*(?:\([^()]*\))?[^()]*)\))?\s*$"
 )
 ODD_ADDRESS: Final = re.compile(r"^\s+\w+\s+(?P<symbol>\S.*?)\s\((?P<dso>[^()]+)\)\s*$")
 INLINED: Final = re.compile(r"^\s+(?:[0-9a-f]{1,16}\s)?(?P<symbol>\S.*?)\s\(inlined\)\s*$")
