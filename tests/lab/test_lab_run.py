@@ -11,10 +11,12 @@ import polars as pl
 import pytest
 
 from zcanalysis.errors import HostError
+from zcanalysis.io.recording import read_recording
 from zcanalysis.lab import LabOptions, agreement, run_scenario
 from zcanalysis.lab.namespaces import require_lab_tools, sweep_leftovers, two_hosts
 from zcanalysis.lab.scenarios import scenario_named
 from zcanalysis.lab.transfer import running_transfer
+from zcanalysis.lab.trial import RECORDER_SLACK_SECONDS
 from zcanalysis.recorder import Phase
 
 QUIET = LabOptions(plan=(Phase("counters", 2.0),), warmup_seconds=0.7)
@@ -54,6 +56,30 @@ def test_goodput_from_socket_counters_equals_iperf3s_own(tmp_path):
     followed = counters.filter(pl.col("source") == "process")["instance"].unique().to_list()
     assert {str(host["roles"][role][0]["pid"]) for role in ("reader", "sender")} <= set(followed)
     assert namespaces_of(os.getpid()) == []
+
+
+def test_the_transfer_outlasts_a_recorder_that_is_slow(tmp_path):
+    # perf once needed 1.5 s more to stop than the transfer's slack, and the capture found it over
+    directory = run_scenario("gro", tmp_path, LabOptions(plan=(Phase("counters", 0.4),), warmup_seconds=0.3))
+    load = json.loads((directory / "load.json").read_text())
+    assert load["start"]["test_start"]["duration"] > RECORDER_SLACK_SECONDS
+    assert load["server_output_json"]["intervals"][-1]["sum"]["end"] < 20
+
+
+def test_ctrl_c_in_mid_phase_leaves_a_recording(tmp_path):
+    child = subprocess.Popen([sys.executable, "-c", RUN_GRO, str(tmp_path)], stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 10
+    while len(namespaces_of(child.pid)) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(3.0)
+    child.send_signal(signal.SIGINT)
+    assert child.wait(30) != 0
+    assert namespaces_of(child.pid) == []
+    recording = read_recording(tmp_path)
+    assert recording.counters is not None
+    assert [phase.name for phase in recording.host.phases] == ["counters"]
+    assert recording.host.label == "gro"
+    assert "phase counters: interrupted" in recording.host.missing
 
 
 def test_nothing_is_left_when_the_run_fails_inside():

@@ -6,7 +6,7 @@ from zcanalysis.errors import HostError
 from zcanalysis.lab import SCENARIOS, Scenario
 from zcanalysis.lab.namespaces import HostPair, configuration
 from zcanalysis.lab.scenarios import scenario_named
-from zcanalysis.lab.transfer import checked_report, is_listening
+from zcanalysis.lab.transfer import is_listening, joined_report
 
 PAIR = HostPair("zc-1-s", "zc-1-r")
 
@@ -45,22 +45,25 @@ def test_a_scenario_refuses_what_it_cannot_be(wrong):
 
 def test_the_report_loses_what_is_personal():
     start = {"version": "iperf 3.12", "system_info": "Linux host 6.18", "cookie": "abc"}
-    report = {"start": start, "server_output_json": {"start": dict(start), "intervals": []}}
-    cleaned = checked_report(json.dumps(report).encode())
+    client = {"start": start, "error": "interrupt - the client has terminated"}
+    server = {"start": dict(start), "intervals": [{}], "error": "getsockopt - Bad file descriptor"}
+    cleaned = joined_report(json.dumps(client).encode(), json.dumps(server).encode())
+    assert "error" not in cleaned | cleaned["server_output_json"]
     assert cleaned["start"] == cleaned["server_output_json"]["start"] == {"version": "iperf 3.12"}
 
 
 @pytest.mark.parametrize(
-    ("content", "why"),
+    ("client", "server", "why"),
     [
-        (b"", "gave no report"),
-        (b'{"error": "unable to connect"}', "iperf3: unable to connect"),
-        (b'{"intervals": []}', "lacks the receiver's intervals"),
+        (b"", b"{}", "gave no report"),
+        (b'{"error": "unable to connect"}', b"{}", "iperf3: unable to connect"),
+        (b"{}", b'{"intervals": []}', "no intervals of the receiver: it says nothing"),
+        (b"{}", b'{"error": "no memory"}', "no intervals of the receiver: no memory"),
     ],
 )
-def test_a_bad_report_is_one_line(content, why):
+def test_a_bad_report_is_one_line(client, server, why):
     with pytest.raises(HostError, match=why):
-        checked_report(content)
+        joined_report(client, server)
 
 
 def test_a_listener_is_told_from_a_connection_on_the_same_port():

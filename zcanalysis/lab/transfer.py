@@ -17,56 +17,78 @@ from zcanalysis.lab.scenarios import Scenario
 
 INTERVAL_SECONDS: Final = 0.1
 LISTEN_SECONDS: Final = 5.0
-SLACK_SECONDS: Final = 20.0
+END_SECONDS: Final = 20.0
 POLL_SECONDS: Final = 0.02
 PORT: Final = 5201
 LISTENING: Final = "0A"
+ENDED_BY_US: Final = "interrupt - the client has terminated"
 PERSONAL: Final = frozenset({"cookie", "system_info", "title", "extra_data"})
 
 
 @dataclass(slots=True)
 class Transfer:
-    """A running transfer: the two processes and where the client's report goes."""
+    """A running transfer: the two processes and where their reports go."""
 
     server: "subprocess.Popen[bytes]"
     client: "subprocess.Popen[bytes]"
-    report: IO[bytes]
-    deadline: float
+    client_report: IO[bytes]
+    server_report: IO[bytes]
+
+    def end(self) -> None:
+        """Let the client say goodbye: both sides then write their reports."""
+        if self.client.poll() is None:
+            self.client.send_signal(signal.SIGINT)
 
     def finish(self) -> dict[str, Any]:
-        """Wait for the end; iperf3's report without anything personal.
+        """End the transfer; iperf3's report with that of the receiver, without anything personal.
 
         Raises
         ------
         HostError
             If iperf3 fails, hangs or reports an error.
         """
+        self.end()
         try:
-            self.client.wait(max(self.deadline - time.monotonic(), 0.1))
+            for process in (self.client, self.server):
+                process.wait(END_SECONDS)
         except subprocess.TimeoutExpired as error:
             raise HostError("iperf3 did not end in time; look for a stuck process in the namespace") from error
-        self.report.seek(0)
-        return checked_report(self.report.read())
+        return joined_report(_read_again(self.client_report), _read_again(self.server_report))
 
 
-def checked_report(content: bytes) -> dict[str, Any]:
-    """iperf3's JSON report, cleaned.
+def _read_again(file: IO[bytes]) -> bytes:
+    file.seek(0)
+    return file.read()
+
+
+def joined_report(client: bytes, server: bytes) -> dict[str, Any]:
+    """The client's JSON report with the server's as `server_output_json`, cleaned.
+
+    The client is ended by us, so that it cannot fetch the server's report over the control connection; the
+    server writes its own, with an error about the connection that is gone.
 
     Raises
     ------
     HostError
-        If it is no JSON, holds an error, or lacks the receiver's side.
+        If either is no JSON, the client met an error, or the receiver's intervals are absent.
     """
+    report, receiver = _parsed(client), _parsed(server)
+    message = report.pop("error", None)
+    if message and not message.startswith(ENDED_BY_US):
+        raise HostError(f"iperf3: {message}")
+    message = receiver.pop("error", None)
+    if not receiver.get("intervals"):
+        raise HostError(f"iperf3: no intervals of the receiver: {message or 'it says nothing'}")
+    cleaned: dict[str, Any] = without_personal(report | {"server_output_json": receiver})
+    return cleaned
+
+
+def _parsed(content: bytes) -> dict[str, Any]:
     try:
-        report = json.loads(content)
+        report: dict[str, Any] = json.loads(content)
     except ValueError as error:
         raise HostError(f"iperf3 gave no report: {content[:80].decode(errors='replace')!r}") from error
-    if message := report.get("error"):
-        raise HostError(f"iperf3: {message}")
-    if "server_output_json" not in report:
-        raise HostError("iperf3: the report lacks the receiver's intervals (server_output_json)")
-    cleaned: dict[str, Any] = without_personal(report)
-    return cleaned
+    return report
 
 
 def without_personal(value: Any) -> Any:  # noqa: ANN401 - any JSON value
@@ -88,6 +110,15 @@ def without_personal(value: Any) -> Any:  # noqa: ANN401 - any JSON value
 def running_transfer(pair: HostPair, scenario: Scenario, seconds: float, scratch: Path) -> Iterator[Transfer]:
     """Server and client, each on its CPU; both gone on the way out.
 
+    Parameters
+    ----------
+    pair, scenario
+        Where and how.
+    seconds
+        After which the transfer ends even if nobody ends it.
+    scratch
+        Folder for the two reports.
+
     Raises
     ------
     HostError
@@ -96,18 +127,17 @@ def running_transfer(pair: HostPair, scenario: Scenario, seconds: float, scratch
     server_arguments = ["iperf3", "--server", "--one-off", "--json", "--interval", str(INTERVAL_SECONDS)]
     server_arguments += ["--affinity", str(scenario.reader_cpu)]
     client_arguments = ["iperf3", "--client", RECEIVER_ADDRESS, "--time", f"{seconds:.0f}", "--json"]
-    client_arguments += ["--get-server-output", "--interval", str(INTERVAL_SECONDS)]
+    client_arguments += ["--interval", str(INTERVAL_SECONDS)]
     client_arguments += ["--congestion", scenario.congestion_control, "--affinity", str(scenario.sender_cpu)]
-    deadline = time.monotonic() + seconds + SLACK_SECONDS
     with contextlib.ExitStack() as cleanup:
-        report = cleanup.enter_context((scratch / "iperf3.json").open("w+b"))
-        server = _spawned(inside(pair.receiver, server_arguments), subprocess.DEVNULL, cleanup)
+        reports = [cleanup.enter_context((scratch / f"{name}.json").open("w+b")) for name in ("client", "server")]
+        server = _spawned(inside(pair.receiver, server_arguments), reports[1], cleanup)
         _await_listener(server)
-        client = _spawned(inside(pair.sender, client_arguments), report, cleanup)
-        yield Transfer(server, client, report, deadline)
+        client = _spawned(inside(pair.sender, client_arguments), reports[0], cleanup)
+        yield Transfer(server, client, *reports)
 
 
-def _spawned(arguments: list[str], output: int | IO[bytes], cleanup: contextlib.ExitStack) -> "subprocess.Popen[bytes]":
+def _spawned(arguments: list[str], output: IO[bytes], cleanup: contextlib.ExitStack) -> "subprocess.Popen[bytes]":
     child = subprocess.Popen(
         arguments, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.DEVNULL, start_new_session=True
     )

@@ -21,9 +21,11 @@ from zcanalysis.lab.scenarios import Scenario, scenario_named
 from zcanalysis.lab.transfer import Transfer, running_transfer
 from zcanalysis.recorder import Phase, default_plan
 from zcanalysis.recorder.interruption import terminated_like_interrupted
+from zcanalysis.recorder.recording import claim_directory
 
-PROBE_SECONDS: Final = 4.0  # what starting and stopping the probes takes beside the phases
 RECORDER_SLACK_SECONDS: Final = 120.0
+GOODBYE_SECONDS: Final = 60.0  # for an interrupted recorder to stop its probes and convert what they gave
+POLL_SECONDS: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,29 +63,39 @@ def run_scenario(scenario: Scenario | str, directory: Path, options: LabOptions 
     -------
     Path
         The directory: what `recorder.record` leaves, load.json, and the configuration as `lab` in host.json.
+        An interrupted run leaves a recording too, without load.json.
 
     Raises
     ------
     HostError
-        If we are not root, a tool is absent, a CPU of the scenario does not exist, or the transfer or the
-        recorder fails; nothing of ours is left running.
+        If we are not root, a tool is absent, a CPU of the scenario does not exist, the directory is not empty,
+        or the transfer or the recorder fails; nothing of ours is left running.
     """
     chosen = scenario_named(scenario) if isinstance(scenario, str) else scenario
     options = options or LabOptions()
     require_lab_tools()
     _check_cpus(chosen)
-    seconds = options.warmup_seconds + sum(phase.seconds for phase in options.plan) + PROBE_SECONDS
+    claim_directory(directory)
+    seconds = options.warmup_seconds + _patience_seconds(options)  # as long as the recorder may take
     with terminated_like_interrupted(), tempfile.TemporaryDirectory(prefix="zc-lab-") as scratch:
         _tell(options, f"building the hosts of {chosen.name}", 0.0)
         with two_hosts(chosen) as pair, running_transfer(pair, chosen, seconds, Path(scratch)) as transfer:
             time.sleep(options.warmup_seconds)
             _tell(options, "recording", 0.2)
-            _record_inside(pair, transfer, directory.resolve(), options)
-            _tell(options, "waiting for the transfer to end", 0.9)
+            try:
+                _record_inside(pair, transfer, directory.resolve(), options, Path(scratch))
+            except KeyboardInterrupt:
+                _complete(directory, chosen, None, transfer)
+                raise
+            _tell(options, "ending the transfer", 0.9)
             load = transfer.finish()
-    _complete(directory, chosen, load, transfer)
+        _complete(directory, chosen, load, transfer)
     _tell(options, "done", 1.0)
     return directory
+
+
+def _patience_seconds(options: LabOptions) -> float:
+    return sum(phase.seconds for phase in options.plan) + RECORDER_SLACK_SECONDS
 
 
 def _tell(options: LabOptions, what: str, share: float) -> None:
@@ -100,7 +112,7 @@ def _check_cpus(scenario: Scenario) -> None:
         )
 
 
-def _record_inside(pair: HostPair, transfer: Transfer, directory: Path, options: LabOptions) -> None:
+def _record_inside(pair: HostPair, transfer: Transfer, directory: Path, options: LabOptions, scratch: Path) -> None:
     """Run the recorder as a process of the receiver's namespace, told what to do on standard input."""
     document = {
         "directory": str(directory),
@@ -108,23 +120,47 @@ def _record_inside(pair: HostPair, transfer: Transfer, directory: Path, options:
         "plan": [list(asdict(phase).values()) for phase in options.plan],
         "sender_pids": [transfer.client.pid],
     }
+    told, said = scratch / "document.json", scratch / "said"
+    told.write_text(json.dumps(document))
     packages = str(Path(zcanalysis.recorder.__file__).parents[2])
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, (packages, os.environ.get("PYTHONPATH"))))}
-    recorder = subprocess.Popen(
-        inside(pair.receiver, [sys.executable, "-m", "zcanalysis.recorder"]),
-        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-        env=environment, start_new_session=True,
-    )  # fmt: skip
-    patience_seconds = sum(phase.seconds for phase in options.plan) + RECORDER_SLACK_SECONDS
-    with recorder:
-        try:
-            _, said = recorder.communicate(json.dumps(document).encode(), timeout=patience_seconds)
-        except BaseException:
-            recorder.terminate()  # it stops its probes and writes what it has
-            raise
+    with told.open("rb") as standard_input, said.open("wb") as standard_error:
+        recorder = subprocess.Popen(
+            inside(pair.receiver, [sys.executable, "-m", "zcanalysis.recorder"]),
+            stdin=standard_input, stdout=subprocess.DEVNULL, stderr=standard_error,
+            env=environment, start_new_session=True,
+        )  # fmt: skip
+    try:
+        _await_recorder(recorder, transfer, directory, _patience_seconds(options))
+    except BaseException:
+        _dismiss(recorder)
+        raise
     if recorder.returncode != 0:
-        lines = said.decode(errors="replace").strip().splitlines()
+        lines = said.read_text(errors="replace").strip().splitlines()
         raise HostError(f"the recorder failed: {lines[-1] if lines else f'status {recorder.returncode}'}")
+
+
+def _await_recorder(
+    recorder: "subprocess.Popen[bytes]", transfer: Transfer, directory: Path, patience_seconds: float
+) -> None:
+    """Wait for the recorder; end the transfer when its phases are over and only conversions are left."""
+    deadline = time.monotonic() + patience_seconds
+    while recorder.poll() is None:
+        if time.monotonic() > deadline:
+            raise HostError(f"the recorder did not end within {patience_seconds:.0f} s")
+        if (directory / "host.json").exists():
+            transfer.end()
+        time.sleep(POLL_SECONDS)
+
+
+def _dismiss(recorder: "subprocess.Popen[bytes]") -> None:
+    """Let the recorder stop its probes and write what it has; a second Ctrl-C cuts that short."""
+    recorder.terminate()
+    try:
+        recorder.wait(GOODBYE_SECONDS)
+    except subprocess.TimeoutExpired:
+        recorder.kill()
+        recorder.wait()
 
 
 def _unfed_phases(directory: Path, phases: list[dict[str, Any]], load: dict[str, Any]) -> list[str]:
@@ -138,17 +174,22 @@ def _unfed_phases(directory: Path, phases: list[dict[str, Any]], load: dict[str,
     ]
 
 
-def _complete(directory: Path, scenario: Scenario, load: dict[str, Any], transfer: Transfer) -> None:
+def _complete(directory: Path, scenario: Scenario, load: dict[str, Any] | None, transfer: Transfer) -> None:
     """Add what only the lab knows: iperf3's report, the link's rate, the configuration, who sends."""
-    (directory / "load.json").write_text(json.dumps(load, indent=1, sort_keys=True) + "\n")
     path = directory / "host.json"
+    if not path.exists():
+        return
     host = json.loads(path.read_text())
     host["label"] = scenario.name
     host["link_rate_gbps"] = scenario.link_rate_gbps
     host["lab"] = scenario.as_json()
-    host["missing"] += _unfed_phases(directory, host["phases"], load)
     host["roles"] = {
         "reader": [{"pid": transfer.server.pid, "comm": "iperf3", "cpus": [scenario.reader_cpu]}],
         "sender": [{"pid": transfer.client.pid, "comm": "iperf3", "cpus": [scenario.sender_cpu]}],
     }
+    if load is None:
+        host["missing"].append("no load.json: the run was interrupted")
+    else:
+        (directory / "load.json").write_text(json.dumps(load, indent=1, sort_keys=True) + "\n")
+        host["missing"] += _unfed_phases(directory, host["phases"], load)
     path.write_text(json.dumps(host, indent=1, sort_keys=True) + "\n")

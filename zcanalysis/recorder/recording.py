@@ -55,7 +55,7 @@ def record(directory: Path, options: RecordOptions | None = None) -> Path:
         (what was recorded is kept), or `strict` is set and a probe cannot run here.
     """
     options = options or RecordOptions()
-    _claim(directory)
+    claim_directory(directory)
     if options.device is not None:
         find_device(options.device)
     plan, notes = _possible_phases(options)
@@ -76,7 +76,14 @@ def record(directory: Path, options: RecordOptions | None = None) -> Path:
     return directory
 
 
-def _claim(directory: Path) -> None:
+def claim_directory(directory: Path) -> None:
+    """Make the directory of a recording.
+
+    Raises
+    ------
+    HostError
+        If there is something in it, or it cannot be made.
+    """
     try:
         directory.mkdir(parents=True, exist_ok=True)
         occupied = any(directory.iterdir())
@@ -292,6 +299,9 @@ def _convert_probe_files(run: Run) -> None:
         except HostError as error:
             run.missing.append(str(error))
             return
+        except KeyboardInterrupt:
+            run.missing.append("no perf.txt.zst: its making was interrupted; perf.data remains")
+            raise
         run.lost |= {"perf_events": counts.events, "perf_chunks": counts.chunks}
         run.probe["idle_sampled_cpus"] = sorted(counts.idle_samples)
         note = probes.hidden_symbols_note()
