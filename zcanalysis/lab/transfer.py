@@ -79,6 +79,8 @@ def joined_report(client: bytes, server: bytes) -> dict[str, Any]:
     message = receiver.pop("error", None)
     if not receiver.get("intervals"):
         raise HostError(f"iperf3: no intervals of the receiver: {message or 'it says nothing'}")
+    if "end" in report and "end" in receiver:  # the client never heard what had been received
+        report["end"]["sum_received"] = receiver["end"].get("sum_received")
     cleaned: dict[str, Any] = without_personal(report | {"server_output_json": receiver})
     return cleaned
 
