@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import polars as pl
 
+from zcanalysis.recorder.host_facts import shown_name
 from zcanalysis.recorder.run_state import Run
 from zcanalysis.recorder.socket_growth import goodput_by_phase, loud_sockets
 from zcanalysis.recorder.sockets import parse_sockets
@@ -19,6 +20,8 @@ def write_host(run: Run) -> None:
     host = run.facts | {
         "schema": SCHEMA_VERSION,
         "label": run.options.label,
+        "device": shown_name(run.facts["device"]),
+        "addresses": list(run.facts["addresses"] or ()),
         "clock": [pair._asdict() for pair in (run.clock.first, run.last) if pair],
         "command": list(run.options.command),
         "roles": _roles(run, run.counters),

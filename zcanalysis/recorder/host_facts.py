@@ -1,6 +1,5 @@
 """What host.json says about the machine and its device; no host name, user name or MAC address."""
 
-import json
 import os
 import platform
 import re
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from zcanalysis.errors import HostError
+from zcanalysis.recorder.device_addresses import device_addresses
 from zcanalysis.recorder.kernel_text import netdev_rows
 from zcanalysis.recorder.sampling import read_whole
 
@@ -71,7 +71,7 @@ def find_device(device: str | None) -> str:
 
 
 def _received_bytes() -> dict[str, int]:
-    rows = netdev_rows(read_whole("/proc/self/net/dev").decode())
+    rows = netdev_rows(os.fsdecode(read_whole("/proc/self/net/dev")))
     return {device: value for device, counter, value in rows if counter == "rx_bytes"}
 
 
@@ -124,24 +124,45 @@ def _timer_hz() -> int | None:
 
 
 def device_facts(device: str) -> dict[str, Any]:
-    """Everything host.json says about the device."""
-    address_text = tool_output("ip", "-j", "addr", "show", "dev", device)
-    link = json.loads(address_text)[0] if address_text else {}
+    """Everything host.json says about the device; `addresses` is None when they are unknown.
+
+    `link_rate_gbps` stays None: what limits a receiver's link is the port (`speed_mbps`) or a shaper at the
+    sender, and only who set that up, like the lab, can tell. A shaper here shapes what we send.
+    """
     directory = Path("/sys/class/net") / device
     driver = driver_of(tool_output("ethtool", "-i", device))
     speed = file_text(directory / "speed")
     return {
         "device": device,
-        "mtu": link.get("mtu") or int(file_text(directory / "mtu") or 0) or None,
+        "mtu": int(file_text(directory / "mtu") or 0) or None,
         "driver": driver,
         "physical": (directory / "device").exists() and driver not in UNREAL_DRIVERS,
         "speed_mbps": int(speed) if speed and speed.isdigit() else None,
         "link_rate_gbps": None,
         "features": features_of(tool_output("ethtool", "-k", device)),
-        "qdisc": tool_output("tc", "qdisc", "show", "dev", device).splitlines() or link.get("qdisc"),
+        "qdisc": _qdisc(device),
         "queues": _queues(directory),
-        "addresses": [entry["local"] for entry in link.get("addr_info", ())],
+        "addresses": device_addresses(device),
     }
+
+
+def _qdisc(device: str) -> list[str] | str | None:
+    """What `tc` says of it, a line each; where that is absent, the root's name as `ip` knows it."""
+    if lines := tool_output("tc", "qdisc", "show", "dev", device).splitlines():
+        return lines
+    root = re.search(r" qdisc (\S+)", tool_output("ip", "link", "show", "dev", device))
+    return root[1] if root else None
+
+
+def shown_name(device: str) -> str:
+    """A device's name as text that any file takes: bytes that are no UTF-8 replaced, as in the counters.
+
+    Examples
+    --------
+    >>> shown_name("eth0"), shown_name(os.fsdecode(bytes([97, 255])))
+    ('eth0', 'a\ufffd')
+    """
+    return os.fsencode(device).decode(errors="replace")
 
 
 def driver_of(text: str) -> str | None:

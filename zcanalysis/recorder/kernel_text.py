@@ -24,12 +24,12 @@ STEAL_COLUMN: Final = 8
 
 def netdev_rows(text: str) -> Iterator[Row]:
     """Byte and packet counters of every device, from /proc/net/dev; dropped includes missed by the ring."""
-    for line in text.splitlines()[2:]:
+    for line in text.split("\n")[2:]:  # names may hold what else ends a line for Python
         device, _, rest = line.partition(":")
         values = rest.split()
         for column, counter in NETDEV_COLUMNS.items():
             if column < len(values):
-                yield device.strip(), counter, int(values[column])
+                yield device.strip(" "), counter, int(values[column])
 
 
 def softnet_rows(text: str) -> Iterator[Row]:

@@ -17,6 +17,7 @@ from zcanalysis.recorder.host_facts import (
     device_facts,
     find_device,
     machine_facts,
+    shown_name,
     tool_output,
     tool_versions,
 )
@@ -125,22 +126,24 @@ def _prepare(directory: Path, options: RecordOptions, command: probes.Child | No
     device = find_device(options.device)
     clock = EpochClock()
     facts = machine_facts() | device_facts(device) | {"tools": tool_versions()}
-    addresses = frozenset(facts["addresses"])
+    addresses: tuple[str, ...] | None = facts["addresses"]
     pids: list[int] = []
     sampler = Sampler(clock, default_sources(addresses, pids))
     run = Run(directory, options, clock, facts, sampler, command=command, missing=list(notes), pids=pids)
-    if not addresses:
-        run.missing.append(f"{device} has no address: sockets of the whole namespace are recorded")
+    if addresses is None:
+        run.missing.append(f"the addresses of {shown_name(device)} are unknown: no sockets are recorded")
+    elif not addresses:
+        run.missing.append(f"{shown_name(device)} has no address: sockets of the whole namespace are recorded")
     _find_processes(run, addresses)
     return run
 
 
-def _find_processes(run: Run, addresses: frozenset[str]) -> None:
+def _find_processes(run: Run, addresses: tuple[str, ...] | None) -> None:
     """Whose CPU time to follow: owners of the busiest sockets, named senders, ksoftirqd, ourselves."""
-    try:
-        sockets = [s for s in parse_sockets(dump_sockets()) if not addresses or s.local in addresses]
-    except OSError:
-        sockets = []
+    sockets: list[TcpSocket] = []
+    if addresses is not None:
+        with contextlib.suppress(OSError):
+            sockets = [s for s in parse_sockets(dump_sockets()) if not addresses or s.local in addresses]
     busiest = sorted(sockets, key=_moved_bytes, reverse=True)[:MOST_OWNERS]
     run.owners = socket_owners([connection.inode for connection in busiest])
     owners = {pid for pids in run.owners.values() for pid in pids}
@@ -237,7 +240,7 @@ def _sample_ethtool(run: Run, phase: str) -> None:
     """Counters of the driver, just outside the window: reading them takes a process."""
     text = tool_output("ethtool", "-S", run.facts["device"])
     if text:
-        source = Source("ethtool", lambda: b"", _ethtool_of(run.facts["device"]))
+        source = Source("ethtool", lambda: b"", _ethtool_of(shown_name(run.facts["device"])))
         run.sampler.readings.append(Reading(run.clock.now_ns(), phase, source, text.encode()))
 
 

@@ -98,20 +98,20 @@ def counters_table(readings: Iterable[Reading]) -> pl.DataFrame:
     return conform(table.filter(~silent).sort("ts_ns", maintain_order=True), COUNTERS)
 
 
-def default_sources(addresses: Collection[str], pids: Collection[int]) -> list[Source]:
+def default_sources(addresses: Collection[str] | None, pids: Collection[int]) -> list[Source]:
     """Every source of this machine.
 
     Parameters
     ----------
     addresses
-        Local addresses whose TCP sockets are wanted; empty for all of the namespace.
+        Local addresses whose TCP sockets are wanted; empty for all of the namespace, None for no sockets.
     pids
         Processes whose CPU time is wanted; may grow while the recording runs.
     """
     net = Path("/proc/self/net")
     return [
         _text_source("netdev", net / "dev", kernel_text.netdev_rows),
-        Source("socket", dump_sockets, lambda dump: _socket_rows(dump, addresses)),
+        *([] if addresses is None else [_socket_source(addresses)]),
         Source("cpuidle", _idle_reader(), _decoded(kernel_text.triple_rows)),
         Source("process", lambda: _process_text(pids), _decoded(kernel_text.triple_rows)),
         _text_source("softnet", net / "softnet_stat", kernel_text.softnet_rows),
@@ -142,6 +142,10 @@ def read_whole(path: Path | str) -> bytes:
         return b"".join(parts)
     finally:
         os.close(descriptor)
+
+
+def _socket_source(addresses: Collection[str]) -> Source:
+    return Source("socket", dump_sockets, lambda dump: _socket_rows(dump, addresses))
 
 
 def _socket_rows(dump: bytes, addresses: Collection[str]) -> Iterator[Row]:

@@ -72,11 +72,12 @@ def _dump_family(netlink: socket.socket, family: int) -> bytes:
     while True:
         part = netlink.recv(RECEIVE_BYTES)
         answer += part
-        if any(kind in (NLMSG_DONE, NLMSG_ERROR) for kind, _ in _messages(part)):
+        if any(kind in (NLMSG_DONE, NLMSG_ERROR) for kind, _ in messages(part)):
             return answer
 
 
-def _messages(dump: bytes) -> Iterator[tuple[int, bytes]]:
+def messages(dump: bytes) -> Iterator[tuple[int, bytes]]:
+    """Kind and body of each netlink message, up to the first that is damaged."""
     offset = 0
     while offset + NLMSG_HEADER.size <= len(dump):
         length, kind, *_ = NLMSG_HEADER.unpack_from(dump, offset)
@@ -88,14 +89,14 @@ def _messages(dump: bytes) -> Iterator[tuple[int, bytes]]:
 
 def parse_sockets(dump: bytes) -> list[TcpSocket]:
     """The connections in an answer of `dump_sockets`; counters that this kernel does not give are absent."""
-    return [_tcp_socket(body) for kind, body in _messages(dump) if kind == SOCK_DIAG_BY_FAMILY]
+    return [_tcp_socket(body) for kind, body in messages(dump) if kind == SOCK_DIAG_BY_FAMILY]
 
 
 def _tcp_socket(body: bytes) -> TcpSocket:
     local_port, peer_port = struct.unpack_from(">HH", body, 4)
     recv_q, send_q, _uid, inode = struct.unpack_from("=IIII", body, 56)
     counters = {"recv_q": recv_q, "send_q": send_q}
-    for kind, payload in _attributes(body[DIAG_MESSAGE_BYTES:]):
+    for kind, payload in attributes(body[DIAG_MESSAGE_BYTES:]):
         if kind == INET_DIAG_INFO:
             counters |= tcp_info_counters(payload)
         elif kind == INET_DIAG_SKMEMINFO and len(payload) >= 8:  # noqa: PLR2004 - two u32
@@ -106,7 +107,8 @@ def _tcp_socket(body: bytes) -> TcpSocket:
     )
 
 
-def _attributes(payload: bytes) -> Iterator[tuple[int, bytes]]:
+def attributes(payload: bytes) -> Iterator[tuple[int, bytes]]:
+    """Kind and content of each netlink attribute, up to the first that is damaged."""
     offset = 0
     while offset + 4 <= len(payload):
         length, kind = struct.unpack_from("=HH", payload, offset)
