@@ -1,6 +1,7 @@
 """Captures into polars: speed against capinfos, tcptrace and tshark, memory, and an early end."""
 # ruff: noqa: T201, SIM905 - a benchmark prints
 
+import os
 import subprocess
 import sys
 import time
@@ -76,7 +77,8 @@ def compare(path: Path) -> None:
     height = scan.select(COLUMNS).collect().height
     first = packets / (time.perf_counter() - first)
     found = [*measured(ways, packets), *measured({TSHARK: lambda: peers.tshark_sums(short)}, PREFIX_PACKETS, 1)]
-    print(f"\n{path}: {packets:,} packets, {path.stat().st_size:,} bytes; medians of {REPETITIONS}")
+    load = os.getloadavg()[0]
+    print(f"\n{path}: {packets:,} packets, {path.stat().st_size:,} bytes; medians of {REPETITIONS}; load {load:.1f}")
     print(f"{'collect, the first in this process':40} {first / 1e6:8.2f} M packets/s, {height:,} rows")
     show(found)
     check(path, short, {way.name: way.result for way in found})
