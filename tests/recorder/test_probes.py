@@ -3,6 +3,7 @@ import struct
 
 import pytest
 
+from zcanalysis.recorder import probes
 from zcanalysis.recorder.capture_file import NOTHING_YET, advance, cut
 from zcanalysis.recorder.probes import TextCounts, lost_packets
 
@@ -61,6 +62,22 @@ def test_cpus_that_give_samples_of_their_idle_time_are_known():
     counts = TextCounts()
     assert list(counts.kept(lines)) == lines
     assert dict(counts.idle_samples) == {3: 1}
+
+
+@pytest.mark.parametrize(
+    ("level", "user", "works", "buffer"),
+    [(2, 0, True, "2M"), (1, 1000, False, "512K"), (0, 1000, True, "512K"), (-1, 1000, True, "2M")],
+)
+def test_a_user_may_sample_all_cpus_from_paranoid_level_0_down(tmp_path, monkeypatch, level, user, works, buffer):
+    # as measured: refused at 1, kernel frames at 0; at 0 a buffer of 2 MiB a CPU exceeds what a user may lock
+    (tmp_path / "paranoid").write_text(f"{level}\n")
+    monkeypatch.setattr(probes, "PARANOID", tmp_path / "paranoid")
+    monkeypatch.setattr(probes.os, "geteuid", lambda: user)
+    monkeypatch.setattr(probes.shutil, "which", lambda name: name)
+    why = probes.why_perf_cannot_run()
+    assert (why is None) == works
+    assert why is None or f"perf_event_paranoid={level})" in why
+    assert probes.perf_buffer() == buffer
 
 
 def nanosecond_pcap(times_ns: list[int], order: str = "<") -> bytes:
