@@ -13,6 +13,7 @@ from zcanalysis.errors import HostError
 from zcanalysis.recorder.device_addresses import device_addresses
 from zcanalysis.recorder.kernel_text import netdev_rows
 from zcanalysis.recorder.sampling import read_whole
+from zcanalysis.recorder.shaping import redirected_to, token_bucket_gbps
 
 TOOL_SECONDS: Final = 10.0
 BUSIEST_SECONDS: Final = 0.3
@@ -126,8 +127,9 @@ def _timer_hz() -> int | None:
 def device_facts(device: str) -> dict[str, Any]:
     """Everything host.json says about the device; `addresses` is None when they are unknown.
 
-    `link_rate_gbps` stays None: what limits a receiver's link is the port (`speed_mbps`) or a shaper at the
-    sender, and only who set that up, like the lab, can tell. A shaper here shapes what we send.
+    `link_rate_gbps` is the token bucket of an ifb to which all that is received is redirected; else None. A
+    shaper on the device itself shapes what we send, and a shaper at the sender is known only to who set it up,
+    like the lab. Trees of classes (htb) have no single rate and give None.
     """
     directory = Path("/sys/class/net") / device
     driver = driver_of(tool_output("ethtool", "-i", device))
@@ -138,12 +140,17 @@ def device_facts(device: str) -> dict[str, Any]:
         "driver": driver,
         "physical": (directory / "device").exists() and driver not in UNREAL_DRIVERS,
         "speed_mbps": int(speed) if speed and speed.isdigit() else None,
-        "link_rate_gbps": None,
+        "link_rate_gbps": _received_gbps(device),
         "features": features_of(tool_output("ethtool", "-k", device)),
         "qdisc": _qdisc(device),
         "queues": _queues(directory),
         "addresses": device_addresses(device),
     }
+
+
+def _received_gbps(device: str) -> float | None:
+    target = redirected_to(tool_output("tc", "-j", "filter", "show", "dev", device, "ingress"))
+    return token_bucket_gbps(tool_output("tc", "-j", "qdisc", "show", "dev", target)) if target else None
 
 
 def _qdisc(device: str) -> list[str] | str | None:
