@@ -72,6 +72,22 @@ SAMPLES: Final[Schema] = {
     "error": Column(pl.String(), "why these lines are not a sample, with the line number; null if they are"),
 }
 
+EVENTS: Final[Schema] = {
+    "ts_ns": Column(pl.Int64(), "when it happened, in the clock of the trace; null when that is no clock of seconds"),
+    "cpu": Column(pl.Int32(), "CPU number; null when the trace does not say"),
+    "pid": Column(pl.Int32(), "process; null when the trace does not say"),
+    "tid": Column(pl.Int32(), "thread; what ftrace calls PID"),
+    "comm": Column(pl.String(), "command name of the thread, as recorded: never trusted text; null when ftrace lost it"),
+    "flags": Column(pl.String(), "ftrace's context letters, e.g. `..s1` for softirq; null when the trace has none"),
+    "event": Column(pl.String(), "event as the trace names it: `napi:napi_poll` (perf) or `napi_poll` (ftrace)"),
+    "fields": Column(
+        pl.List(pl.Struct({"name": pl.String(), "value": pl.String()})),
+        "fields by name, values as printed; `zcanalysis.io.trace_fields.field` gives one as a column",
+    ),
+    "payload": Column(pl.String(), "the event's whole text as printed: what no rule takes apart stays readable"),
+    "error": Column(pl.String(), "why this line is not an event, with the line number; null if it is"),
+}
+
 COUNTERS: Final[Schema] = {
     "ts_ns": Column(pl.Int64(), "when the source was read, nanoseconds since the epoch"),
     "phase": Column(pl.String(), "phase of the recording: counters, chains, capture, …"),

@@ -95,7 +95,7 @@ def perf_script(file: Path, data: Path, fields: tuple[str, ...]) -> Iterator[str
         if error.printed or not fields:
             raise TraceError(f"{file}: perf could not read it: {error.reason}") from error
         reason = error.reason
-    lacking = LACKING.search(reason)
+        lacking = LACKING.search("\n".join(error.complaints))
     left = _without(fields, lacking[1]) if lacking else fields
     if left == fields:
         raise TraceError(f"{file}: perf could not read it: {reason}")

@@ -4,6 +4,7 @@ The program gets an argument list and no input, ends with its reader, and has a 
 """
 
 import io
+import re
 import subprocess
 import tempfile
 import threading
@@ -17,15 +18,18 @@ from zcanalysis.io.trace_text import CHUNK_BYTES, whole_lines
 
 PROGRAM_TIMEOUT_S: Final = 600
 UNPACKED_LIMIT_BYTES: Final = 8 << 30
+HARMLESS: Final = re.compile(r"Ignoring\.?$|^No kallsyms or vmlinux")
 COMPLAINT_BYTES: Final = 1 << 16
 
 
 class RefusedError(Exception):
-    """The program ended with an error; `reason` is its first line, `printed` whether text came before."""
+    """The program ended with an error: the lines it complained in, and whether it printed text before."""
 
-    def __init__(self, reason: str, *, printed: bool) -> None:
-        super().__init__(reason)
-        self.reason = reason
+    def __init__(self, complaints: list[str], *, printed: bool) -> None:
+        grave = [line for line in complaints if not HARMLESS.search(line)]
+        self.reason = (grave or complaints)[0]
+        super().__init__(self.reason)
+        self.complaints = complaints
         self.printed = printed
 
 
@@ -94,12 +98,12 @@ def program_text(command: list[str], file: Path, package: str) -> Iterator[str]:
             yield text
         status = process.wait()
         if status:
-            raise RefusedError(_first_line(complaints, status), printed=printed)
+            raise RefusedError(_lines(complaints, status), printed=printed)
 
 
-def _first_line(complaints: IO[bytes], status: int) -> str:
+def _lines(complaints: IO[bytes], status: int) -> list[str]:
     complaints.seek(0)
     text = complaints.read(COMPLAINT_BYTES).decode("utf-8", "replace")
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     ended = f"stopped by signal {-status}" if status < 0 else f"ended with status {status}"
-    return lines[0] if lines else f"it gave no reason and {ended}"
+    return lines or [f"it gave no reason and {ended}"]
