@@ -55,7 +55,13 @@ def test_without_roles_whoever_receives_reads_and_whoever_sends_sends():
 
 @pytest.mark.parametrize(
     ("event", "period", "weight"),
-    [("cpu-clock", 1000, 1000), ("cycles", 777_777, 50), ("cpu-clock", None, 50), ("cpu-clock:k", 1000, 1000)],
+    [
+        ("cpu-clock", 1000, 1000),
+        ("cpu-clock", 2**63 - 1, 50),
+        ("cycles", 777_777, 50),
+        ("cpu-clock", None, 50),
+        ("cpu-clock:k", 1000, 1000),
+    ],
 )
 def test_a_sample_stands_for_one_interval(event, period, weight):
     rows = [{"ts_ns": ts, "event": event, "period": period, "callchain": SOFTIRQ} for ts in (0, 50, 100, 5000)]

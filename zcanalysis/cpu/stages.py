@@ -10,6 +10,7 @@ from zcanalysis.cpu.kernel_stages import NETWORK_STAGES, Generation
 from zcanalysis.tables import SAMPLES, STAGED_SAMPLES, conform
 
 OWN_TIME: Final = ("syscall", "user")
+LONGEST_PERIOD_NS: Final = 1_000_000_000  # nobody samples less than once a second; more is damage
 PROBE_COMMS: Final = (
     "perf",
     "perf-exec",
@@ -120,5 +121,5 @@ def _weighted(samples: pl.DataFrame) -> pl.DataFrame:
     ordered = samples.sort("cpu", "ts_ns").with_columns(gap_ns.alias("gap_ns"))
     interval_ns = ordered.filter(pl.col("stage") != "idle").get_column("gap_ns").median()
     usual_ns = int(interval_ns) if isinstance(interval_ns, int | float) else 0
-    clock = pl.col("event").str.contains("clock") & (pl.col("period") > 1)
+    clock = pl.col("event").str.contains("clock") & pl.col("period").is_between(2, LONGEST_PERIOD_NS)
     return ordered.with_columns(pl.when(clock).then(pl.col("period")).otherwise(usual_ns).alias("weight_ns"))
