@@ -102,6 +102,11 @@ def test_costs_without_packets_give_shares_and_no_invented_ratio():
     assert stage_costs(staged_rows(3, "idle")).schema == pl.Schema(polars_schema(COSTS))
 
 
+def test_a_lone_sample_without_any_interval_gives_no_nan():
+    row = stage_costs(staged_rows(1, "copy", weight_ns=0)).row(0, named=True)
+    assert (row["cpu_share"], row["low"], row["high"]) == (0.0, 0.0, 0.0)
+
+
 def test_a_steadier_stage_has_a_narrower_interval():
     steady = staged_rows(400, "copy", weight_ns=2_000_000)
     burst = staged_rows(400, "tcp_rx", weight_ns=2_000_000).with_columns(pl.col("ts_ns") // 10)

@@ -34,7 +34,7 @@ def stage_costs(stages: pl.DataFrame, *, packets: int | None = None, payload_byt
     busy = stages.filter(pl.col("stage") != "idle")
     if busy.is_empty():
         return pl.DataFrame(schema={name: column.dtype for name, column in COSTS.items()})
-    window_ns = span_ns(stages)
+    window_ns = max(span_ns(stages), 1)
     keys, by_stretch = seconds_by_stretch(busy)
     total_ns = by_stretch.sum(axis=0) * 1e9
     low_ns, high_ns = (bound * 1e9 for bound in interval(drawn_sums(by_stretch)))
