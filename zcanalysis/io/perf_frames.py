@@ -1,7 +1,6 @@
 """The lines of a call chain as `perf script` prints them, leaf first."""
 
 import re
-from collections.abc import Iterable
 from typing import Final
 
 FRAME: Final = re.compile(
@@ -20,39 +19,47 @@ UNKNOWN: Final = "[unknown]"
 INLINED_DSO: Final = "(inlined)"
 
 
-def frame_fields(line: str) -> tuple[str, str, str] | None:
-    r"""Symbol, dso and mode (`k`, `u`, or empty for an inlined function) of one line; None when it is no frame.
+def frame_text(line: str) -> str | None:
+    r"""One frame as SAMPLES has it, its mode left out for an inlined function; empty for a line that adds nothing.
+
+    Adding nothing are blank lines and those that name file and line of the frame above. None: the line is no frame.
 
     Examples
     --------
-    >>> frame_fields("\tffffffff8162f410 tcp_v4_rcv+0x10 ([kernel.kallsyms])")
-    ('tcp_v4_rcv', '[kernel.kallsyms]', 'k')
+    >>> frame_text("\tffffffff8162f410 tcp_v4_rcv+0x10 ([kernel.kallsyms])")
+    'tcp_v4_rcv\t[kernel.kallsyms]\tk'
     """
-    inlined = INLINED.match(line)
+    if not line or line.isspace() or SOURCE_LINE.match(line):
+        return ""
+    inlined = INLINED.match(line) if INLINED_DSO in line else None
     if inlined:
-        return _clean(inlined["symbol"]), INLINED_DSO, ""
+        return f"{_clean(inlined['symbol'])}\t{INLINED_DSO}\t"
     match = FRAME.match(line)
     if match is None:
         odd = ODD_ADDRESS.match(line)
-        return (_clean(odd["symbol"]), odd["dso"], "k" if KERNEL_DSO.search(odd["dso"]) else "u") if odd else None
+        return f"{_clean(odd['symbol'])}\t{odd['dso']}\t{_mode(odd['dso'])}" if odd else None
     dso = match["dso"] or UNKNOWN
-    kernel = int(match["address"], 16) >= KERNEL_HALF if dso == UNKNOWN else bool(KERNEL_DSO.search(dso))
-    return _clean(match["symbol"] or ""), dso.replace("\t", " "), "k" if kernel else "u"
+    kernel = "k" if int(match["address"], 16) >= KERNEL_HALF else "u"
+    mode = kernel if dso == UNKNOWN else _mode(dso)
+    tabless = dso.replace("\t", " ")
+    return f"{_clean(match['symbol'] or '')}\t{tabless}\t{mode}"
 
 
-def is_source_line(line: str) -> bool:
-    """Whether the line names file and line of the frame above it, which perf prints when asked for `srcline`."""
-    return SOURCE_LINE.match(line) is not None
-
-
-def callchain(frames: Iterable[tuple[str, str, str]]) -> str:
+def callchain(frames: list[str]) -> str:
     """The chain in the form of SAMPLES. An inlined function runs in the mode of the function that contains it."""
+    chain = "\n".join(frames)
+    if INLINED_DSO not in chain:
+        return chain
     lines = []
     mode = "u"
-    for symbol, dso, own_mode in reversed(list(frames)):
-        mode = own_mode or mode
-        lines.append(f"{symbol}\t{dso}\t{mode}")
+    for frame in reversed(frames):
+        mode = frame[-1] if frame[-1] in "ku" else mode
+        lines.append(frame if frame[-1] in "ku" else frame + mode)
     return "\n".join(reversed(lines))
+
+
+def _mode(dso: str) -> str:
+    return "k" if KERNEL_DSO.search(dso) else "u"
 
 
 def _clean(symbol: str) -> str:

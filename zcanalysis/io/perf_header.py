@@ -24,6 +24,7 @@ _FLAGS: Final = r"(?:[a-zA-Z.#][\w.#]{0,7}\s+)?"
 _PLACE: Final = (
     rf"(?:(?P<pid>-?\d+)(?:/(?P<tid>-?\d+))?\s+(?:\[(?P<cpu>\d+)\]\s+)?{_FLAGS}|\[(?P<cpu_alone>\d+)\]\s+{_FLAGS}|)"
 )
+SECONDS: Final = re.compile(r"\d\.\d{1,9}:(?:\s|$)")  # tells most frames from headers at a tenth of the cost
 _PERIOD: Final = r"(?:(?P<period>\d+)\s+)?"
 _EVENT: Final = r"(?P<event>raw 0x[0-9a-f]+|[^\s:]\S*?):(?:\s+|$)"
 TIMED: Final = re.compile(
@@ -83,7 +84,7 @@ def read_header(line: str, *, has_chain: bool = False) -> Header | None:
 
 def is_timed(line: str) -> bool:
     """Whether the line is a header that has a time: no frame looks like that."""
-    return len(line) <= LINE_CHARACTERS and TIMED.match(line) is not None
+    return len(line) <= LINE_CHARACTERS and SECONDS.search(line) is not None and TIMED.match(line) is not None
 
 
 def is_frame(payload: str) -> bool:

@@ -10,7 +10,7 @@ from typing import Final
 
 import polars as pl
 
-from zcanalysis.io.perf_frames import callchain, frame_fields, is_source_line
+from zcanalysis.io.perf_frames import callchain, frame_text
 from zcanalysis.io.perf_header import (
     FULL,
     LINE_CHARACTERS,
@@ -24,12 +24,10 @@ from zcanalysis.io.perf_header import (
 from zcanalysis.tables import SAMPLES, polars_schema
 
 UNREADABLE_SHOWN: Final = 80
-REMEMBERED_CHARACTERS: Final = 64 << 20
+REMEMBERED_CHARACTERS: Final = 32 << 20
 BLANKLESS_CHARACTERS: Final = 1 << 20
 HEADER_CHARACTERS: Final = 4096
 BATCH_ROWS: Final = 16_384
-
-FrameFields = tuple[str, str, str]
 
 
 class _Rows:
@@ -51,7 +49,7 @@ class PerfText:
     """Turns pieces of text into tables of samples, remembering every line and chain it has understood."""
 
     def __init__(self) -> None:
-        self._frames: dict[str, FrameFields | None] = {}
+        self._frames: dict[str, str | None] = {}
         self._chains: dict[str, tuple[str | None, int]] = {}
         self._remembered = 0
         self._line = 1
@@ -100,31 +98,34 @@ class PerfText:
             self._remembered = 0
             self._chains.clear()
             self._frames.clear()
-        frames = [self._frame(line) for line in text.split("\n") if line.strip() and not is_source_line(line)]
-        known = [frame for frame in frames if frame is not None]
-        self._chains[text] = callchain(known) if len(known) == len(frames) else None, text.count("\n")
+        known, frame = self._frames, self._frame
+        frames = [known[line] if line in known else frame(line) for line in text.split("\n")]
+        whole = [part for part in frames if part]
+        chain = None if None in frames else callchain(whole)
+        self._chains[text] = chain, len(frames) - 1
         self._remembered += len(text)
         return self._chains[text]
 
-    def _frame(self, line: str) -> FrameFields | None:
+    def _frame(self, line: str) -> str | None:
         if line not in self._frames:
             self._remembered += len(line)
             no_frame = len(line) > LINE_CHARACTERS or is_timed(line)
-            self._frames[line] = None if no_frame else frame_fields(line)
+            self._frames[line] = None if no_frame else frame_text(line)
         return self._frames[line]
 
     def _lines(self, block: str, rows: _Rows, first_line: int) -> None:
         """The slow way, line by line, for blocks that hold several samples, comments or damage."""
-        frames: list[FrameFields] = []
+        frames: list[str] = []
         row: int | None = None
         for number, line in enumerate(block.split("\n"), first_line):
-            frame = self._frame(line) if line[:1] in ("\t", " ") else None
-            if frame is not None:
+            indented = line[:1] in ("", "\t", " ")
+            frame = self._frame(line) if indented else None
+            if frame:
                 row = self._without_header(rows, number) if row is None else row
                 frames.append(frame)
-            elif line.strip() and not is_source_line(line) and (line[0] != "#" or is_timed(line)):
+            elif frame is None and (line[0] != "#" or is_timed(line)):
                 rows.add(line, "", number)
-                if line[0] not in "\t " or is_timed(line):  # a damaged line inside a chain does not end it
+                if not indented or is_timed(line):  # a damaged line inside a chain does not end it
                     _close(rows, row, frames)
                     row, frames = len(rows.heads) - 1, []
         _close(rows, row, frames)
@@ -176,7 +177,7 @@ def _last_end(text: str) -> int:
     return 0
 
 
-def _close(rows: _Rows, row: int | None, frames: list[FrameFields]) -> None:
+def _close(rows: _Rows, row: int | None, frames: list[str]) -> None:
     if row is not None and frames:
         rows.chains[row] = callchain(frames)
 
