@@ -77,7 +77,7 @@ EVENTS: Final[Schema] = {
     "cpu": Column(pl.Int32(), "CPU number; null when the trace does not say"),
     "pid": Column(pl.Int32(), "process; null when the trace does not say"),
     "tid": Column(pl.Int32(), "thread; what ftrace calls PID"),
-    "comm": Column(pl.String(), "command name of the thread, as recorded: never trusted text; null when ftrace lost it"),
+    "comm": Column(pl.String(), "command name of the thread as recorded: never trusted text; null when ftrace lost it"),
     "flags": Column(pl.String(), "ftrace's context letters, e.g. `..s1` for softirq; null when the trace has none"),
     "event": Column(pl.String(), "event as the trace names it: `napi:napi_poll` (perf) or `napi_poll` (ftrace)"),
     "fields": Column(
