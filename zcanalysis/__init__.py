@@ -13,22 +13,43 @@ if TYPE_CHECKING:
     from zcanalysis import charts
     from zcanalysis.evidence import costs
     from zcanalysis.io.dissection import dissect
+    from zcanalysis.io.exports import convert
+    from zcanalysis.io.folded import folded_stacks
     from zcanalysis.io.pcap import scan_pcap
     from zcanalysis.io.perf import scan_perf
     from zcanalysis.io.recording import read_recording
+    from zcanalysis.io.trace_events import scan_events
+    from zcanalysis.io.trace_fields import field
     from zcanalysis.trust import audit
     from zcanalysis.wire.connections import flows
 
 __version__: Final = "0.1.0"
 
-__all__ = ["audit", "charts", "costs", "dissect", "flows", "read_recording", "scan_pcap", "scan_perf"]
+__all__ = [
+    "audit",
+    "charts",
+    "convert",
+    "costs",
+    "dissect",
+    "field",
+    "flows",
+    "folded_stacks",
+    "read_recording",
+    "scan_events",
+    "scan_pcap",
+    "scan_perf",
+]
 
 _HOMES: Final = {
     "audit": "zcanalysis.trust",
+    "convert": "zcanalysis.io.exports",
     "costs": "zcanalysis.evidence",
     "dissect": "zcanalysis.io.dissection",
+    "field": "zcanalysis.io.trace_fields",
     "flows": "zcanalysis.wire.connections",
+    "folded_stacks": "zcanalysis.io.folded",
     "read_recording": "zcanalysis.io.recording",
+    "scan_events": "zcanalysis.io.trace_events",
     "scan_pcap": "zcanalysis.io.pcap",
     "scan_perf": "zcanalysis.io.perf",
 }
