@@ -1,5 +1,6 @@
 """Real transfers between real namespaces: needs root, iproute2, ethtool, iperf3."""
 
+import contextlib
 import json
 import os
 import signal
@@ -46,10 +47,16 @@ def namespaces_of(pid: int) -> list[str]:
 
 
 def test_goodput_from_socket_counters_equals_iperf3s_own(tmp_path):
-    directory = run_scenario("mtu-1500", tmp_path, QUIET)
-    counters = pl.read_parquet(directory / "counters.parquet")
-    load = json.loads((directory / "load.json").read_text())
-    assert agreement(counters, load, "counters").ratio == pytest.approx(1, abs=0.01)
+    # a machine that pauses for a second can starve the 10 Hz sampler: then the run says nothing, and another is made
+    for attempt in range(4):
+        options = LabOptions(plan=(Phase("counters", 1.5 + attempt),), warmup_seconds=0.5)
+        directory = run_scenario("mtu-1500", tmp_path / str(attempt), options)
+        counters = pl.read_parquet(directory / "counters.parquet")
+        load = json.loads((directory / "load.json").read_text())
+        with contextlib.suppress(HostError):
+            same = agreement(counters, load, "counters").ratio
+            break
+    assert same == pytest.approx(1, abs=0.01)
     host = json.loads((directory / "host.json").read_text())
     assert (host["label"], host["mtu"], host["physical"], host["lab"]["rps_cpu"]) == ("mtu-1500", 1500, False, 1)
     assert (host["roles"]["reader"][0]["cpus"], host["roles"]["sender"][0]["cpus"]) == ([1], [0])
