@@ -15,7 +15,7 @@ import typer
 
 from zcanalysis import __version__
 from zcanalysis.errors import ZcError
-from zcanalysis.output import write
+from zcanalysis.output import printable, write
 
 if TYPE_CHECKING:
     import polars as pl
@@ -63,16 +63,9 @@ def main() -> None:
 
 
 def _fail(message: str, status: int) -> None:
-    line = " ".join(_plain(message).split())
+    line = " ".join(printable(message, keep="\n").split())
     sys.stderr.write(f"zcanalysis: {line}\n")
     sys.exit(status)
-
-
-def _plain(text: str) -> str:
-    """Text from a trace without the control characters that could drive a terminal."""
-    return "".join(
-        character if character.isprintable() or character == "\n" else "\N{REPLACEMENT CHARACTER}" for character in text
-    )
 
 
 @app.callback(invoke_without_command=True)
@@ -183,8 +176,8 @@ def convert(
     with _progress() as on_step:
         on_step("converting")
         done = convert_to(source, target, overwrite=overwrite)
-    damage = f"; {done.damaged:,} damaged: {_plain(str(done.first_damage))}" if done.damaged else ""
-    _print(f"{_plain(str(target))}: {done.rows:,} {done.kind}{damage}")
+    damage = f"; {done.damaged:,} damaged: {printable(str(done.first_damage))}" if done.damaged else ""
+    _print(f"{printable(str(target))}: {done.rows:,} {done.kind}{damage}")
 
 
 @app.command(context_settings={"allow_interspersed_args": False})
@@ -210,7 +203,7 @@ def record(
             on_progress=lambda phase, share: on_step(f"{phase} ({share:.0%})"),
         )
         made = make_recording(directory, options)
-    _print(f"recording written to {_plain(str(made))}; next: zcanalysis report {_plain(str(made))}")
+    _print(f"recording written to {printable(str(made))}; next: zcanalysis report {printable(str(made))}")
 
 
 @lab_app.command("run")
@@ -228,7 +221,7 @@ def lab_run(
             plan=default_plan(seconds), on_progress=lambda what, share: on_step(f"{what} ({share:.0%})")
         )
         made = run_scenario(scenario, directory, options)
-    _print(f"recording written to {_plain(str(made))}; next: zcanalysis report {_plain(str(made))}")
+    _print(f"recording written to {printable(str(made))}; next: zcanalysis report {printable(str(made))}")
 
 
 def _check_link(link_gbps: float | None) -> None:

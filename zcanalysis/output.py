@@ -1,7 +1,12 @@
-"""Standard output, which may be a pipe whose reader has gone."""
+"""Standard output, which may be a terminal to protect or a pipe whose reader has gone."""
 
 import os
 import sys
+
+
+def printable(text: str, keep: str = "") -> str:
+    """Text from a trace without the control characters that could drive a terminal, but for those to `keep`."""
+    return "".join(one if one.isprintable() or one in keep else "\N{REPLACEMENT CHARACTER}" for one in text)
 
 
 def write(text: str) -> None:

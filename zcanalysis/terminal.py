@@ -14,11 +14,11 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from zcanalysis.answer import Answer, sentence, stage_name
-from zcanalysis.output import write
+from zcanalysis.output import printable, write
+from zcanalysis.trust import MOSTLY_SKID
 
 QUIET_S: Final = 1.0
 BAR_CHARACTERS: Final = 20
-MOSTLY_SKID: Final = 0.5
 SMALLEST_ROW_PART: Final = 0.01
 PLAIN_WIDTH: Final = 120
 FLOWS_SHOWN: Final = 6
@@ -47,8 +47,7 @@ def console() -> Console:
 
 def safe(text: object) -> str:
     """Any value as text without control characters and markup."""
-    plain = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in str(text))
-    return escape(plain)
+    return escape(printable(str(text)))
 
 
 @contextmanager
