@@ -5,7 +5,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from zcanalysis.goodput import ceiling, counted_goodput, throughput
+from zcanalysis.goodput import ceiling, counted_goodput, probe_effects, throughput
 from zcanalysis.io.host_facts import HostFacts
 from zcanalysis.io.recording import Recording
 from zcanalysis.tables import COUNTERS, polars_schema
@@ -15,7 +15,7 @@ SECOND_NS = 1_000_000_000
 
 def recording(counters: list[tuple], **host) -> Recording:
     """A recording with counters given as (ts_ns, source, instance, counter, value), all in phase `counters`."""
-    rows = [(ts_ns, "counters", *rest) for ts_ns, *rest in counters]
+    rows = [(ts_ns, "counters", 0, *rest) for ts_ns, *rest in counters]
     table = pl.DataFrame(rows, schema=polars_schema(COUNTERS), orient="row")
     return Recording(name="r", path=Path("r"), host=HostFacts(device="eth0", **host), counters=table)
 
@@ -161,3 +161,39 @@ def test_readings_that_swing_together_give_a_wider_interval():
     jitter = [100_000_000, 120_000_000] * 20
     drift = [100_000_000] * 20 + [120_000_000] * 20
     assert error(drift) > 2 * error(jitter)
+
+
+def repeated(rates_gbps: dict[str, list[float]]) -> Recording:
+    """Windows of one second, one second apart, phases in turn, given their rates in Gbit/s."""
+    rows, start_ns = [], 0
+    for repeat, rates in enumerate(zip(*rates_gbps.values(), strict=True)):
+        for phase, rate in zip(rates_gbps, rates, strict=True):
+            grown = int(rate * SECOND_NS / 8)
+            rows += [(start_ns, phase, repeat, "socket", "a", "bytes_received", 10**12 * start_ns // SECOND_NS)]
+            at_end = 10**12 * start_ns // SECOND_NS + grown
+            rows += [(start_ns + SECOND_NS, phase, repeat, "socket", "a", "bytes_received", at_end)]
+            start_ns += 2 * SECOND_NS
+    table = pl.DataFrame(rows, schema=polars_schema(COUNTERS), orient="row")
+    return Recording(name="r", path=Path("r"), host=HostFacts(device="eth0"), counters=table)
+
+
+def test_goodput_is_that_of_all_undisturbed_windows_and_of_nothing_between():
+    found = counted_goodput(repeated({"counters": [10.0, 12.0], "sampling": [3.0, 3.0]}))
+    assert found is not None
+    assert (found.gbps, found.elapsed_ns, found.repeats) == (pytest.approx(11.0), 2 * SECOND_NS, 2)
+    assert found.relative_error is None
+
+
+def test_five_windows_tell_how_sure_the_mean_is():
+    found = counted_goodput(repeated({"counters": [9.0, 10.0, 11.0, 10.0, 10.0]}))
+    assert found is not None
+    # standard deviation sqrt(0.5), over sqrt(5) windows, times Student's 2.132 for 4 degrees of freedom, over 10
+    assert found.relative_error == pytest.approx(0.0674, abs=1e-4)
+
+
+def test_the_effect_of_a_probe_is_against_its_undisturbed_neighbours():
+    # the goodput drifts down; each sampled window is 10 % below the mean of the two beside it
+    drifting = {"counters": [20.0, 10.0, 5.0], "sampling": [13.5, 6.75, 4.5]}
+    (effect,) = probe_effects(repeated(drifting))
+    assert (effect.phase, effect.windows) == ("sampling", 3)
+    assert [effect.low, effect.median, effect.high] == pytest.approx([-0.1, -0.1, -0.1])

@@ -10,6 +10,7 @@ def counters() -> pl.DataFrame:
         {
             "ts_ns": [0, 10, 20, 30, 0, 10],
             "phase": ["a", "a", "b", "b", "a", "a"],
+            "repeat": 0,
             "source": "netdev",
             "instance": ["eth0"] * 4 + ["lo"] * 2,
             "counter": "rx_bytes",
@@ -20,7 +21,7 @@ def counters() -> pl.DataFrame:
 
 def test_increments_are_between_the_first_and_last_reading_of_the_phase():
     rows = {row["instance"]: row for row in increments(counters(), "netdev", "a").iter_rows(named=True)}
-    assert (rows["eth0"]["increment"], rows["eth0"]["from_ns"], rows["eth0"]["to_ns"]) == (50, 0, 10)
+    assert (rows["eth0"]["increment"], rows["eth0"]["elapsed_ns"]) == (50, 10)
     assert rows["lo"]["increment"] == 2
 
 
@@ -35,5 +36,23 @@ def test_what_was_not_recorded_is_none_not_zero():
 
 def test_rates_between_neighbouring_readings():
     rates = per_interval(counters(), "netdev", "rx_bytes", "eth0")
-    assert rates.get_column("per_s").to_list() == [5e9, 1e10, 0.0]
-    assert rates.get_column("phase").to_list() == ["a", "b", "b"]
+    assert rates.get_column("per_s").to_list() == [5e9, 0.0]
+    assert rates.get_column("phase").to_list() == ["a", "b"]
+
+
+def test_what_grew_between_the_repeats_of_a_phase_is_not_counted():
+    # 10 in 1 ns, then 1,000 unwatched, then 20 in 2 ns
+    table = pl.DataFrame(
+        {
+            "ts_ns": [0, 1, 5, 7],
+            "phase": "a",
+            "repeat": [0, 0, 1, 1],
+            "source": "netdev",
+            "instance": "eth0",
+            "counter": "rx_bytes",
+            "value": [0, 10, 1010, 1030],
+        }
+    )
+    assert increments(table, "netdev", "a").select("increment", "elapsed_ns").rows() == [(30, 3)]
+    assert per_interval(table, "netdev", "rx_bytes", "eth0").get_column("per_s").to_list() == [1e10, 1e10]
+    assert total(table, "netdev", "rx_bytes") == 1030

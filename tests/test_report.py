@@ -52,9 +52,9 @@ def counter_rows() -> pl.DataFrame:
     rows = []
     for second, phase, payload in seconds:
         ts_ns = second * SECOND_NS
-        rows.append((ts_ns, phase, "socket", HOSTILE, "bytes_received", payload))
-        rows.append((ts_ns, phase, "netdev", "eth0", "rx_packets", payload // 1448))
-        rows.append((ts_ns, phase, "netdev", "eth0", "rx_bytes", payload // 1448 * 1514))
+        rows.append((ts_ns, phase, 0, "socket", HOSTILE, "bytes_received", payload))
+        rows.append((ts_ns, phase, 0, "netdev", "eth0", "rx_packets", payload // 1448))
+        rows.append((ts_ns, phase, 0, "netdev", "eth0", "rx_bytes", payload // 1448 * 1514))
     table = pl.DataFrame(rows, schema=polars_schema(COUNTERS), orient="row")
     idle = pl.concat([idle_counters(0, 500_000_000, SECOND_NS), idle_counters(1, 0, SECOND_NS)])
     return pl.concat([table, idle.with_columns(pl.col("ts_ns") + 5 * SECOND_NS)])

@@ -91,7 +91,7 @@ def answered(
 
 
 def _without_interval(gbps: float | None) -> Goodput | None:
-    return None if gbps is None else Goodput(gbps, None, 0, None, 0, 0, "capture")
+    return None if gbps is None else Goodput(gbps, None, 0, None, 0, 1, "capture")
 
 
 def sentence(answer: Answer) -> str:

@@ -10,7 +10,7 @@ from zcanalysis.cpu.costs import stage_costs
 from zcanalysis.cpu.stages import Roles, staged
 from zcanalysis.cpu.wall_time import caught_shares, cpu_times, process_shares, scaled_to_counters, wall_time_account
 from zcanalysis.errors import TraceError
-from zcanalysis.goodput import QUIET_PHASE, SAMPLED_PHASE, Goodput, counted_goodput
+from zcanalysis.goodput import QUIET_PHASE, Goodput, counted_goodput, sampled_phase
 from zcanalysis.io.recording import Recording
 from zcanalysis.tables import COSTS, FLOWS, STAGED_SAMPLES, empty
 from zcanalysis.wire.connections import flows
@@ -61,12 +61,13 @@ def gather(recording: Recording, on_step: Callable[[str], None] = lambda step: N
     """
     on_step("counters")
     quiet = counted_goodput(recording, QUIET_PHASE)
-    sampled = counted_goodput(recording, SAMPLED_PHASE)
+    phase = sampled_phase(recording.counters)
+    sampled = counted_goodput(recording, phase)
     on_step("CPU samples")
     samples = _one_event(recording)
-    window = sampled_window(recording)
-    raw = _staged(recording, samples, window)
-    counters, phase = (recording.counters, SAMPLED_PHASE) if window is not None else (None, None)
+    windows = sampled_windows(recording.counters, phase)
+    raw = _staged(recording, samples, windows)
+    counters = None if windows.is_empty() else recording.counters
     times = cpu_times(raw, counters, phase)
     caught = caught_shares(raw, times)
     stages = scaled_to_counters(raw, caught)
@@ -134,26 +135,51 @@ def _one_event(recording: Recording) -> pl.DataFrame | None:
     return samples.filter((pl.col("event") == chosen.get_column("event").item(0)) | pl.col("error").is_not_null())
 
 
-def sampled_window(recording: Recording) -> tuple[int, int] | None:
-    """When the counters watched the sampled phase, so that both describe the same time; None when they did not."""
-    if recording.counters is None:
-        return None
-    sampled = recording.counters.filter(pl.col("phase") == SAMPLED_PHASE)
+def sampled_windows(counters: pl.DataFrame | None, phase: str) -> pl.DataFrame:
+    """When the counters watched the sampled phase, so that both describe the same time.
+
+    Returns
+    -------
+    pl.DataFrame
+        ``from_ns``, ``to_ns`` (by the idle counters where there are any) and ``begun_ns``, the time of all windows
+        before; sorted, empty when the counters did not watch.
+    """
+    schema = {"from_ns": pl.Int64, "to_ns": pl.Int64, "begun_ns": pl.Int64}
+    if counters is None:
+        return pl.DataFrame(schema=schema)
+    sampled = counters.filter(pl.col("phase") == phase)
     idle = sampled.filter(pl.col("source") == "cpuidle")
-    times = (sampled if idle.is_empty() else idle).get_column("ts_ns")
-    if times.n_unique() < 2:  # noqa: PLR2004 - a difference needs two readings
-        return None
-    first_ns, last_ns = times.min(), times.max()
-    assert isinstance(first_ns, int)
-    assert isinstance(last_ns, int)
-    return first_ns, last_ns
+    spans = (
+        (sampled if idle.is_empty() else idle)
+        .group_by("repeat")
+        .agg(pl.col("ts_ns").min().alias("from_ns"), pl.col("ts_ns").max().alias("to_ns"))
+        .filter(pl.col("to_ns") > pl.col("from_ns"))  # a difference needs two readings
+        .sort("from_ns")
+    )
+    length_ns = pl.col("to_ns") - pl.col("from_ns")
+    return spans.select("from_ns", "to_ns", (length_ns.cum_sum() - length_ns).alias("begun_ns"))
 
 
-def _staged(recording: Recording, samples: pl.DataFrame | None, window: tuple[int, int] | None) -> pl.DataFrame:
+def _staged(recording: Recording, samples: pl.DataFrame | None, windows: pl.DataFrame) -> pl.DataFrame:
     if samples is None:
         return empty(STAGED_SAMPLES)
-    inside = samples if window is None else samples.filter(pl.col("ts_ns").is_between(*window))
+    inside = samples if windows.is_empty() else _inside(samples, windows)
     host = recording.host
     roles = Roles(reader=host.reader_pids, sender=host.sender_pids, probe=host.probe_pids)
     generation: Generation = "linux-2.4" if host.generation == "linux-2.4" else "linux-6"
-    return staged(inside, roles, generation)
+    charged = staged(inside, roles, generation)
+    return charged if windows.is_empty() else _without_pauses(charged, windows)
+
+
+def _inside(table: pl.DataFrame, windows: pl.DataFrame) -> pl.DataFrame:
+    """The rows whose `ts_ns` lies in one of the windows."""
+    dated = table.filter(pl.col("ts_ns").is_not_null()).sort("ts_ns", maintain_order=True)
+    latest = dated.join_asof(windows, left_on="ts_ns", right_on="from_ns")
+    return latest.filter(pl.col("ts_ns") <= pl.col("to_ns")).select(table.columns)
+
+
+def _without_pauses(charged: pl.DataFrame, windows: pl.DataFrame) -> pl.DataFrame:
+    """The samples with `at_ns` as if the windows followed each other."""
+    latest = charged.sort("ts_ns", maintain_order=True).join_asof(windows, left_on="ts_ns", right_on="from_ns")
+    at_ns = pl.col("ts_ns") - pl.col("from_ns") + pl.col("begun_ns")
+    return latest.with_columns(at_ns.alias("at_ns")).select(charged.columns).sort("cpu", "ts_ns")

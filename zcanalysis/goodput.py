@@ -4,6 +4,7 @@ import math
 from typing import Final, Literal, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from zcanalysis.io.recording import Recording
@@ -11,25 +12,29 @@ from zcanalysis.model.utilisation import saturated_rate
 from zcanalysis.rates import BITS_PER_BYTE, per_interval, total
 
 QUIET_PHASE: Final = "counters"
-SAMPLED_PHASE: Final = "chains"
+SAMPLED_PHASES: Final = ("sampling", "chains")
+"""Phases whose samples price the stages; the second is that of the first recorder."""
 ETHERNET_HEADER_BYTES: Final = 14
 IPV4_TCP_TIMESTAMPS_BYTES: Final = 20 + 20 + 12
 SOCKETS_EXPLAIN: Final = 0.8
 SOCKET_READING_NS: Final = 250_000_000  # two and a half readings: a socket seen later began inside the window
 FEWEST_RATES: Final = 5
+FEWEST_REPEATS: Final = 5
+Floats = npt.NDArray[np.float64]
+
 PREAMBLE_FCS_GAP_BYTES: Final = 24  # preamble 8, frame check 4, inter-packet gap 12 (IEEE 802.3)
 
 
 class Goodput(NamedTuple):
-    """Payload received over one window."""
+    """Payload received in one phase, all its repeats together."""
 
     gbps: float
     relative_error: float | None
     """Half the width of the 90 % interval over the value; None when the readings are too few to say."""
     payload_bytes: int
     packets: int | None
-    from_ns: int
-    to_ns: int
+    elapsed_ns: int
+    repeats: int
     source: str
 
     @property
@@ -53,12 +58,16 @@ class Ceiling(NamedTuple):
     """Part of the ceiling that headers and gaps take, in payload bit/s; 0 for a modelled ceiling."""
 
 
-class _Window(NamedTuple):
-    """The counters of one phase and the time they span."""
+class _Windows(NamedTuple):
+    """The counters of one phase and the times they span."""
 
     counters: pl.DataFrame
-    from_ns: int
-    to_ns: int
+    spans: pl.DataFrame
+    """Columns ``repeat``, ``from_ns``, ``to_ns``."""
+
+    @property
+    def elapsed_ns(self) -> int:
+        return int(self.spans.select((pl.col("to_ns") - pl.col("from_ns")).sum()).item())
 
 
 def counted_goodput(recording: Recording, phase: str = QUIET_PHASE) -> Goodput | None:
@@ -68,82 +77,158 @@ def counted_goodput(recording: Recording, phase: str = QUIET_PHASE) -> Goodput |
     -----
     The sockets' own ``bytes_received`` counts payload, in order, once. It is taken where it explains most of what the
     device received (all but a fifth); else, as with UDP, the device's bytes less the headers of TCP over IPv4 with
-    timestamps. The interval is Student's for the mean of the device's 10 Hz rates, with the number of
+    timestamps. The interval is Student's for the mean: of the repeats where there are five or more, which holds what
+    differs from one to the next, and never narrower than that of the device's 10 Hz rates, with the number of
     readings reduced for their autocorrelation.
     """
-    window = _window(recording.counters, phase)
-    if window is None:
+    windows = _windows(recording.counters, phase)
+    if windows is None:
         return None
     device = recording.host.device
-    received, sent = _socket_bytes(window), _device_payload(window, device)
-    if received is None and sent is None:
+    payload, source = _payload(windows, device)
+    if not payload:
         return None
-    trusted = received is not None and (
-        sent is None or SOCKETS_EXPLAIN <= received / max(sent, 1) <= 1 / SOCKETS_EXPLAIN
-    )
-    payload = received if trusted and received is not None else sent or 0
-    packets = total(window.counters, "netdev", "rx_packets", instance=device) if device else None
+    packets = total(windows.counters, "netdev", "rx_packets", phase=phase, instance=device) if device else None
     return Goodput(
-        gbps=payload * BITS_PER_BYTE / (window.to_ns - window.from_ns),
-        relative_error=_relative_error(window, device),
-        payload_bytes=payload,
+        gbps=sum(payload) * BITS_PER_BYTE / windows.elapsed_ns,
+        relative_error=_relative_error(windows, payload, device),
+        payload_bytes=sum(payload),
         packets=packets,
-        from_ns=window.from_ns,
-        to_ns=window.to_ns,
-        source="sockets' bytes_received" if trusted else "device bytes less headers",
+        elapsed_ns=windows.elapsed_ns,
+        repeats=windows.spans.height,
+        source=source,
     )
 
 
-def _window(counters: pl.DataFrame | None, phase: str) -> _Window | None:
+class ProbeEffect(NamedTuple):
+    """What a probe did to the goodput: relative change against the undisturbed windows around."""
+
+    phase: str
+    median: float
+    low: float
+    """Smallest and `high` largest of the windows; the same where there was one."""
+    high: float
+    windows: int
+    gbps: float
+
+
+def probe_effects(recording: Recording) -> list[ProbeEffect]:
+    """The effect of each disturbed phase, each window against the mean of its undisturbed neighbours in time."""
+    quiet = _window_rates(recording, QUIET_PHASE)
+    counters = recording.counters
+    if quiet.is_empty() or counters is None:
+        return []
+    effects = []
+    for phase in counters.sort("ts_ns").get_column("phase").unique(maintain_order=True):
+        probed = _window_rates(recording, phase) if phase != QUIET_PHASE else quiet.clear()
+        around = probed.join_asof(quiet, on="from_ns", suffix="_before").join_asof(
+            quiet, on="from_ns", strategy="forward", suffix="_after"
+        )
+        beside = pl.mean_horizontal("gbps_before", "gbps_after")
+        changes = around.filter(beside > 0).select(pl.col("gbps") / beside - 1).to_series()
+        if not changes.is_empty():
+            low, middle, high = (float(changes.quantile(q, "linear") or 0.0) for q in (0.0, 0.5, 1.0))
+            gbps = float(np.median(probed.get_column("gbps").to_numpy()))
+            effects.append(ProbeEffect(phase, middle, low, high, len(changes), gbps))
+    return effects
+
+
+def _window_rates(recording: Recording, phase: str) -> pl.DataFrame:
+    """Goodput of each window of a phase: ``from_ns``, ``gbps``."""
+    windows = _windows(recording.counters, phase)
+    payload, _ = ([], "") if windows is None else _payload(windows, recording.host.device)
+    if windows is None or not payload:
+        return pl.DataFrame(schema={"from_ns": pl.Int64, "gbps": pl.Float64})
+    octets = pl.Series("payload_bytes", payload, pl.Int64)
+    return windows.spans.select(
+        "from_ns", (octets * BITS_PER_BYTE / (pl.col("to_ns") - pl.col("from_ns"))).alias("gbps")
+    )
+
+
+def _payload(windows: _Windows, device: str | None) -> tuple[list[int], str]:
+    """Payload bytes by repeat and where they were counted; no bytes where nothing counts them."""
+    received, sent = _socket_bytes(windows), _device_payload(windows, device)
+    trusted = received is not None and (
+        sent is None or SOCKETS_EXPLAIN <= sum(received) / max(sum(sent), 1) <= 1 / SOCKETS_EXPLAIN
+    )
+    if trusted and received is not None:
+        return received, "sockets' bytes_received"
+    return sent or [], "device bytes less headers"
+
+
+def sampled_phase(counters: pl.DataFrame | None) -> str:
+    """Which phase the recording was sampled in."""
+    names = set() if counters is None else set(counters.get_column("phase").unique())
+    return next((name for name in SAMPLED_PHASES if name in names), SAMPLED_PHASES[0])
+
+
+def _windows(counters: pl.DataFrame | None, phase: str) -> _Windows | None:
     if counters is None:
         return None
     rows = counters.filter(pl.col("phase") == phase, pl.col("source").is_in(["netdev", "socket"]))
-    if rows.get_column("ts_ns").n_unique() < 2:  # noqa: PLR2004 - a rate needs two readings
-        return None
-    first_ns, last_ns = rows.select(pl.col("ts_ns").min().alias("a"), pl.col("ts_ns").max().alias("b")).row(0)
-    return _Window(rows, int(first_ns), int(last_ns))
+    spans = rows.group_by("repeat").agg(pl.col("ts_ns").min().alias("from_ns"), pl.col("ts_ns").max().alias("to_ns"))
+    spans = spans.filter(pl.col("to_ns") > pl.col("from_ns")).sort("repeat")  # a rate needs two readings
+    return None if spans.is_empty() else _Windows(rows, spans)
 
 
-def _socket_bytes(window: _Window) -> int | None:
-    """Payload that all sockets received; one first seen inside the window counts from its start."""
+def _socket_bytes(windows: _Windows) -> list[int] | None:
+    """Payload that all sockets received, by repeat; one first seen inside the window counts from its start."""
     seen = (
-        window.counters.filter(pl.col("source") == "socket", pl.col("counter") == "bytes_received")
+        windows.counters.filter(pl.col("source") == "socket", pl.col("counter") == "bytes_received")
         .sort("ts_ns")
-        .group_by("instance")
+        .group_by("repeat", "instance")
         .agg(pl.col("value").first().alias("first"), pl.col("value").last().alias("last"), pl.col("ts_ns").first())
+        .join(windows.spans, on="repeat")
     )
     if seen.is_empty():
         return None
-    begun_inside = pl.col("ts_ns") > window.from_ns + SOCKET_READING_NS
+    begun_inside = pl.col("ts_ns") > pl.col("from_ns") + SOCKET_READING_NS
     grown = pl.when(begun_inside).then(pl.col("last")).otherwise(pl.col("last") - pl.col("first"))
-    return int(seen.select(grown.clip(0).sum()).item())
+    return _by_repeat(windows, seen.select("repeat", grown.clip(0).alias("octets")))
 
 
-def _device_payload(window: _Window, device: str | None) -> int | None:
+def _by_repeat(windows: _Windows, octets: pl.DataFrame) -> list[int]:
+    sums = octets.group_by("repeat").agg(pl.col("octets").sum())
+    return windows.spans.join(sums, on="repeat", how="left").sort("repeat").get_column("octets").fill_null(0).to_list()
+
+
+def _device_payload(windows: _Windows, device: str | None) -> list[int] | None:
     if device is None:
         return None
-    octets = total(window.counters, "netdev", "rx_bytes", instance=device)
-    packets = total(window.counters, "netdev", "rx_packets", instance=device)
-    if octets is None or packets is None:
+    rows = windows.counters.filter(pl.col("source") == "netdev", pl.col("instance") == device).sort("ts_ns")
+    grown = rows.group_by("repeat", "counter").agg((pl.col("value").last() - pl.col("value").first()).clip(0))
+    wide = grown.pivot("counter", index="repeat", values="value")
+    if not {"rx_bytes", "rx_packets"} <= set(wide.columns):
         return None
-    return max(octets - packets * (ETHERNET_HEADER_BYTES + IPV4_TCP_TIMESTAMPS_BYTES), 0)
+    headers = pl.col("rx_packets") * (ETHERNET_HEADER_BYTES + IPV4_TCP_TIMESTAMPS_BYTES)
+    return _by_repeat(windows, wide.select("repeat", (pl.col("rx_bytes") - headers).clip(0).alias("octets")))
 
 
-def _relative_error(window: _Window, device: str | None) -> float | None:
+def _relative_error(windows: _Windows, payload: list[int], device: str | None) -> float | None:
+    inside = None
+    if device is not None:
+        rates = per_interval(windows.counters, "netdev", "rx_bytes", device).get_column("per_s").to_numpy()
+        inside = _error_of_mean(rates, _autocorrelation(rates)) if len(rates) >= FEWEST_RATES else None
+    spans_ns = (windows.spans.get_column("to_ns") - windows.spans.get_column("from_ns")).to_numpy()
+    between = _error_of_mean(np.array(payload) / spans_ns, 0.0) if len(payload) >= FEWEST_REPEATS else None
+    return max((error for error in (inside, between) if error is not None), default=None)
+
+
+def _autocorrelation(rates: Floats) -> float:
+    away = rates - np.mean(rates)
+    spread = float(np.dot(away, away))
+    return float(np.clip(np.dot(away[1:], away[:-1]) / spread, 0.0, 0.9)) if spread > 0 else 0.0
+
+
+def _error_of_mean(rates: Floats, alike: float) -> float | None:
+    """Half the 90 % interval of the mean over the mean; neighbours are `alike` (autocorrelation)."""
     from scipy import stats
 
-    if device is None:
+    mean = float(np.mean(rates))
+    if not mean > 0:
         return None
-    rates = per_interval(window.counters, "netdev", "rx_bytes", device).get_column("per_s").to_numpy()
-    mean = float(np.mean(rates)) if len(rates) else 0.0
-    if len(rates) < FEWEST_RATES or not mean > 0:
-        return None
-    away = rates - mean
-    spread = float(np.dot(away, away))
-    alike = float(np.clip(np.dot(away[1:], away[:-1]) / spread, 0.0, 0.9)) if spread > 0 else 0.0
     independent = max(len(rates) * (1 - alike) / (1 + alike), 2.0)
-    error = stats.t.ppf(0.95, independent - 1) * math.sqrt(spread / (len(rates) - 1) / independent)
-    return float(error / mean)
+    return float(stats.t.ppf(0.95, independent - 1) * math.sqrt(float(np.var(rates, ddof=1)) / independent) / mean)
 
 
 def throughput(recording: Recording) -> pl.DataFrame:

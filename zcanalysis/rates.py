@@ -23,20 +23,23 @@ def increments(counters: pl.DataFrame, source: str, phase: str | None = None) ->
     Returns
     -------
     pl.DataFrame
-        Columns ``instance``, ``counter``, ``increment`` (clipped at 0: a counter that restarts says nothing),
-        ``from_ns``, ``to_ns``: the two readings the difference is between. Counters read once are left out.
+        Columns ``instance``, ``counter``, ``increment`` (clipped at 0: a counter that restarts says nothing) and
+        ``elapsed_ns``, both summed over the repeats of the phase: what grew between them is not counted. Counters
+        read once in a repeat are left out there.
     """
     rows = counters.filter(pl.col("source") == source)
     rows = rows if phase is None else rows.filter(pl.col("phase") == phase)
+    window = [] if phase is None else ["repeat"]
     return (
         rows.sort("ts_ns")
-        .group_by("instance", "counter", maintain_order=True)
+        .group_by("instance", "counter", *window, maintain_order=True)
         .agg(
             (pl.col("value").last() - pl.col("value").first()).clip(lower_bound=0).alias("increment"),
-            pl.col("ts_ns").first().alias("from_ns"),
-            pl.col("ts_ns").last().alias("to_ns"),
+            (pl.col("ts_ns").last() - pl.col("ts_ns").first()).alias("elapsed_ns"),
         )
-        .filter(pl.col("to_ns") > pl.col("from_ns"))
+        .filter(pl.col("elapsed_ns") > 0)
+        .group_by("instance", "counter", maintain_order=True)
+        .agg(pl.col("increment").sum(), pl.col("elapsed_ns").sum())
     )
 
 
@@ -52,7 +55,7 @@ def total(
 
     Examples
     --------
-    >>> table = pl.DataFrame({"ts_ns": [0, 9], "phase": "a", "source": "softnet", "instance": "cpu0",
+    >>> table = pl.DataFrame({"ts_ns": [0, 9], "phase": "a", "repeat": 0, "source": "softnet", "instance": "cpu0",
     ...                       "counter": "dropped", "value": [4, 7]})
     >>> total(table, "softnet", "dropped"), total(table, "softnet", "processed")
     (3, None)
@@ -63,13 +66,14 @@ def total(
 
 
 def per_interval(counters: pl.DataFrame, source: str, counter: str, instance: str) -> pl.DataFrame:
-    """Rate of one counter between neighbouring readings.
+    """Rate of one counter between neighbouring readings of one phase.
 
     Returns
     -------
     pl.DataFrame
-        ``ts_ns`` (end of the interval), ``phase``, ``per_s``.
+        ``ts_ns`` (end of the interval), ``phase``, ``repeat``, ``per_s``.
     """
+    since_last = [pl.col(name).diff().over("phase", "repeat") for name in ("value", "ts_ns")]
     return (
         counters.filter(pl.col("source") == source, pl.col("counter") == counter, pl.col("instance") == instance)
         .unique(subset="ts_ns")
@@ -77,7 +81,8 @@ def per_interval(counters: pl.DataFrame, source: str, counter: str, instance: st
         .select(
             "ts_ns",
             "phase",
-            (pl.col("value").diff().clip(lower_bound=0) / (pl.col("ts_ns").diff() / NS_PER_S)).alias("per_s"),
+            "repeat",
+            (since_last[0].clip(lower_bound=0) / (since_last[1] / NS_PER_S)).alias("per_s"),
         )
         .drop_nulls("per_s")
     )

@@ -90,7 +90,8 @@ EVENTS: Final[Schema] = {
 
 COUNTERS: Final[Schema] = {
     "ts_ns": Column(pl.Int64(), "when the source was read, nanoseconds since the epoch"),
-    "phase": Column(pl.String(), "phase of the recording: counters, chains, capture, …"),
+    "phase": Column(pl.String(), "phase of the recording: counters, sampling, capture, …"),
+    "repeat": Column(pl.Int32(), "which of the phases of that name, from 0; a recording made in one round has only 0"),
     "source": Column(pl.String(), "where it was read: netdev, softnet, cpuidle, snmp, socket, …"),
     "instance": Column(pl.String(), "which one: device, cpu0, a socket's addresses; empty when there is one"),
     "counter": Column(pl.String(), "name with unit suffix"),
@@ -117,6 +118,7 @@ FLOWS: Final[Schema] = {
 
 STAGED_SAMPLES: Final[Schema] = {
     "ts_ns": Column(pl.Int64(), "when the sample was taken, since the epoch"),
+    "at_ns": Column(pl.Int64(), "the same since the first sampled window began, the time between windows left out"),
     "cpu": Column(pl.Int32(), "CPU number"),
     "pid": Column(pl.Int32(), "process that was interrupted; null when the trace does not say"),
     "tid": Column(pl.Int32(), "thread that was interrupted"),

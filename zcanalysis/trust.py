@@ -8,7 +8,7 @@ import polars as pl
 from zcanalysis.blame import LimitingCpu
 from zcanalysis.cpu.wall_time import UNSAMPLED
 from zcanalysis.evidence import Evidence, gather
-from zcanalysis.goodput import QUIET_PHASE, SAMPLED_PHASE, Ceiling, counted_goodput
+from zcanalysis.goodput import QUIET_PHASE, SAMPLED_PHASES, Ceiling, probe_effects
 from zcanalysis.io.recording import Recording
 from zcanalysis.rates import NS_PER_S, total
 from zcanalysis.tables import AUDIT, conform
@@ -20,6 +20,7 @@ UNCLASSIFIED_WARN: Final = 0.005
 FOREIGN_WARN: Final = 0.05
 STEAL_WARN: Final = 0.02
 PROBE_EFFECT_WARN: Final = 0.15
+PROBE_NAMES: Final = {"sampling": "sampling", "chains": "sampling", "capture": "capture", "trace": "tracing"}
 SHORT_QUIET_S: Final = 1.0
 CLOCK_ERROR_WARN_NS: Final = 100_000
 FEW_SAMPLES: Final = 1000
@@ -101,10 +102,12 @@ def _contents(seen: Evidence) -> Iterator[Check]:
 def _goodput(seen: Evidence) -> Iterator[Check]:
     quiet = seen.quiet
     if quiet is not None:
-        seconds = (quiet.to_ns - quiet.from_ns) / NS_PER_S
+        seconds = quiet.elapsed_ns / NS_PER_S
         verdict: Verdict = "ok" if seconds >= SHORT_QUIET_S else "warn"
-        yield Check("undisturbed time", verdict, f"{seconds:.2f} s", f"goodput is taken there, from {quiet.source}")
-        yield from _probe_effects(seen.recording, quiet.gbps)
+        times = f" in {quiet.repeats} windows" if quiet.repeats > 1 else ""
+        why = f"goodput is taken there, from {quiet.source}"
+        yield Check("undisturbed time", verdict, f"{seconds:.2f} s{times}", why)
+        yield from _probe_effects(seen.recording)
 
 
 def _ceiling(seen: Evidence, top: Ceiling) -> Iterator[Check]:
@@ -127,17 +130,19 @@ def _largest_loss(blame: pl.DataFrame) -> Iterator[Check]:
         yield Check(f"largest loss ({stage})", "warn", f"{skid:.0%} skid", why)
 
 
-def _probe_effects(recording: Recording, quiet_gbps: float) -> Iterator[Check]:
-    for phase, name in ((SAMPLED_PHASE, "sampling"), ("capture", "capture")):
-        probed = counted_goodput(recording, phase)
-        if probed is None or quiet_gbps <= 0:
+def _probe_effects(recording: Recording) -> Iterator[Check]:
+    """What each probe did to the goodput, against the undisturbed windows beside it."""
+    for effect in probe_effects(recording):
+        name = PROBE_NAMES.get(effect.phase)
+        if name is None:
             continue
-        change = probed.gbps / quiet_gbps - 1
-        verdict: Verdict = "ok" if abs(change) < PROBE_EFFECT_WARN else "warn"
-        meaning = (
-            "prices come from this phase" if phase == SAMPLED_PHASE else "the capture gives structure, never prices"
-        )
-        yield Check(f"effect of {name}", verdict, f"{probed.gbps:.2f} Gbit/s meanwhile, {change:+.0%}", meaning)
+        found = f"{effect.gbps:.2f} Gbit/s meanwhile, {effect.median:+.0%}"
+        if effect.windows > 1:
+            found += f" ({effect.low:+.0%} to {effect.high:+.0%} in {effect.windows} windows)"
+        verdict: Verdict = "ok" if abs(effect.median) < PROBE_EFFECT_WARN else "warn"
+        prices = effect.phase in SAMPLED_PHASES
+        meaning = "prices come from this phase" if prices else "it gives structure, never prices"
+        yield Check(f"effect of {name}", verdict, found, meaning)
 
 
 def _capture(seen: Evidence) -> Iterator[Check]:
@@ -277,7 +282,7 @@ def _machine(seen: Evidence) -> Iterator[Check]:
         return
     steal_ns = total(counters, "stat", "steal_ns", phase=QUIET_PHASE)
     if steal_ns is not None and seen.quiet is not None:
-        share = steal_ns / max((seen.quiet.to_ns - seen.quiet.from_ns) * (seen.recording.host.cpus or 1), 1)
+        share = steal_ns / max(seen.quiet.elapsed_ns * (seen.recording.host.cpus or 1), 1)
         yield Check(
             "stolen CPU time",
             "ok" if share <= STEAL_WARN else "warn",

@@ -15,6 +15,7 @@ def staged_rows(count: int, stage: str, cpu: int = 0, weight_ns: int = 1_000_000
     return pl.DataFrame(
         {
             "ts_ns": [first_ns + i * weight_ns for i in range(count)],
+            "at_ns": [first_ns + i * weight_ns for i in range(count)],
             "cpu": cpu, "pid": 1, "tid": 1, "comm": "iperf3", "stage": stage, "function": "f", "context": "softirq",
             "direction": "rx", "mode": "kernel", "skid": False, "in_idle": False,
             "weight_ns": weight_ns, "folded": "a;b",
@@ -30,7 +31,7 @@ def account(stages: pl.DataFrame, counters: pl.DataFrame | None, phase: str | No
 def idle_counters(cpu: int, idle_ns: int, wall_ns: int) -> pl.DataFrame:
     return pl.DataFrame(
         {
-            "ts_ns": [0, wall_ns], "phase": "chains", "source": "cpuidle", "instance": f"cpu{cpu}",
+            "ts_ns": [0, wall_ns], "phase": "chains", "repeat": 0, "source": "cpuidle", "instance": f"cpu{cpu}",
             "counter": "idle_ns", "value": [5, 5 + idle_ns],
         },
         schema=polars_schema(COUNTERS),
@@ -109,7 +110,7 @@ def test_a_lone_sample_without_any_interval_gives_no_nan():
 
 def test_a_steadier_stage_has_a_narrower_interval():
     steady = staged_rows(400, "copy", weight_ns=2_000_000)
-    burst = staged_rows(400, "tcp_rx", weight_ns=2_000_000).with_columns(pl.col("ts_ns") // 10)
+    burst = staged_rows(400, "tcp_rx", weight_ns=2_000_000).with_columns(pl.col("at_ns") // 10)
     table = stage_costs(pl.concat([steady, burst]), packets=1000)
     width = dict(table.select("stage", pl.col("high") - pl.col("low")).iter_rows())
     assert width["copy"] < width["tcp_rx"]

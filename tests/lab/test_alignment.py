@@ -46,7 +46,7 @@ def test_intervals_come_from_the_receivers_side_of_the_report():
 
 def test_the_curve_is_that_of_the_busiest_socket_without_what_is_queued():
     rows = [
-        (ts_ns, "counters", "socket", instance, counter, value)
+        (ts_ns, "counters", 0, "socket", instance, counter, value)
         for ts_ns, data, queued in ((1, 1000, 200), (2, 3000, 0))
         for instance, counter, value in (
             ("a>control", "bytes_received", 37),

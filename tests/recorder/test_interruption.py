@@ -134,7 +134,7 @@ def test_tcpdump_on_a_quiet_device_ends_by_itself_when_we_are_killed(tmp_path, m
     tools("tcpdump", "echo listening on lo >&2\nsleep 60")
     probe = probes.TcpdumpProbe.spawned(tmp_path, "lo", 0.1)
     with probe.log:
-        probe.await_ready()
+        probe.begin()
         assert comm_of(probe.pid) == "tcpdump"
         assert probe.child.wait(10) == 124  # what timeout says
     assert comm_of(probe.pid) is None

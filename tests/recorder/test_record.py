@@ -159,9 +159,29 @@ def test_without_perf_a_strict_recording_does_not_start(tmp_path, monkeypatch):
         record(tmp_path, RecordOptions(device="lo", plan=(Phase("chains", 5, ("perf",)),), strict=True))
 
 
-def test_the_default_plan_never_shrinks_the_undisturbed_phase_below_two_seconds():
-    assert [phase.seconds for phase in default_plan(1)] == [2.0, 1.0, 0.15]
-    assert [phase.seconds for phase in default_plan(20)] == [14.85, 5.0, 0.15]
+@pytest.mark.parametrize(("seconds", "rounds"), [(1, 1), (4, 2), (10, 5), (600, 5)])
+def test_each_sampled_window_of_the_default_plan_lies_between_two_undisturbed_ones(seconds, rounds):
+    plan = default_plan(seconds)
+    names = [phase.name for phase in plan]
+    assert names == ["counters", "sampling"] * rounds + ["counters", "capture"]
+    assert sum(phase.seconds for phase in plan) == pytest.approx(seconds, abs=0.02)
+    assert sum(phase.seconds for phase in plan if not phase.probes) > seconds / 2 * 0.9
+
+
+def test_a_plan_without_capture_and_with_tracepoints():
+    assert [phase.name for phase in default_plan(2, capture=False, trace=True)][-2:] == ["counters", "trace"]
+
+
+def test_repeated_phases_are_told_apart(tmp_path, loopback_transfer):
+    plan = (Phase("counters", 0.3), Phase("other", 0.2), Phase("counters", 0.3))
+    directory = record(tmp_path / "new", RecordOptions(device="lo", plan=plan))
+    windows = [(phase["name"], phase["repeat"]) for phase in host_of(directory)["phases"]]
+    assert windows == [("counters", 0), ("other", 0), ("counters", 1)]
+    table = pl.read_parquet(directory / "counters.parquet").filter(pl.col("source") == "netdev")
+    assert sorted(table.filter(pl.col("phase") == "counters")["repeat"].unique()) == [0, 1]
+    first, second = (table.filter(phase="counters", repeat=repeat)["ts_ns"] for repeat in (0, 1))
+    between = table.filter(phase="other")["ts_ns"]
+    assert first.max() < between.min() <= between.max() < second.min()
 
 
 @pytest.mark.parametrize(("seconds", "probes"), [(0, ()), (1, ("ftrace",))])

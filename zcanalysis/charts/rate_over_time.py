@@ -9,7 +9,7 @@ from zcanalysis.charts.theme import WIDTH, dressed
 
 PHASE_COLOURS: Final = {
     "counters": "#4477aa",
-    "sampling": "#ddcc77",
+    "sampling": "#cc6677",
     "chains": "#cc6677",
     "capture": "#aa4499",
 }

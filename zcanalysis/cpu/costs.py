@@ -59,8 +59,8 @@ def seconds_by_stretch(stages: pl.DataFrame) -> tuple[pl.DataFrame, np.ndarray]:
     tuple
         The keys (``stage``, ``cpu``; n rows) and an array of shape (STRETCHES, n).
     """
-    first_ns, last_ns = stages.select(pl.col("ts_ns").min().alias("a"), pl.col("ts_ns").max().alias("b")).row(0)
-    stretch = ((pl.col("ts_ns") - first_ns) * STRETCHES // max(last_ns - first_ns + 1, 1)).clip(0, STRETCHES - 1)
+    first_ns, last_ns = stages.select(pl.col("at_ns").min().alias("a"), pl.col("at_ns").max().alias("b")).row(0)
+    stretch = ((pl.col("at_ns") - first_ns) * STRETCHES // max(last_ns - first_ns + 1, 1)).clip(0, STRETCHES - 1)
     seconds = (
         stages.group_by("stage", "cpu", stretch.alias("stretch"))
         .agg(pl.col("weight_ns").sum() / 1e9)

@@ -57,7 +57,7 @@ def staged(samples: pl.DataFrame, roles: Roles | None = None, generation: Genera
         pl.col("cpu").fill_null(-1), pl.col("comm").fill_null(""), pl.col("event").fill_null("")
     )
     roles = roles if roles and roles.reader | roles.sender else _roles_seen(joined, roles or Roles())
-    by_role = joined.with_columns(_stage_by_role(roles))
+    by_role = joined.with_columns(_stage_by_role(roles), (pl.col("ts_ns") - pl.col("ts_ns").min()).alias("at_ns"))
     return conform(_weighted(by_role), STAGED_SAMPLES)
 
 

@@ -19,18 +19,18 @@ def cpu_timeline(stages: pl.DataFrame) -> pl.DataFrame:
     Returns
     -------
     pl.DataFrame
-        ``cpu``, ``seconds`` (start of the bin since the first sample), ``group``, ``share`` of the bin's wall time; the
-        shares of a bin add up to what was sampled as busy.
+        ``cpu``, ``seconds`` (start of the bin since the first sample, pauses left out), ``group``, ``share`` of the
+        bin's wall time; the shares of a bin add up to what was sampled as busy.
     """
     if stages.is_empty():
         return pl.DataFrame(schema={"cpu": pl.Int32, "seconds": pl.Float64, "group": pl.String, "share": pl.Float64})
-    first_ns, last_ns = stages.select(pl.col("ts_ns").min().alias("a"), pl.col("ts_ns").max().alias("b")).row(0)
+    first_ns, last_ns = stages.select(pl.col("at_ns").min().alias("a"), pl.col("at_ns").max().alias("b")).row(0)
     bin_ns = max((last_ns - first_ns) // BINS, 1)
     binned = (
         stages.filter(pl.col("stage") != "idle")
         .group_by(
             "cpu",
-            ((pl.col("ts_ns") - first_ns) // bin_ns).clip(0, BINS - 1).alias("bin"),
+            ((pl.col("at_ns") - first_ns) // bin_ns).clip(0, BINS - 1).alias("bin"),
             pl.col("stage").replace_strict(GROUP_OF).alias("group"),
         )
         .agg((pl.col("weight_ns").sum() / bin_ns).alias("share"))

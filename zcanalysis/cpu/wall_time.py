@@ -50,7 +50,7 @@ def cpu_times(stages: pl.DataFrame, counters: pl.DataFrame | None, phase: str | 
         .join(served, on="cpu", how="left")
         .select(
             "cpu",
-            ((pl.col("to_ns") - pl.col("from_ns")) / NS_PER_S).alias("wall_s"),
+            (pl.col("elapsed_ns") / NS_PER_S).alias("wall_s"),
             ((pl.col("increment") - pl.col("weight_ns").fill_null(0)).clip(0) / NS_PER_S).alias("idle_s"),
         )
     )
@@ -62,7 +62,7 @@ def span_ns(stages: pl.DataFrame) -> int:
     if stages.is_empty():
         return 0
     interval_ns = stages.get_column("weight_ns").median()
-    between_ns = stages.select(pl.col("ts_ns").max() - pl.col("ts_ns").min()).item()
+    between_ns = stages.select(pl.col("at_ns").max() - pl.col("at_ns").min()).item()
     return int(between_ns) + int(interval_ns if isinstance(interval_ns, int | float) else 0)
 
 
@@ -151,7 +151,7 @@ def process_shares(stages: pl.DataFrame, counters: pl.DataFrame | None, phase: s
     schema = {"pid": pl.Int32, "clock": pl.Float64, "sampled": pl.Float64}
     if counters is None or stages.is_empty():
         return pl.DataFrame(schema=schema)
-    elapsed = pl.col("to_ns") - pl.col("from_ns")
+    elapsed = pl.col("elapsed_ns")
     clocks = increments(counters, "process", phase).filter(pl.col("counter") == "cpu_ns")
     wall_ns = clocks.select(elapsed.max()).item()
     sampled = stages.group_by("pid").agg((pl.col("weight_ns").sum() / wall_ns).alias("sampled"))

@@ -19,6 +19,7 @@ class PhaseWindow(NamedTuple):
     name: str
     from_ns: int
     to_ns: int
+    repeat: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,10 +44,6 @@ class HostFacts:
     made_in_lab: bool = False
     lost: Mapping[str, int | None] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
-
-    def phase(self, name: str) -> PhaseWindow | None:
-        """The first phase of that name."""
-        return next((phase for phase in self.phases if phase.name == name), None)
 
 
 def read_host_facts(file: Path) -> HostFacts:
@@ -122,7 +119,8 @@ def _time(value: Any) -> int:  # noqa: ANN401 - whatever JSON held
 
 
 def _phase(phase: Any) -> PhaseWindow:  # noqa: ANN401 - whatever JSON held
-    window = PhaseWindow(str(_text(phase["name"])), _time(phase["from_ns"]), _time(phase["to_ns"]))
+    repeat = _whole(phase.get("repeat"), 0, 1 << 31) or 0
+    window = PhaseWindow(str(_text(phase["name"])), _time(phase["from_ns"]), _time(phase["to_ns"]), repeat)
     if window.to_ns < window.from_ns:
         raise ValueError(f"phase {window.name} ends before it begins")
     return window

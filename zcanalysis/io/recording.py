@@ -14,11 +14,13 @@ from zcanalysis.io.file_kind import is_capture
 from zcanalysis.io.host_facts import HostFacts, read_host_facts
 from zcanalysis.io.json_file import read_json
 from zcanalysis.io.perf import scan_perf
+from zcanalysis.io.trace_events import scan_events
 from zcanalysis.tables import COUNTERS, conform
 
 COUNTERS_LIMIT_ROWS: Final = 5_000_000
 CAPTURE_NAMES: Final = tuple(f"capture.{kind}{packed}" for kind in ("pcap", "pcapng") for packed in ("", ".zst", ".gz"))
 PERF_NAMES: Final = ("perf.txt", "perf.txt.zst", "perf.txt.gz", "perf.data", "perf.data.zst", "perf.data.gz")
+TRACE_NAMES: Final = ("trace.txt", "trace.txt.zst", "trace.txt.gz")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +35,8 @@ class Recording:
     samples: pl.LazyFrame | None = None
     """SAMPLES, on the epoch's time axis where the recording holds clock pairs."""
     packets: pl.LazyFrame | None = None
+    events: pl.LazyFrame | None = None
+    """EVENTS of a tracing phase, on the same axis; they never price anything."""
     load: Mapping[str, Any] | None = None
     clock: ClockShift | None = None
 
@@ -62,6 +66,7 @@ def read_recording(path: str | Path, perf: str | Path | None = None) -> Recordin
     clock = monotonic_to_epoch(host.clock) if host.clock else None
     capture = _first_of(place, CAPTURE_NAMES)
     trace = Path(perf) if perf else _first_of(place, PERF_NAMES)
+    events = _first_of(place, TRACE_NAMES)
     counters = place / "counters.parquet"
     load = place / "load.json"
     if capture is None and trace is None and not counters.exists():
@@ -73,6 +78,7 @@ def read_recording(path: str | Path, perf: str | Path | None = None) -> Recordin
         counters=_read_counters(counters) if counters.exists() else None,
         samples=_on_epoch(scan_perf(trace), clock) if trace else None,
         packets=_scan_capture(capture) if capture else None,
+        events=_on_epoch(scan_events(events), clock) if events else None,
         load=read_json(load) if load.exists() else None,
         clock=clock,
     )
@@ -103,7 +109,10 @@ def _read_counters(file: Path) -> pl.DataFrame:
         rows = pl.scan_parquet(file).select(pl.len()).collect().item()
         if rows > COUNTERS_LIMIT_ROWS:
             raise TraceError(f"{file}: has {rows:,} rows, expected at most {COUNTERS_LIMIT_ROWS:,}: not made by record")
-        return conform(pl.read_parquet(file), COUNTERS).drop_nulls()
+        table = pl.read_parquet(file)
+        if "repeat" not in table.columns:  # of the first recorder, which made each phase once
+            table = table.with_columns(pl.lit(0).alias("repeat"))
+        return conform(table, COUNTERS).drop_nulls()
     except TableError as error:
         raise TraceError(f"{file}: {error}") from error
     except (OSError, pl.exceptions.PolarsError) as error:

@@ -12,7 +12,10 @@ from zcanalysis.recorder.socket_growth import goodput_by_phase, loud_sockets
 from zcanalysis.recorder.sockets import parse_sockets
 
 SCHEMA_VERSION: Final = 1
-LOST: Final = ("perf_events", "perf_chunks", "capture_dropped_packets", "capture_received_packets")
+LOST: Final = (
+    *("perf_events", "perf_chunks", "trace_events", "trace_chunks"),
+    *("capture_dropped_packets", "capture_received_packets"),
+)
 
 
 def write_host(run: Run) -> None:

@@ -1,8 +1,9 @@
 """The two probes that disturb: perf and tcpdump, started so that we know when they really look.
 
-A probe looks from the return of its `await_ready` until its `stop`: a phase opened and closed in between lies
-strictly inside. Both end by themselves if we are killed: perf runs over a `sleep`, tcpdump under coreutils'
-`timeout` (where that is absent, its packet cap must do, and a quiet device never reaches it).
+A probe looks from the return of its `begin` until its `pause`: a window opened and closed in between lies strictly
+inside. perf looks again and again, held back in between through its control pipe, which costs the transfer nothing
+that was seen; tcpdump looks once. Both end by themselves if we are killed: perf runs over a `sleep`, tcpdump under
+coreutils' `timeout` (where that is absent, its packet cap must do, and a quiet device never reaches it).
 """
 
 import contextlib
@@ -35,10 +36,17 @@ CAPTURE_MARGIN_NS: Final = 2_000_000
 SNAPLEN_BYTES: Final = 96
 CAPTURE_BUFFER_KIB: Final = 131_072
 CAPTURE_PACKETS: Final = 500_000
-SAMPLING_HZ: Final = 4999
+TRACE_BUFFER: Final = "8M"
+TRACED: Final = (
+    "sched:sched_switch", "irq:irq_handler_entry", "irq:irq_handler_exit", "irq:softirq_entry", "irq:softirq_exit",
+    "irq_vectors:call_function_single_entry", "irq_vectors:call_function_single_exit", "napi:napi_poll",
+)  # fmt: skip
+"""Events of batches, not of packets: those of packets halve the throughput."""
+TRACEFS: Final = Path("/sys/kernel/tracing")
 PARANOID: Final = Path("/proc/sys/kernel/perf_event_paranoid")
 PARANOID_DEFAULT: Final = 2
-SCRIPT_FIELDS: Final = "comm,pid,tid,cpu,time,period,event,ip,sym,dso"
+SAMPLE_FIELDS: Final = "comm,pid,tid,cpu,time,period,event,ip,sym,dso"
+TRACE_FIELDS: Final = "comm,pid,tid,cpu,time,event,trace"
 ZSTD_LEVEL: Final = 10
 HIDDEN_KERNEL: Final = b"[unknown] ([kernel"
 DIRECTORIES: Final = re.compile(rb"\(/(?:[^()]*/)?(?=[^()/]+(?: \(deleted\))?\)$)")
@@ -125,16 +133,39 @@ def hidden_symbols_note() -> str | None:
     return None
 
 
+def why_tracing_cannot_run() -> str | None:
+    """One line, or None when tracepoints may be read here."""
+    if why := why_perf_cannot_run():
+        return why
+    if os.geteuid() != 0:
+        return "tracepoints are for root; run as root"
+    if not (TRACEFS / "events").is_dir() and not Path("/sys/kernel/debug/tracing/events").is_dir():
+        return f"tracefs is not mounted; mount -t tracefs tracefs {TRACEFS}"
+    return None
+
+
+def sampling_arguments(sampling_hz: int) -> list[str]:
+    """What perf is to record: CPU samples with call chains, which cost no more than samples without."""
+    return ["-g", "-e", "cpu-clock", "-F", str(sampling_hz), "-m", perf_buffer()]
+
+
+def tracing_arguments() -> list[str]:
+    """What perf is to record: every tracepoint of `TRACED` that this kernel has."""
+    roots = (TRACEFS / "events", Path("/sys/kernel/debug/tracing/events"))
+    known = [name for name in TRACED if any((root / name.replace(":", "/")).is_dir() for root in roots)]
+    return [word for name in known for word in ("-e", name)] + ["-m", TRACE_BUFFER]
+
+
 @dataclass(slots=True)
 class PerfProbe:
-    """`perf record` of all CPUs with call chains, held back until it is enabled through its control pipe."""
+    """`perf record` of all CPUs, held back until it is enabled through its control pipe."""
 
     child: Child
     data_path: Path
     control: int
     acknowledged: int
     log: IO[bytes]
-    ready: bool = False
+    looking: bool = False
 
     @property
     def pid(self) -> int:
@@ -142,8 +173,17 @@ class PerfProbe:
         return self.child.pid
 
     @classmethod
-    def spawned(cls, directory: Path, longest_seconds: float) -> "PerfProbe":
-        """Perf on its way, not yet sampling; whoever has it must stop it.
+    def spawned(cls, data_path: Path, what: Sequence[str], longest_seconds: float) -> "PerfProbe":
+        """Perf on its way, not yet looking; whoever has it must stop it.
+
+        Parameters
+        ----------
+        data_path
+            Where it writes; its messages go beside, suffix ``.log``.
+        what
+            Arguments that say which events.
+        longest_seconds
+            After which, and some patience, it ends even if nobody ends it.
 
         Raises
         ------
@@ -152,9 +192,8 @@ class PerfProbe:
         """
         control_theirs, control = os.pipe()
         acknowledged, acknowledged_theirs = os.pipe()
-        data_path, log = directory / "perf.data", (directory / "perf.log").open("w+b")
-        arguments = ["perf", "record", "-a", "-g", "-N", "-e", "cpu-clock", "-F", str(SAMPLING_HZ)]
-        arguments += ["-k", "CLOCK_MONOTONIC", "-m", perf_buffer(), "-D", "-1", "-o", str(data_path)]
+        log = data_path.with_suffix(".log").open("w+b")
+        arguments = ["perf", "record", "-a", "-N", *what, "-k", "CLOCK_MONOTONIC", "-D", "-1", "-o", str(data_path)]
         arguments += ["--control", f"fd:{control_theirs},{acknowledged_theirs}"]
         arguments += ["--", "sleep", str(int(longest_seconds + 2 * READY_SECONDS))]
         try:
@@ -164,17 +203,17 @@ class PerfProbe:
             os.close(acknowledged_theirs)
         return cls(child, data_path, control, acknowledged, log)
 
-    def await_ready(self) -> None:
-        """Return when perf samples.
+    def begin(self) -> None:
+        """Return when perf looks.
 
         Raises
         ------
         HostError
             If it does not within 20 s; with its own last words.
         """
-        self.ready = self._order("enable", READY_SECONDS)
-        if not self.ready:
-            raise HostError(f"perf record does not sample: {_last_words(self.log)}")
+        self.looking = self._order("enable", READY_SECONDS)
+        if not self.looking:
+            raise HostError(f"perf record does not start: {_last_words(self.log)}")
 
     def _order(self, order: str, patience_seconds: float) -> bool:
         try:
@@ -184,11 +223,16 @@ class PerfProbe:
         readable, _, _ = select.select([self.acknowledged], [], [], patience_seconds)
         return bool(readable) and b"ack" in os.read(self.acknowledged, 64)
 
-    def stop(self, _from_ns: int, _to_ns: int) -> None:
-        """End sampling and close perf.data."""
+    def pause(self, _from_ns: int, _to_ns: int) -> None:
+        """Look away until the next `begin`."""
+        if self.looking and self.child.poll() is None:
+            self._order("disable", STOP_SECONDS)
+        self.looking = False
+
+    def stop(self) -> None:
+        """Close perf.data and end."""
         try:
-            if self.ready and self.child.poll() is None and self._order("disable", STOP_SECONDS):
-                self._order("stop", STOP_SECONDS)
+            if self.child.poll() is None and self._order("stop", STOP_SECONDS):
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     self.child.wait(STOP_SECONDS)
         finally:
@@ -238,7 +282,7 @@ class TcpdumpProbe:
             child = spawn(arguments, stdout=output, stderr=log)
         return cls(child, path, log, device, child.pid)
 
-    def await_ready(self) -> None:
+    def begin(self) -> None:
         """Return when tcpdump listens.
 
         Raises
@@ -255,8 +299,8 @@ class TcpdumpProbe:
             time.sleep(DRAIN_STEP_SECONDS / 10)
         raise HostError(f"tcpdump does not listen on {self.device}: {_last_words(self.log)}")
 
-    def stop(self, from_ns: int, to_ns: int) -> None:
-        """Wait until the buffer is drained past `to_ns` (epoch), stop, and keep the window with a small margin."""
+    def pause(self, from_ns: int, to_ns: int) -> None:
+        """Wait until the buffer is drained past `to_ns` (epoch), end, and keep the window with a small margin."""
         self.ended_early = self.child.poll() is not None
         until_ns = to_ns + CAPTURE_MARGIN_NS
         try:
@@ -266,6 +310,10 @@ class TcpdumpProbe:
             end_child(self.child, signal.SIGINT)
         self.progress = advance(self.path, self.progress, until_ns)
         cut(self.path, advance(self.path, NOTHING_YET, from_ns - CAPTURE_MARGIN_NS), self.progress)
+
+    def stop(self) -> None:
+        """End it, if it has not been paused."""
+        end_child(self.child, signal.SIGINT)
 
     def _drain(self, until_ns: int) -> None:
         deadline = time.monotonic() + DRAIN_SECONDS
@@ -350,8 +398,8 @@ class TextCounts:
             self.idle_samples[int(cpu[1])] += 1
 
 
-def write_perf_text(data_path: Path, text_path: Path) -> TextCounts:
-    """Turn perf.data into compressed text, one block a sample, and remove it.
+def write_perf_text(data_path: Path, text_path: Path, fields: str = SAMPLE_FIELDS) -> TextCounts:
+    """Turn perf.data into compressed text, one block a sample (a line an event), and remove it.
 
     Raises
     ------
@@ -359,7 +407,7 @@ def write_perf_text(data_path: Path, text_path: Path) -> TextCounts:
         If `perf script` finds no samples, or fails: no text remains then, and perf.data is set aside as
         perf.data.unreadable. A conversion that is interrupted leaves perf.data as it is.
     """
-    arguments = ["perf", "script", "--ns", "--no-inline", "--show-lost-events", "-F", SCRIPT_FIELDS]
+    arguments = ["perf", "script", "--ns", "--no-inline", "--show-lost-events", "-F", fields]
     counts = TextCounts()
     child = spawn([*arguments, "-i", str(data_path)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     try:
@@ -379,9 +427,9 @@ def write_perf_text(data_path: Path, text_path: Path) -> TextCounts:
         return counts
     text_path.unlink()
     if status == 0:
-        raise HostError("no perf.txt.zst: perf record took no samples")
+        raise HostError(f"no {text_path.name}: perf record took no samples")
     aside = data_path.replace(data_path.with_name(f"{data_path.name}.unreadable"))
-    raise HostError(f"no perf.txt.zst: perf script failed with status {status}; its input is kept as {aside.name}")
+    raise HostError(f"no {text_path.name}: perf script failed with status {status}; its input is kept as {aside.name}")
 
 
 def compress_file(path: Path) -> Path:

@@ -22,16 +22,24 @@ from zcanalysis.recorder.host_facts import (
     tool_versions,
 )
 from zcanalysis.recorder.interruption import interruptions_held_back, terminated_like_interrupted
-from zcanalysis.recorder.plan import PERF, PROBES, TCPDUMP, Phase, RecordOptions
-from zcanalysis.recorder.processes import describe_process, socket_owners, softirq_threads
+from zcanalysis.recorder.plan import PERF, TCPDUMP, TRACE, Phase, RecordOptions, Turn
+from zcanalysis.recorder.processes import comm_of, describe_process, socket_owners, softirq_threads
 from zcanalysis.recorder.run_state import Run
 from zcanalysis.recorder.sampling import Reading, Sampler, Source, counters_table, default_sources
 from zcanalysis.recorder.sockets import TcpSocket, dump_sockets, parse_sockets
 
-BEFORE: Final = "before"
-AFTER: Final = "after"
+BEFORE: Final = Turn("before")
+AFTER: Final = Turn("after")
 MOST_OWNERS: Final = 16
-SETTLE_SECONDS: Final = 0.25  # for the transfer to recover from what we just did, before a window opens
+# for the transfer to recover from what we just did, before a window opens: a process started, or nothing but a probe
+# let go or held back
+SETTLE_SECONDS: Final = 0.25
+SHORT_SETTLE_SECONDS: Final = 0.1
+DATA_FILES: Final[dict[str, str]] = {PERF: "perf.data", TRACE: "trace.data"}
+TEXT_FILES: Final[dict[str, tuple[str, str]]] = {
+    PERF: ("perf.txt.zst", probes.SAMPLE_FIELDS),
+    TRACE: ("trace.txt.zst", probes.TRACE_FIELDS),
+}
 
 
 def record(directory: Path, options: RecordOptions | None = None) -> Path:
@@ -100,16 +108,18 @@ def _possible_phases(options: RecordOptions) -> tuple[list[Phase], list[str]]:
     reasons = {
         PERF: probes.why_perf_cannot_run() if PERF in wanted else None,
         TCPDUMP: probes.why_tcpdump_cannot_run() if TCPDUMP in wanted else None,
+        TRACE: probes.why_tracing_cannot_run() if TRACE in wanted else None,
     }
-    plan, notes = [], []
+    plan: list[Phase] = []
+    notes: list[str] = []
     for phase in options.plan:
         why = next((reasons[probe] for probe in phase.probes if reasons[probe]), None)
         if why is None:
             plan.append(phase)
         elif options.strict:
             raise HostError(f"phase {phase.name} is impossible: {why}")
-        else:
-            notes.append(f"phase {phase.name}: {why}")
+        elif (note := f"phase {phase.name}: {why}") not in notes:
+            notes.append(note)
     return plan, notes
 
 
@@ -131,9 +141,9 @@ def _prepare(directory: Path, options: RecordOptions, command: probes.Child | No
     sampler = Sampler(clock, default_sources(addresses, pids))
     run = Run(directory, options, clock, facts, sampler, command=command, missing=list(notes), pids=pids)
     if addresses is None:
-        run.missing.append(f"the addresses of {shown_name(device)} are unknown: no sockets are recorded")
+        run.note(f"the addresses of {shown_name(device)} are unknown: no sockets are recorded")
     elif not addresses:
-        run.missing.append(f"{shown_name(device)} has no address: sockets of the whole namespace are recorded")
+        run.note(f"{shown_name(device)} has no address: sockets of the whole namespace are recorded")
     _find_processes(run, addresses)
     return run
 
@@ -161,13 +171,18 @@ def _run_phases(run: Run, plan: list[Phase]) -> None:
     total_seconds = sum(phase.seconds for phase in plan)
     done_seconds = 0.0
     run.sampler.sample(BEFORE)
-    for phase in plan:
-        _progress(run, phase.name, done_seconds / total_seconds)
-        if run.command_ended():
-            run.missing.append(f"phase {phase.name}: the command had ended")
-            continue
-        _run_phase(run, phase)
-        done_seconds += phase.seconds
+    try:
+        for number, phase in enumerate(plan):
+            turn = Turn(phase.name, sum(earlier.name == phase.name for earlier in plan[:number]))
+            _progress(run, phase.name, done_seconds / total_seconds)
+            if run.command_ended():
+                run.note(f"phase {phase.name}: the command had ended")
+                continue
+            _run_phase(run, phase, turn)
+            _stop_probes(run, {name for later in plan[number + 1 :] for name in later.probes})
+            done_seconds += phase.seconds
+    finally:
+        _stop_probes(run, set())
     run.sampler.sample(AFTER)
     _progress(run, "done", 1.0)
 
@@ -177,71 +192,85 @@ def _progress(run: Run, name: str, share: float) -> None:
         run.options.on_progress(name, share)
 
 
-def _run_phase(run: Run, phase: Phase) -> None:
-    """Start the probes, wait until they look, open the window, close it, stop the probes."""
-    started: list[probes.Probe] = []
-    window: dict[str, Any] = {"name": phase.name, "from_ns": 0, "to_ns": 0}
+def _run_phase(run: Run, phase: Phase, turn: Turn) -> None:
+    """Let the probes look, open the window, close it, hold the probes back."""
+    window: dict[str, Any] = {"name": turn.phase, "repeat": turn.repeat, "from_ns": 0, "to_ns": 0}
+    settle_seconds = SHORT_SETTLE_SECONDS if run.windows and set(phase.probes) <= set(run.probing) else SETTLE_SECONDS
     try:
-        _start_probes(run, phase, started)
-        _sample_ethtool(run, phase.name)
-        time.sleep(SETTLE_SECONDS)
-        _sample_window(run, phase, window)
-        _sample_ethtool(run, phase.name)
+        for name in phase.probes:
+            _begin_probe(run, name, turn)
+        _sample_ethtool(run, turn)
+        time.sleep(settle_seconds)
+        _sample_window(run, phase, turn, window)
+        _sample_ethtool(run, turn)
     except HostError as error:
-        run.missing.append(f"phase {phase.name}: {error}")
+        run.note(f"phase {phase.name}: {error}")
     finally:
-        _stop_probes(run, window, started)
+        with contextlib.ExitStack() as pausing:
+            for probe in (run.probing[name] for name in phase.probes if name in run.probing):
+                pausing.callback(probe.pause, window["from_ns"], window["to_ns"])
         if window["to_ns"]:
             run.windows.append(window)
-            _shorten_to_capture(run, window, started)
+            _shorten_to_capture(run, window)
 
 
-def _start_probes(run: Run, phase: Phase, started: list[probes.Probe]) -> None:
-    """Start what the phase asks for; each is in `started`, to be stopped, from the moment it exists."""
-    for name in (name for name in PROBES if name in phase.probes):
+def _begin_probe(run: Run, name: str, turn: Turn) -> None:
+    """Let a probe look, started first where it is not there yet; it is known, to be stopped, once it exists."""
+    if name not in run.probing:
         with interruptions_held_back():
-            probe = (
-                probes.PerfProbe.spawned(run.directory, phase.seconds)
-                if name == PERF
-                else probes.TcpdumpProbe.spawned(run.directory, run.facts["device"], phase.seconds)
-            )
-            started.append(probe)
-        probe.await_ready()
+            run.probing[name] = _spawned(run, name)
+    probe = run.probing[name]
+    try:
+        probe.begin()
+    except HostError:
+        _stop_probes(run, set(run.probing) - {name})
+        raise
+    if probe.pid not in run.pids:
         run.pids.append(probe.pid)
+        run.probe.setdefault(name, []).append({"pid": probe.pid, "comm": comm_of(probe.pid), "phase": turn.phase})
 
 
-def _stop_probes(run: Run, window: dict[str, Any], started: list[probes.Probe]) -> None:
-    """Stop all of them, each even when stopping another is interrupted."""
+def _spawned(run: Run, name: str) -> probes.Probe:
+    longest_seconds = sum(phase.seconds + SETTLE_SECONDS for phase in run.options.plan)
+    if name == TCPDUMP:
+        return probes.TcpdumpProbe.spawned(run.directory, run.facts["device"], longest_seconds)
+    what = probes.sampling_arguments(run.options.sampling_hz) if name == PERF else probes.tracing_arguments()
+    return probes.PerfProbe.spawned(run.directory / DATA_FILES[name], what, longest_seconds)
+
+
+def _stop_probes(run: Run, still_needed: set[str]) -> None:
+    """End the probes that no later phase needs, each even when stopping another is interrupted."""
     with contextlib.ExitStack() as stopping:
-        for probe in reversed(started):
-            stopping.callback(_account_probe, run, window["name"], probe)
-            stopping.callback(probe.stop, window["from_ns"], window["to_ns"])
+        for name in set(run.probing) - still_needed:
+            probe = run.probing.pop(name)
+            stopping.callback(_account_probe, run, probe)
+            stopping.callback(probe.stop)
 
 
-def _sample_window(run: Run, phase: Phase, window: dict[str, Any]) -> None:
+def _sample_window(run: Run, phase: Phase, turn: Turn, window: dict[str, Any]) -> None:
     """Read counters at the start, at 10 Hz, and at the end, also of an interrupted phase; all inside the window."""
     cpu_ns, from_ns = time.process_time_ns(), run.clock.now_ns()
-    run.sampler.sample(phase.name)
+    run.sampler.sample(turn)
     try:
-        run.sampler.keep_sampling(phase.name, from_ns + int(phase.seconds * 1e9), run.command_ended)
+        run.sampler.keep_sampling(turn, from_ns + int(phase.seconds * 1e9), run.command_ended)
         if run.command_ended():
-            run.missing.append(f"phase {phase.name}: the command ended before the phase did")
+            run.note(f"phase {phase.name}: the command ended before the phase did")
     except KeyboardInterrupt:
-        run.missing.append(f"phase {phase.name}: interrupted")
+        run.note(f"phase {phase.name}: interrupted")
         raise
     finally:
-        run.sampler.sample(phase.name)
+        run.sampler.sample(turn)
         window |= {"from_ns": from_ns, "to_ns": run.clock.now_ns()}
         run.sampler_cpu_ns += time.process_time_ns() - cpu_ns
         run.sampler_wall_ns += window["to_ns"] - from_ns
 
 
-def _sample_ethtool(run: Run, phase: str) -> None:
+def _sample_ethtool(run: Run, turn: Turn) -> None:
     """Counters of the driver, just outside the window: reading them takes a process."""
     text = tool_output("ethtool", "-S", run.facts["device"])
     if text:
         source = Source("ethtool", lambda: b"", _ethtool_of(shown_name(run.facts["device"])))
-        run.sampler.readings.append(Reading(run.clock.now_ns(), phase, source, text.encode()))
+        run.sampler.readings.append(Reading(run.clock.now_ns(), turn, source, text.encode()))
 
 
 def _ethtool_of(device: str) -> Callable[[bytes], Iterable[kernel_text.Row]]:
@@ -250,11 +279,9 @@ def _ethtool_of(device: str) -> Callable[[bytes], Iterable[kernel_text.Row]]:
     )
 
 
-def _account_probe(run: Run, phase: str, probe: probes.Probe) -> None:
+def _account_probe(run: Run, probe: probes.Probe) -> None:
     if probe.pid in run.pids:
         run.pids.remove(probe.pid)
-    name = PERF if isinstance(probe, probes.PerfProbe) else TCPDUMP
-    run.probe.setdefault(name, []).append({"pid": probe.pid, "comm": name, "phase": phase})
     if isinstance(probe, probes.TcpdumpProbe):
         received, dropped = probes.lost_packets(probes.probe_log(probe))
         run.lost |= {"capture_received_packets": received, "capture_dropped_packets": dropped}
@@ -262,14 +289,14 @@ def _account_probe(run: Run, phase: str, probe: probes.Probe) -> None:
     Path(probe.log.name).unlink(missing_ok=True)
 
 
-def _shorten_to_capture(run: Run, window: dict[str, Any], started: list[probes.Probe]) -> None:
+def _shorten_to_capture(run: Run, window: dict[str, Any]) -> None:
     """End the phase where its capture ended, if that was early."""
-    for probe in started:
-        if isinstance(probe, probes.TcpdumpProbe) and probe.ended_early:
-            last_ns = max(probe.progress.last_ns, window["from_ns"])
-            short_ms = (window["to_ns"] - last_ns) / 1e6
-            window["to_ns"] = min(window["to_ns"], last_ns)
-            run.missing.append(f"phase {window['name']}: the capture ended {short_ms:.0f} ms early (packet cap)")
+    probe = run.probing.get(TCPDUMP)
+    if isinstance(probe, probes.TcpdumpProbe) and probe.ended_early:
+        last_ns = max(probe.progress.last_ns, window["from_ns"])
+        short_ms = (window["to_ns"] - last_ns) / 1e6
+        window["to_ns"] = min(window["to_ns"], last_ns)
+        run.note(f"phase {window['name']}: the capture ended {short_ms:.0f} ms early (packet cap)")
 
 
 def _finish(run: Run) -> None:
@@ -285,31 +312,39 @@ def _finish(run: Run) -> None:
 
 
 def _convert_probe_files(run: Run) -> None:
-    for leftover in ("perf.log", "tcpdump.log"):
-        (run.directory / leftover).unlink(missing_ok=True)
-    capture, samples = run.directory / "capture.pcap", run.directory / "perf.data"
+    for leftover in run.directory.glob("*.log"):
+        leftover.unlink()
+    capture = run.directory / "capture.pcap"
     if capture.exists() and capture.stat().st_size <= FILE_HEADER_BYTES:
         capture.unlink()
-        run.missing.append("no capture.pcap.zst: tcpdump caught no packet")
-    if samples.exists() and not samples.stat().st_size:
-        samples.unlink()
-        run.missing.append("no perf.txt.zst: perf record wrote nothing")
+        run.note("no capture.pcap.zst: tcpdump caught no packet")
     if capture.exists():
         probes.compress_file(capture)
-    if samples.exists():
-        try:
-            counts = probes.write_perf_text(samples, run.directory / "perf.txt.zst")
-        except HostError as error:
-            run.missing.append(str(error))
-            return
-        except KeyboardInterrupt:
-            run.missing.append("no perf.txt.zst: its making was interrupted; perf.data remains")
-            raise
-        run.lost |= {"perf_events": counts.events, "perf_chunks": counts.chunks}
+    for name, file in DATA_FILES.items():
+        if (run.directory / file).exists():
+            _convert_perf_data(run, name, run.directory / file)
+
+
+def _convert_perf_data(run: Run, name: str, data: Path) -> None:
+    text, fields = TEXT_FILES[name]
+    if not data.stat().st_size:
+        data.unlink()
+        run.note(f"no {text}: perf record wrote nothing")
+        return
+    try:
+        counts = probes.write_perf_text(data, run.directory / text, fields)
+    except HostError as error:
+        run.note(str(error))
+        return
+    except KeyboardInterrupt:
+        run.note(f"no {text}: its making was interrupted; {data.name} remains")
+        raise
+    run.lost |= {f"{name}_events": counts.events, f"{name}_chunks": counts.chunks}
+    if name == PERF:
         run.probe["idle_sampled_cpus"] = sorted(counts.idle_samples)
-        note = probes.hidden_symbols_note()
-        if note and counts.hidden_symbols:
-            run.missing.append(note)
+    note = probes.hidden_symbols_note()
+    if note and counts.hidden_symbols:
+        run.note(note)
 
 
 def _stop_command(command: probes.Child | None) -> None:
@@ -328,7 +363,7 @@ def _await_command(run: Run) -> None:
         status = run.command.wait(grace_seconds)
     except subprocess.TimeoutExpired:
         _stop_command(run.command)
-        run.missing.append(f"{name} had not ended {grace_seconds:g} s after the last phase: we ended it")
+        run.note(f"{name} had not ended {grace_seconds:g} s after the last phase: we ended it")
         write_host(run)
         return
     if status != 0:

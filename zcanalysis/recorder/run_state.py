@@ -10,6 +10,7 @@ import polars as pl
 from zcanalysis.clock import ClockPair
 from zcanalysis.recorder.clocks import EpochClock
 from zcanalysis.recorder.plan import RecordOptions
+from zcanalysis.recorder.probes import Probe
 from zcanalysis.recorder.sampling import Sampler
 from zcanalysis.tables import COUNTERS, polars_schema
 
@@ -28,6 +29,8 @@ class Run:
     missing: list[str] = field(default_factory=list)
     lost: dict[str, int | None] = field(default_factory=dict)
     probe: dict[str, Any] = field(default_factory=dict)
+    probing: dict[str, Probe] = field(default_factory=dict)
+    """Probes that run now, looking or held back."""
     owners: dict[int, list[int]] = field(default_factory=dict)
     pids: list[int] = field(default_factory=list)
     described: dict[int, dict[str, Any]] = field(default_factory=dict)
@@ -37,6 +40,11 @@ class Run:
     """Read after the last phase."""
     counters: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=polars_schema(COUNTERS)))
     """COUNTERS of all readings, once the last phase is over."""
+
+    def note(self, line: str) -> None:
+        """Say once what could not be recorded."""
+        if line not in self.missing:
+            self.missing.append(line)
 
     def command_ended(self) -> bool:
         """True when there was a command and it is over."""

@@ -12,6 +12,7 @@ import polars as pl
 from zcanalysis.recorder import kernel_text
 from zcanalysis.recorder.clocks import EpochClock
 from zcanalysis.recorder.kernel_text import Row
+from zcanalysis.recorder.plan import Turn
 from zcanalysis.recorder.processes import process_cpu_ns
 from zcanalysis.recorder.sockets import dump_sockets, parse_sockets
 from zcanalysis.tables import COUNTERS, conform, polars_schema
@@ -34,7 +35,7 @@ class Reading(NamedTuple):
     """What one source said at one moment."""
 
     ts_ns: int
-    phase: str
+    turn: Turn
     source: Source
     content: bytes
 
@@ -50,15 +51,15 @@ class Sampler:
     cost_ns: dict[str, int] = field(default_factory=dict)
     ticks: int = 0
 
-    def sample(self, phase: str, *, everything: bool = True) -> None:
+    def sample(self, turn: Turn, *, everything: bool = True) -> None:
         """Read the sources once; those that take over 2 ms at every tenth tick, unless all are asked."""
         self.ticks += 1
         dear_too = everything or self.ticks % DEAR_READ_TICKS == 0
         for source in tuple(self.sources):
             if dear_too or self.cost_ns.get(source.name, 0) < DEAR_READ_NS:
-                self._read(source, phase)
+                self._read(source, turn)
 
-    def _read(self, source: Source, phase: str) -> None:
+    def _read(self, source: Source, turn: Turn) -> None:
         before_ns = self.clock.now_ns()
         try:
             content = source.read()
@@ -70,15 +71,15 @@ class Sampler:
         took_ns = after_ns - before_ns
         # the least ever: a longer one means we were preempted, not that the source is dear
         self.cost_ns[source.name] = min(self.cost_ns.get(source.name, took_ns), took_ns)
-        self.readings.append(Reading((before_ns + after_ns) // 2, phase, source, content))
+        self.readings.append(Reading((before_ns + after_ns) // 2, turn, source, content))
 
-    def keep_sampling(self, phase: str, until_ns: int, stop: Callable[[], bool]) -> None:
+    def keep_sampling(self, turn: Turn, until_ns: int, stop: Callable[[], bool]) -> None:
         """Sample every 0.1 s until `until_ns` (epoch), or until `stop` says so at a tick."""
         tick_ns = int(TICK_SECONDS * 1e9)
         next_ns = self.clock.now_ns() + tick_ns
         while next_ns < until_ns and not stop():
             time.sleep(max(next_ns - self.clock.now_ns(), 0) / 1e9)
-            self.sample(phase, everything=False)
+            self.sample(turn, everything=False)
             next_ns = max(next_ns + tick_ns, self.clock.now_ns())
         if not stop():
             time.sleep(max(until_ns - self.clock.now_ns(), 0) / 1e9)
@@ -87,7 +88,7 @@ class Sampler:
 def counters_table(readings: Iterable[Reading]) -> pl.DataFrame:
     """All readings in long form (schema COUNTERS), sorted by time, without interrupts that never came."""
     rows = [
-        (reading.ts_ns, reading.phase, reading.source.name, *row)
+        (reading.ts_ns, *reading.turn, reading.source.name, *row)
         for reading in readings
         for row in reading.source.rows(reading.content)
     ]

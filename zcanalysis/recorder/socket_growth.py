@@ -9,9 +9,9 @@ BITS_PER_BYTE: Final = 8
 
 
 def socket_growth(counters: pl.DataFrame, counter: str) -> pl.DataFrame:
-    """Growth of one socket counter: columns ``phase``, ``instance``, ``grown``, ``elapsed_ns``."""
+    """Growth of one socket counter: columns ``phase``, ``repeat``, ``instance``, ``grown``, ``elapsed_ns``."""
     chosen = counters.filter((pl.col("source") == "socket") & (pl.col("counter") == counter)).sort("ts_ns")
-    return chosen.group_by("phase", "instance").agg(
+    return chosen.group_by("phase", "repeat", "instance").agg(
         grown=pl.col("value").last() - pl.col("value").first(),
         elapsed_ns=pl.col("ts_ns").last() - pl.col("ts_ns").first(),
     )
@@ -21,8 +21,10 @@ def goodput_by_phase(counters: pl.DataFrame) -> dict[str, float]:
     """Payload that all sockets received, 1e9 bits per second, by phase."""
     totals = (
         socket_growth(counters, "bytes_received")
-        .group_by("phase")
+        .group_by("phase", "repeat")
         .agg(pl.col("grown").sum(), pl.col("elapsed_ns").max())
+        .group_by("phase")
+        .agg(pl.col("grown").sum(), pl.col("elapsed_ns").sum())
     )
     return {
         phase: round(BITS_PER_BYTE * received_bytes / elapsed_ns, 4)
