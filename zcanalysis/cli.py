@@ -42,6 +42,12 @@ Link = Annotated[
     float | None,
     typer.Option("--link-gbps", help="Rate of the link, in Gbit/s: the ceiling to compare with."),
 ]
+Hz = Annotated[
+    int,
+    typer.Option("--sampling-hz", min=1, max=20_000, help="CPU samples a second on each CPU; best a prime."),
+]
+Capture = Annotated[bool, typer.Option("--capture/--no-capture", help="End with a capture of 0.15 s.")]
+Trace = Annotated[bool, typer.Option("--trace", help="End with tracepoints for 0.5 s; they price nothing.")]
 
 
 def main() -> None:
@@ -161,7 +167,12 @@ def costs(
     with _progress() as on_step:
         on_step("costs")
         table = costs_of(read_recording(recording, perf))
-    _print_table({"costs": table}, as_json=as_json, csv=csv)
+    if as_json or csv:
+        _print_table({"costs": table}, as_json=as_json, csv=csv)
+        return
+    from zcanalysis.terminal import print_costs
+
+    print_costs(table)
 
 
 @app.command()
@@ -186,20 +197,24 @@ def record(
     device: Annotated[str | None, typer.Option(help="Network device to watch; the busiest when not given.")] = None,
     seconds: Annotated[float, typer.Option(min=1, max=3600, help="How long, all phases together.")] = 10,
     label: Annotated[str | None, typer.Option(help="Words for the report.")] = None,
+    capture: Capture = True,
+    trace: Trace = False,
+    sampling_hz: Hz = 499,
     command: Annotated[
         list[str] | None, typer.Argument(help="-- COMMAND: starts the transfer; else it runs already.")
     ] = None,
 ) -> None:
-    """Record a transfer that is running, or a command: counters, then CPU samples, then a short capture."""
+    """Record a transfer that is running, or a command: counters and CPU samples in turn, then a short capture."""
     from zcanalysis.recorder import RecordOptions, default_plan
     from zcanalysis.recorder import record as make_recording
 
     with _progress() as on_step:
         options = RecordOptions(
             device=device,
-            plan=default_plan(seconds),
+            plan=default_plan(seconds, capture=capture, trace=trace),
             command=tuple(command or ()),
             label=label,
+            sampling_hz=sampling_hz,
             on_progress=lambda phase, share: on_step(f"{phase} ({share:.0%})"),
         )
         made = make_recording(directory, options)
@@ -211,6 +226,9 @@ def lab_run(
     directory: Annotated[Path, typer.Option("-o", "--output", help="Folder of the recording; made, or empty.")],
     scenario: Annotated[str, typer.Option(help="mtu-1500, mtu-9000, gro or rate-4g.")] = "mtu-1500",
     seconds: Annotated[float, typer.Option(min=1, max=600, help="How long to record.")] = 6,
+    capture: Capture = True,
+    trace: Trace = False,
+    sampling_hz: Hz = 499,
 ) -> None:
     """Run a real transfer between two namespaces of this machine and record it; needs root."""
     from zcanalysis.lab import LabOptions, run_scenario
@@ -218,7 +236,9 @@ def lab_run(
 
     with _progress() as on_step:
         options = LabOptions(
-            plan=default_plan(seconds), on_progress=lambda what, share: on_step(f"{what} ({share:.0%})")
+            plan=default_plan(seconds, capture=capture, trace=trace),
+            sampling_hz=sampling_hz,
+            on_progress=lambda what, share: on_step(f"{what} ({share:.0%})"),
         )
         made = run_scenario(scenario, directory, options)
     _print(f"recording written to {printable(str(made))}; next: zcanalysis report {printable(str(made))}")

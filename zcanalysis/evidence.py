@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
+from zcanalysis.cpu.batches import batch_counts
 from zcanalysis.cpu.costs import stage_costs
 from zcanalysis.cpu.stages import Roles, staged
 from zcanalysis.cpu.wall_time import caught_shares, cpu_times, process_shares, scaled_to_counters, wall_time_account
@@ -114,8 +115,13 @@ def costs_of(evidence: Evidence) -> pl.DataFrame:
     if evidence.stages.is_empty():
         return empty(COSTS)
     sampled = evidence.sampled
-    packets = sampled.packets if sampled else None
-    return stage_costs(evidence.stages, packets=packets, payload_bytes=sampled.payload_bytes if sampled else None)
+    counters = evidence.recording.counters
+    return stage_costs(
+        evidence.stages,
+        packets=sampled.packets if sampled else None,
+        payload_bytes=sampled.payload_bytes if sampled else None,
+        batches=batch_counts(counters, sampled_phase(counters)),
+    )
 
 
 def _one_event(recording: Recording) -> pl.DataFrame | None:

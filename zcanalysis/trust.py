@@ -6,16 +6,19 @@ from typing import Final, Literal, NamedTuple
 import polars as pl
 
 from zcanalysis.blame import LimitingCpu
-from zcanalysis.cpu.wall_time import UNSAMPLED
-from zcanalysis.evidence import Evidence, gather
+from zcanalysis.cpu.switches import idle_by_switches
+from zcanalysis.cpu.wall_time import UNSAMPLED, cpu_times
+from zcanalysis.evidence import Evidence, gather, sampled_windows
 from zcanalysis.goodput import QUIET_PHASE, SAMPLED_PHASES, Ceiling, probe_effects
 from zcanalysis.io.recording import Recording
 from zcanalysis.rates import NS_PER_S, total
-from zcanalysis.tables import AUDIT, conform
+from zcanalysis.tables import AUDIT, STAGED_SAMPLES, conform, empty
 
 Verdict = Literal["ok", "warn", "bad"]
 
 ACCOUNT_ERROR_WARN: Final = 0.03
+IDLE_ERROR_WARN: Final = 0.01
+TRACED_PHASE: Final = "trace"
 UNCLASSIFIED_WARN: Final = 0.005
 FOREIGN_WARN: Final = 0.05
 STEAL_WARN: Final = 0.02
@@ -261,9 +264,24 @@ def _accounting(seen: Evidence) -> Iterator[Check]:
             yield Check(f"process {pid}", verdict, f"{sampled:.1%} by samples, {clock:.1%} by its clock", why)
 
 
+def _idle_twice(recording: Recording) -> Iterator[Check]:
+    """Idle time by cpuidle's counters against the scheduler's account, where a phase was traced."""
+    if recording.events is None:
+        return
+    for window in sampled_windows(recording.counters, TRACED_PHASE).iter_rows(named=True):
+        counted = cpu_times(empty(STAGED_SAMPLES), recording.counters, TRACED_PHASE)
+        traced = idle_by_switches(recording.events, window["from_ns"], window["to_ns"])
+        both = counted.join(traced, on="cpu", suffix="_traced").sort("cpu")
+        for cpu, wall_s, idle_s, idle_traced_s in both.select("cpu", "wall_s", "idle_s", "idle_s_traced").iter_rows():
+            verdict: Verdict = "ok" if abs(idle_s - idle_traced_s) <= IDLE_ERROR_WARN * wall_s else "warn"
+            found = f"{idle_s / wall_s:.1%} by counters, {idle_traced_s / wall_s:.1%} by the scheduler"
+            yield Check(f"CPU {cpu} idle time", verdict, found, "cpuidle's counters against traced switches")
+
+
 def _machine(seen: Evidence) -> Iterator[Check]:
     if not seen.stages.is_empty():
         yield from _accounting(seen)
+    yield from _idle_twice(seen.recording)
     for cpu, share in _share_of(seen.account, UNSAMPLED) if not seen.stages.is_empty() else []:
         known = not seen.account.filter(pl.col("stage") == "idle", pl.col("cpu") == cpu).is_empty()
         if known and abs(share) > SMALLEST_SHARE_SHOWN:

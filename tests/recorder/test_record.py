@@ -3,15 +3,19 @@ import os
 import socket
 import sys
 import threading
+from pathlib import Path
 
 import polars as pl
 import pytest
 
 from zcanalysis.errors import HostError
+from zcanalysis.io.recording import read_recording
 from zcanalysis.recorder import Phase, RecordOptions, default_plan, record
 from zcanalysis.recorder.sampling import Sampler
+from zcanalysis.recorder.tracing import why_tracing_cannot_run
 from zcanalysis.tables import COUNTERS, conform
 
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 SHORT = (Phase("counters", 0.35),)
 
 
@@ -188,3 +192,26 @@ def test_repeated_phases_are_told_apart(tmp_path, loopback_transfer):
 def test_a_phase_refuses_what_it_cannot_be(seconds, probes):
     with pytest.raises(ValueError, match="of phase x must be"):
         Phase("x", seconds, probes)
+
+
+@pytest.mark.root
+@needs_root
+def test_a_traced_phase_leaves_its_events_and_no_instance_behind(tmp_path, loopback_transfer):
+    if why_tracing_cannot_run():
+        pytest.skip(str(why_tracing_cannot_run()))
+    plan = (Phase("counters", 0.3), Phase("trace", 0.3, ("trace",)))
+    directory = record(tmp_path / "new", RecordOptions(device="lo", plan=plan))
+    assert host_of(directory)["lost"]["trace_events"] == 0
+    events = read_recording(directory).events.collect()
+    assert events["error"].null_count() == events.height
+    assert {"sched_switch", "softirq_entry", "softirq_exit"} <= set(events["event"])
+    window = host_of(directory)["phases"][-1]
+    inside = events.filter(pl.col("ts_ns").is_between(window["from_ns"] - 5e8, window["to_ns"] + 5e8))
+    assert inside.height == events.height  # on the time axis of the counters
+    assert not list(Path("/sys/kernel/tracing/instances").glob(f"zc-{os.getpid()}"))
+
+
+def test_without_root_a_traced_phase_is_left_out_and_said(tmp_path, monkeypatch):
+    monkeypatch.setattr("zcanalysis.recorder.tracing.os.geteuid", lambda: 1000)
+    host = host_of(record(tmp_path, RecordOptions(device="lo", plan=(*SHORT, Phase("trace", 1, ("trace",))))))
+    assert host["missing"] == ["phase trace: tracepoints are for root; run as root"]

@@ -5,6 +5,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from zcanalysis.cpu.batches import BATCH_OF, batch_counts
 from zcanalysis.cpu.intervals import STRETCHES, drawn_sums, interval
 from zcanalysis.cpu.wall_time import span_ns
 from zcanalysis.tables import COSTS, conform
@@ -12,7 +13,13 @@ from zcanalysis.tables import COSTS, conform
 ORIGIN: Final = "measured here, CPU samples"
 
 
-def stage_costs(stages: pl.DataFrame, *, packets: int | None = None, payload_bytes: int | None = None) -> pl.DataFrame:
+def stage_costs(
+    stages: pl.DataFrame,
+    *,
+    packets: int | None = None,
+    payload_bytes: int | None = None,
+    batches: pl.DataFrame | None = None,
+) -> pl.DataFrame:
     """The COSTS table: one row a stage and CPU, dearest first.
 
     Parameters
@@ -23,13 +30,16 @@ def stage_costs(stages: pl.DataFrame, *, packets: int | None = None, payload_byt
         Packets received in that window, by the device's counters; None when not known.
     payload_bytes
         Payload bytes received in that window; None when not known.
+    batches
+        Batches in that window, as `zcanalysis.cpu.batches.batch_counts` gives them; None when not counted.
 
     Returns
     -------
     pl.DataFrame
-        Both ratios charge the *whole* time of the stage to packets, and again to bytes: they are two views of one
-        time, not two terms. ``low`` and ``high`` are the 5 % and 95 % bounds of ``ns_per_packet`` (of ``cpu_share``
-        where packets are not known) under resampling of the window's time.
+        Each ratio charges the *whole* time of the stage, to packets, to bytes, to batches: three views of one time.
+        Which of them stays when packets, bytes or batches change is a property of the stage. ``low`` and ``high``
+        are the 5 % and 95 % bounds of ``ns_per_packet`` (of ``cpu_share`` where packets are not known) under resampling
+        of the window's time.
     """
     busy = stages.filter(pl.col("stage") != "idle")
     if busy.is_empty():
@@ -42,13 +52,27 @@ def stage_costs(stages: pl.DataFrame, *, packets: int | None = None, payload_byt
     table = keys.with_columns(
         pl.Series("ns_per_packet", total_ns / packets if packets else [None] * len(total_ns), pl.Float64),
         pl.Series("ns_per_byte", total_ns / payload_bytes if payload_bytes else [None] * len(total_ns), pl.Float64),
-        pl.lit(None, pl.Float64).alias("ns_per_batch"),
+        pl.Series("ns", total_ns),
         pl.Series("cpu_share", total_ns / window_ns),
         pl.Series("low", low_ns / per),
         pl.Series("high", high_ns / per),
         pl.lit(ORIGIN).alias("origin"),
     )
-    return conform(table, COSTS).sort("cpu_share", descending=True)
+    return conform(_per_batch(table, batches, window_ns), COSTS).sort("cpu_share", descending=True)
+
+
+def _per_batch(table: pl.DataFrame, batches: pl.DataFrame | None, window_ns: int) -> pl.DataFrame:
+    """The table with the kind of batch of each stage, how many there were and what each cost."""
+    kind = pl.col("stage").replace_strict(BATCH_OF, default=None, return_dtype=pl.String)
+    counted = batch_counts(None, "") if batches is None else batches
+    return (
+        table.with_columns(kind.alias("batch"))
+        .join(counted, on=["cpu", "batch"], how="left", maintain_order="left")
+        .with_columns(
+            (pl.col("ns") / pl.col("batches")).alias("ns_per_batch"),
+            (pl.col("batches") / (window_ns / 1e9)).alias("batches_per_s"),
+        )
+    )
 
 
 def seconds_by_stretch(stages: pl.DataFrame) -> tuple[pl.DataFrame, np.ndarray]:

@@ -21,11 +21,14 @@ from zcanalysis.lab.scenarios import Scenario, scenario_named
 from zcanalysis.lab.transfer import Transfer, running_transfer
 from zcanalysis.recorder import Phase, default_plan
 from zcanalysis.recorder.interruption import terminated_like_interrupted
+from zcanalysis.recorder.plan import SAMPLING_HZ
 from zcanalysis.recorder.recording import claim_directory
 
 RECORDER_SLACK_SECONDS: Final = 120.0
 GOODBYE_SECONDS: Final = 60.0  # for an interrupted recorder to stop its probes and convert what they gave
 POLL_SECONDS: Final = 0.05
+# a namespace's own view of /sys has no tracefs; mounted there it is seen by the recorder alone
+WITH_TRACEFS: Final = ("sh", "-c", 'mount -t tracefs tracefs /sys/kernel/tracing 2>/dev/null; exec "$@"', "sh")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +39,8 @@ class LabOptions:
     ----------
     plan
         Phases of the recording.
+    sampling_hz
+        CPU samples a second on each CPU.
     warmup_seconds
         Transfer time before the first phase: slow start and buffer growth.
     on_progress
@@ -43,6 +48,7 @@ class LabOptions:
     """
 
     plan: Sequence[Phase] = field(default_factory=lambda: default_plan(6))
+    sampling_hz: int = SAMPLING_HZ
     warmup_seconds: float = 1.0
     on_progress: Callable[[str, float], None] | None = None
 
@@ -118,6 +124,7 @@ def _record_inside(pair: HostPair, transfer: Transfer, directory: Path, options:
         "directory": str(directory),
         "device": RECEIVER_DEVICE,
         "plan": [list(asdict(phase).values()) for phase in options.plan],
+        "sampling_hz": options.sampling_hz,
         "sender_pids": [transfer.client.pid],
     }
     told, said = scratch / "document.json", scratch / "said"
@@ -126,7 +133,7 @@ def _record_inside(pair: HostPair, transfer: Transfer, directory: Path, options:
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, (packages, os.environ.get("PYTHONPATH"))))}
     with told.open("rb") as standard_input, said.open("wb") as standard_error:
         recorder = subprocess.Popen(
-            inside(pair.receiver, [sys.executable, "-m", "zcanalysis.recorder"]),
+            inside(pair.receiver, [*WITH_TRACEFS, sys.executable, "-m", "zcanalysis.recorder"]),
             stdin=standard_input, stdout=subprocess.DEVNULL, stderr=standard_error,
             env=environment, start_new_session=True,
         )  # fmt: skip

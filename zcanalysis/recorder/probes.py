@@ -36,17 +36,9 @@ CAPTURE_MARGIN_NS: Final = 2_000_000
 SNAPLEN_BYTES: Final = 96
 CAPTURE_BUFFER_KIB: Final = 131_072
 CAPTURE_PACKETS: Final = 500_000
-TRACE_BUFFER: Final = "8M"
-TRACED: Final = (
-    "sched:sched_switch", "irq:irq_handler_entry", "irq:irq_handler_exit", "irq:softirq_entry", "irq:softirq_exit",
-    "irq_vectors:call_function_single_entry", "irq_vectors:call_function_single_exit", "napi:napi_poll",
-)  # fmt: skip
-"""Events of batches, not of packets: those of packets halve the throughput."""
-TRACEFS: Final = Path("/sys/kernel/tracing")
 PARANOID: Final = Path("/proc/sys/kernel/perf_event_paranoid")
 PARANOID_DEFAULT: Final = 2
-SAMPLE_FIELDS: Final = "comm,pid,tid,cpu,time,period,event,ip,sym,dso"
-TRACE_FIELDS: Final = "comm,pid,tid,cpu,time,event,trace"
+SCRIPT_FIELDS: Final = "comm,pid,tid,cpu,time,period,event,ip,sym,dso"
 ZSTD_LEVEL: Final = 10
 HIDDEN_KERNEL: Final = b"[unknown] ([kernel"
 DIRECTORIES: Final = re.compile(rb"\(/(?:[^()]*/)?(?=[^()/]+(?: \(deleted\))?\)$)")
@@ -133,29 +125,6 @@ def hidden_symbols_note() -> str | None:
     return None
 
 
-def why_tracing_cannot_run() -> str | None:
-    """One line, or None when tracepoints may be read here."""
-    if why := why_perf_cannot_run():
-        return why
-    if os.geteuid() != 0:
-        return "tracepoints are for root; run as root"
-    if not (TRACEFS / "events").is_dir() and not Path("/sys/kernel/debug/tracing/events").is_dir():
-        return f"tracefs is not mounted; mount -t tracefs tracefs {TRACEFS}"
-    return None
-
-
-def sampling_arguments(sampling_hz: int) -> list[str]:
-    """What perf is to record: CPU samples with call chains, which cost no more than samples without."""
-    return ["-g", "-e", "cpu-clock", "-F", str(sampling_hz), "-m", perf_buffer()]
-
-
-def tracing_arguments() -> list[str]:
-    """What perf is to record: every tracepoint of `TRACED` that this kernel has."""
-    roots = (TRACEFS / "events", Path("/sys/kernel/debug/tracing/events"))
-    known = [name for name in TRACED if any((root / name.replace(":", "/")).is_dir() for root in roots)]
-    return [word for name in known for word in ("-e", name)] + ["-m", TRACE_BUFFER]
-
-
 @dataclass(slots=True)
 class PerfProbe:
     """`perf record` of all CPUs, held back until it is enabled through its control pipe."""
@@ -173,15 +142,15 @@ class PerfProbe:
         return self.child.pid
 
     @classmethod
-    def spawned(cls, data_path: Path, what: Sequence[str], longest_seconds: float) -> "PerfProbe":
+    def spawned(cls, data_path: Path, sampling_hz: int, longest_seconds: float) -> "PerfProbe":
         """Perf on its way, not yet looking; whoever has it must stop it.
 
         Parameters
         ----------
         data_path
             Where it writes; its messages go beside, suffix ``.log``.
-        what
-            Arguments that say which events.
+        sampling_hz
+            Samples a second on each CPU.
         longest_seconds
             After which, and some patience, it ends even if nobody ends it.
 
@@ -193,7 +162,8 @@ class PerfProbe:
         control_theirs, control = os.pipe()
         acknowledged, acknowledged_theirs = os.pipe()
         log = data_path.with_suffix(".log").open("w+b")
-        arguments = ["perf", "record", "-a", "-N", *what, "-k", "CLOCK_MONOTONIC", "-D", "-1", "-o", str(data_path)]
+        arguments = ["perf", "record", "-a", "-g", "-N", "-e", "cpu-clock", "-F", str(sampling_hz)]
+        arguments += ["-m", perf_buffer(), "-k", "CLOCK_MONOTONIC", "-D", "-1", "-o", str(data_path)]
         arguments += ["--control", f"fd:{control_theirs},{acknowledged_theirs}"]
         arguments += ["--", "sleep", str(int(longest_seconds + 2 * READY_SECONDS))]
         try:
@@ -324,9 +294,6 @@ class TcpdumpProbe:
             time.sleep(DRAIN_STEP_SECONDS)
 
 
-Probe = PerfProbe | TcpdumpProbe
-
-
 def _time_limit(longest_seconds: float) -> list[str]:
     """What ends a program later than we ever would; `timeout` hands the signals on that it gets."""
     limit_seconds = int(longest_seconds + READY_SECONDS + DRAIN_SECONDS + STOP_SECONDS)
@@ -351,7 +318,7 @@ def _last_words(log: IO[bytes]) -> str:
     return lines[-1] if lines else "it said nothing"
 
 
-def probe_log(probe: Probe) -> str:
+def probe_log(probe: PerfProbe | TcpdumpProbe) -> str:
     """What the probe said on standard error, so far."""
     return _written(probe.log).decode(errors="replace")
 
@@ -398,8 +365,8 @@ class TextCounts:
             self.idle_samples[int(cpu[1])] += 1
 
 
-def write_perf_text(data_path: Path, text_path: Path, fields: str = SAMPLE_FIELDS) -> TextCounts:
-    """Turn perf.data into compressed text, one block a sample (a line an event), and remove it.
+def write_perf_text(data_path: Path, text_path: Path) -> TextCounts:
+    """Turn perf.data into compressed text, one block a sample, and remove it.
 
     Raises
     ------
@@ -407,7 +374,7 @@ def write_perf_text(data_path: Path, text_path: Path, fields: str = SAMPLE_FIELD
         If `perf script` finds no samples, or fails: no text remains then, and perf.data is set aside as
         perf.data.unreadable. A conversion that is interrupted leaves perf.data as it is.
     """
-    arguments = ["perf", "script", "--ns", "--no-inline", "--show-lost-events", "-F", fields]
+    arguments = ["perf", "script", "--ns", "--no-inline", "--show-lost-events", "-F", SCRIPT_FIELDS]
     counts = TextCounts()
     child = spawn([*arguments, "-i", str(data_path)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     try:

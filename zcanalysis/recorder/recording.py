@@ -24,9 +24,10 @@ from zcanalysis.recorder.host_facts import (
 from zcanalysis.recorder.interruption import interruptions_held_back, terminated_like_interrupted
 from zcanalysis.recorder.plan import PERF, TCPDUMP, TRACE, Phase, RecordOptions, Turn
 from zcanalysis.recorder.processes import comm_of, describe_process, socket_owners, softirq_threads
-from zcanalysis.recorder.run_state import Run
+from zcanalysis.recorder.run_state import Probe, Run
 from zcanalysis.recorder.sampling import Reading, Sampler, Source, counters_table, default_sources
 from zcanalysis.recorder.sockets import TcpSocket, dump_sockets, parse_sockets
+from zcanalysis.recorder.tracing import TraceProbe, why_tracing_cannot_run
 
 BEFORE: Final = Turn("before")
 AFTER: Final = Turn("after")
@@ -35,11 +36,6 @@ MOST_OWNERS: Final = 16
 # let go or held back
 SETTLE_SECONDS: Final = 0.25
 SHORT_SETTLE_SECONDS: Final = 0.1
-DATA_FILES: Final[dict[str, str]] = {PERF: "perf.data", TRACE: "trace.data"}
-TEXT_FILES: Final[dict[str, tuple[str, str]]] = {
-    PERF: ("perf.txt.zst", probes.SAMPLE_FIELDS),
-    TRACE: ("trace.txt.zst", probes.TRACE_FIELDS),
-}
 
 
 def record(directory: Path, options: RecordOptions | None = None) -> Path:
@@ -108,7 +104,7 @@ def _possible_phases(options: RecordOptions) -> tuple[list[Phase], list[str]]:
     reasons = {
         PERF: probes.why_perf_cannot_run() if PERF in wanted else None,
         TCPDUMP: probes.why_tcpdump_cannot_run() if TCPDUMP in wanted else None,
-        TRACE: probes.why_tracing_cannot_run() if TRACE in wanted else None,
+        TRACE: why_tracing_cannot_run() if TRACE in wanted else None,
     }
     plan: list[Phase] = []
     notes: list[str] = []
@@ -225,17 +221,18 @@ def _begin_probe(run: Run, name: str, turn: Turn) -> None:
     except HostError:
         _stop_probes(run, set(run.probing) - {name})
         raise
-    if probe.pid not in run.pids:
+    if not isinstance(probe, TraceProbe) and probe.pid not in run.pids:
         run.pids.append(probe.pid)
         run.probe.setdefault(name, []).append({"pid": probe.pid, "comm": comm_of(probe.pid), "phase": turn.phase})
 
 
-def _spawned(run: Run, name: str) -> probes.Probe:
+def _spawned(run: Run, name: str) -> Probe:
     longest_seconds = sum(phase.seconds + SETTLE_SECONDS for phase in run.options.plan)
     if name == TCPDUMP:
         return probes.TcpdumpProbe.spawned(run.directory, run.facts["device"], longest_seconds)
-    what = probes.sampling_arguments(run.options.sampling_hz) if name == PERF else probes.tracing_arguments()
-    return probes.PerfProbe.spawned(run.directory / DATA_FILES[name], what, longest_seconds)
+    if name == TRACE:
+        return TraceProbe.spawned(run.directory / "trace.txt")
+    return probes.PerfProbe.spawned(run.directory / "perf.data", run.options.sampling_hz, longest_seconds)
 
 
 def _stop_probes(run: Run, still_needed: set[str]) -> None:
@@ -279,7 +276,10 @@ def _ethtool_of(device: str) -> Callable[[bytes], Iterable[kernel_text.Row]]:
     )
 
 
-def _account_probe(run: Run, probe: probes.Probe) -> None:
+def _account_probe(run: Run, probe: Probe) -> None:
+    if isinstance(probe, TraceProbe):
+        run.lost |= {"trace_events": probe.lost_events}
+        return
     if probe.pid in run.pids:
         run.pids.remove(probe.pid)
     if isinstance(probe, probes.TcpdumpProbe):
@@ -318,30 +318,29 @@ def _convert_probe_files(run: Run) -> None:
     if capture.exists() and capture.stat().st_size <= FILE_HEADER_BYTES:
         capture.unlink()
         run.note("no capture.pcap.zst: tcpdump caught no packet")
-    if capture.exists():
-        probes.compress_file(capture)
-    for name, file in DATA_FILES.items():
-        if (run.directory / file).exists():
-            _convert_perf_data(run, name, run.directory / file)
+    for file in (capture, run.directory / "trace.txt"):
+        if file.exists():
+            probes.compress_file(file)
+    if (run.directory / "perf.data").exists():
+        _convert_samples(run, run.directory / "perf.data")
 
 
-def _convert_perf_data(run: Run, name: str, data: Path) -> None:
-    text, fields = TEXT_FILES[name]
+def _convert_samples(run: Run, data: Path) -> None:
+    text = run.directory / "perf.txt.zst"
     if not data.stat().st_size:
         data.unlink()
-        run.note(f"no {text}: perf record wrote nothing")
+        run.note(f"no {text.name}: perf record wrote nothing")
         return
     try:
-        counts = probes.write_perf_text(data, run.directory / text, fields)
+        counts = probes.write_perf_text(data, text)
     except HostError as error:
         run.note(str(error))
         return
     except KeyboardInterrupt:
-        run.note(f"no {text}: its making was interrupted; {data.name} remains")
+        run.note(f"no {text.name}: its making was interrupted; {data.name} remains")
         raise
-    run.lost |= {f"{name}_events": counts.events, f"{name}_chunks": counts.chunks}
-    if name == PERF:
-        run.probe["idle_sampled_cpus"] = sorted(counts.idle_samples)
+    run.lost |= {"perf_events": counts.events, "perf_chunks": counts.chunks}
+    run.probe["idle_sampled_cpus"] = sorted(counts.idle_samples)
     note = probes.hidden_symbols_note()
     if note and counts.hidden_symbols:
         run.note(note)

@@ -10,9 +10,12 @@ import polars as pl
 from zcanalysis.clock import ClockPair
 from zcanalysis.recorder.clocks import EpochClock
 from zcanalysis.recorder.plan import RecordOptions
-from zcanalysis.recorder.probes import Probe
+from zcanalysis.recorder.probes import PerfProbe, TcpdumpProbe
 from zcanalysis.recorder.sampling import Sampler
+from zcanalysis.recorder.tracing import TraceProbe
 from zcanalysis.tables import COUNTERS, polars_schema
+
+Probe = PerfProbe | TcpdumpProbe | TraceProbe
 
 
 @dataclass(slots=True)
