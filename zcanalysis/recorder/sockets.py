@@ -20,7 +20,7 @@ DIAG_MESSAGE_BYTES: Final = 72
 STATES: Final = (1 << 1) | (1 << 8)  # established, close-wait
 INET_DIAG_INFO: Final = 2
 INET_DIAG_SKMEMINFO: Final = 7
-RECEIVE_BYTES: Final = 1 << 18
+RECEIVE_BYTES: Final = 1 << 15  # what the kernel fills at most; more would be mapped anew at each call
 TIMEOUT_SECONDS: Final = 2.0
 
 U32_FIELDS: Final = {
