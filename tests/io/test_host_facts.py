@@ -53,6 +53,7 @@ def test_device_queues_and_readers_are_read(tmp_path):
         {"coalesce": [1]},
         {"features": ["a"]},
         {"sysctls": "a"},
+        {"sysctls": {"net.ipv4.tcp_rmem": "9" * 5000}},
         {"roles": {"reader": [{"pid": 7, "cpus": [1 << 40]}]}},
     ],
 )

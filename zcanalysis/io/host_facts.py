@@ -15,9 +15,10 @@ LATEST_NS: Final = 1 << 62
 MOST_CPUS: Final = 1 << 16
 MOST_ROWS: Final = 1 << 16
 LONGEST_TEXT: Final = 1 << 16
-QUEUE_NAME: Final = re.compile(r"rx-\d{1,5}")
+LONGEST_SETTING: Final = 1000
+QUEUE_NAME: Final = re.compile(r"rx-\d{1,5}", re.ASCII)
 CPU_MASK: Final = re.compile(r"[0-9a-f]{1,8}(,[0-9a-f]{8})*")
-CPU_LIST: Final = re.compile(r"\d{1,5}(-\d{1,5})?(,\d{1,5}(-\d{1,5})?)*")
+CPU_LIST: Final = re.compile(r"\d{1,5}(-\d{1,5})?(,\d{1,5}(-\d{1,5})?)*", re.ASCII)
 SYSCTL_NAME: Final = re.compile(r"[a-z0-9_]+(\.[a-zA-Z0-9_-]+)+")
 
 
@@ -250,7 +251,10 @@ def _cpus_of_list(text: str | None) -> frozenset[int]:
 
 def _sysctls(settings: Mapping[str, Any]) -> dict[str, str]:
     """Settings under names that can be kernel settings; others are passed over."""
-    return {str(name): str(_text(value)) for name, value in settings.items() if SYSCTL_NAME.fullmatch(str(name))}
+    known = {str(name): str(_text(value)) for name, value in settings.items() if SYSCTL_NAME.fullmatch(str(name))}
+    if longest := next((name for name, value in known.items() if len(value) > LONGEST_SETTING), None):
+        raise ValueError(f"the value of {longest} has more than {LONGEST_SETTING} characters")
+    return known
 
 
 def _ring(ring: Mapping[str, Any] | None) -> Ring | None:
