@@ -107,8 +107,20 @@ def test_a_cpu_that_only_sends_is_the_senders_limit():
     assert "the sender runs there" in found.words
 
 
-def test_a_cpu_that_others_keep_busy_is_no_limit_while_the_queue_is_empty():
+def test_a_cpu_that_others_keep_busy_while_the_queue_is_empty_is_left_open():
     found = limit_of(counters((0.5, 0.02)), ((1, "foreign", 0.63), (1, "copy", 0.35), (1, "idle", 0.02)))
+    assert (found.kind, found.where) == ("unknown", "CPU 1")
+    assert "cannot be told" in found.words
+    assert "other processes took 63% of CPU 1" in found.evidence
+
+
+def test_when_nothing_here_is_busy_it_is_the_sender_or_the_path():
+    found = limit_of(counters((0.9, 0.6)), ((1, "copy", 0.35), (1, "idle", 0.65)))
+    assert (found.kind, found.where) == ("sender", "beyond this host")
+
+
+def test_a_cpu_that_others_fill_and_that_does_not_receive_says_nothing():
+    found = limit_of(counters((0.0, 0.6)), ((0, "foreign", 1.0), (1, "copy", 0.35), (1, "idle", 0.65)))
     assert (found.kind, found.where) == ("sender", "beyond this host")
 
 
