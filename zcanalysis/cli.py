@@ -52,6 +52,10 @@ def main() -> None:
         _fail(str(error), BAD_INPUT)
     except KeyboardInterrupt:
         _fail("interrupted", INTERRUPTED)
+    except SystemExit as ended:
+        if ended.code == INTERRUPTED:  # typer has caught the interruption, and says nothing
+            _fail("interrupted", INTERRUPTED)
+        raise
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         _fail(f"{where}{error.strerror or error}", BAD_INPUT)
