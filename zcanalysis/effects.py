@@ -42,6 +42,8 @@ def no_effect(load: Workload, patch: Patch) -> str | None:
         return "the device dropped nothing"
     if patch.kind == "rps" and patch.value is not None and protocol_cpus(load) == {patch.value}:
         return f"IP and TCP run on CPU {patch.value} already"
+    if patch.kind == "competing-load" and _reader_cpu(load) is None:
+        return "no sample shows the reader"
     stage = {"copy-gbps": "copy", "speedup": patch.stage}.get(patch.kind)
     if stage is not None and load.work.filter(pl.col("stage") == stage).is_empty():
         return f"no sample shows the stage {stage}"

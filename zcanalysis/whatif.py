@@ -19,11 +19,11 @@ from zcanalysis.workload import (
     CHEAPER,
     DEARER,
     LINK,
-    NOT_SEEN,
     Workload,
     bounds,
     busy_after,
     capacity,
+    least,
     link_payload_gbps,
     workload,
 )
@@ -151,7 +151,7 @@ def _row(answer: Answer, made: Prediction) -> dict[str, Any]:
 
 def _workload(answer: Answer) -> Workload | None:
     goodput = _goodput(answer)
-    return None if goodput is None else workload(answer.evidence, goodput, answer.ceiling)
+    return None if goodput is None else workload(answer.evidence, goodput, answer.ceiling, answer.limit)
 
 
 def _goodput(answer: Answer) -> Goodput | None:
@@ -178,7 +178,7 @@ def _prediction(answer: Answer, load: Workload | None, patches: tuple[Patch, ...
     )  # fmt: skip
     if load is None:
         return base
-    base = base._replace(limit_before=_limit(load, load))
+    base = base._replace(limit_before=least(bounds(load, load), load)[0])
     unknown = any(means.obstacle is not None and means.in_place is None for means in settings)
     return base if unknown or unpriced else _predicted(base, load, acting, _error(answer))
 
@@ -200,8 +200,10 @@ def _error(answer: Answer) -> float:
 
 def _predicted(base: Prediction, load: Workload, patches: tuple[Patch, ...], error: float) -> Prediction:
     changed = applied(load, patches)
-    usual = _least(bounds(changed, load))
-    others = [_least(bounds(applied(load.changed(assumed=prices), patches), load))[1] for prices in (DEARER, CHEAPER)]
+    usual = least(bounds(changed, load), load)
+    others = [
+        least(bounds(applied(load.changed(assumed=prices), patches), load), load)[1] for prices in (DEARER, CHEAPER)
+    ]
     removed = _samples_removed(changed, load)
     points = (load.baseline_gbps, removed, usual[1], *others)
     link = link_payload_gbps(changed)
@@ -216,20 +218,11 @@ def _predicted(base: Prediction, load: Workload, patches: tuple[Patch, ...], err
     )
 
 
-def _least(limits: Mapping[str, float]) -> tuple[str, float]:
-    """The limit that binds and its goodput."""
-    return min(limits.items(), key=lambda item: item[1], default=(NOT_SEEN, 0.0))
-
-
-def _limit(load: Workload, recorded: Workload) -> str:
-    return _least(bounds(load, recorded))[0]
-
-
 def _samples_removed(changed: Workload, load: Workload) -> float:
     """Goodput if the limiting CPU's removed time were free; no change where no CPU limits."""
-    if not load.saturated or _limit(load, load) == LINK:
+    if not load.saturated or least(bounds(load, load), load)[0] == LINK:
         return load.baseline_gbps
-    cpu = load.saturated[0]
+    cpu = load.saturated[0] if load.limiting_cpu is None else load.limiting_cpu
     removed = (_share(load, cpu) - _share(changed, cpu)) / capacity(load)
     return load.baseline_gbps / (1 - min(removed, MOST_REMOVED))
 
