@@ -185,7 +185,7 @@ def _prediction(answer: Answer, load: Workload | None, patches: tuple[Patch, ...
 
 def _setting(answer: Answer, load: Workload | None, patch: Patch) -> Setting:
     """What the host's facts say, and then what the recording shows."""
-    means = setting(patch, answer.recording.host)
+    means = setting(patch, answer.recording.host if load is None else load.host)
     if load is None or means.obstacle is not None:
         return means
     if (shown := no_effect(load, patch)) is not None:

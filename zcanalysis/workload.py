@@ -31,6 +31,9 @@ LINK_LIMITED: Final = 0.95
 WINDOW_LIMITED: Final = 1.25
 LARGER_THAN_SEGMENTS: Final = 1.02
 LOUD: Final = 0.01
+# ACKs that a sender on this machine receives cost IP and TCP too, but wake nobody: together these tell the two apart
+PROTOCOL: Final = ("l2_demux", "ip_rx", "netfilter", "tcp_rx", "udp_rx", "sock_queue_lock", "wakeup_sched")
+MOSTLY: Final = 0.1
 USUAL_MTU: Final = 1500
 GRO_BYTES: Final = 65536
 NOT_SEEN: Final = "a limit outside this host's CPUs"
@@ -66,6 +69,7 @@ class Workload:
     """The work of every CPU at the measured goodput, and what else bounds the goodput."""
 
     host: HostFacts
+    """Facts of host.json; which CPU takes the packets from samples where the facts do not say."""
     baseline_gbps: float
     at_gbps: float
     """The goodput that the shares belong to: that of the sampled phase."""
@@ -143,11 +147,12 @@ def workload(seen: Evidence, goodput: Goodput, ceiling: Ceiling, limit: Limiting
     host, sampled = seen.recording.host, seen.sampled or goodput
     mtu = host.mtu or USUAL_MTU
     packet_bytes = sampled.payload_bytes / sampled.packets if sampled.packets else float(segment_bytes(mtu))
+    work = _work(table, wall)
     load = Workload(
-        host=host,
+        host=_completed(host, protocol_cpus(work)),
         baseline_gbps=goodput.gbps,
         at_gbps=sampled.gbps if sampled.gbps > 0 else goodput.gbps,
-        work=_work(table, wall),
+        work=work,
         fixed=dict(_shares(table.filter(pl.col("stage") == "foreign"), wall, "cpu").iter_rows()),
         busy=_busy(seen.account),
         packet_bytes=max(packet_bytes, 1.0),
@@ -160,6 +165,19 @@ def workload(seen: Evidence, goodput: Goodput, ceiling: Ceiling, limit: Limiting
         limiting_cpu=limit.cpu if limit is not None and limit.saturated else None,
     )
     return held(load)
+
+
+def protocol_cpus(work: pl.DataFrame) -> frozenset[int]:
+    """CPUs on which softirqs run IP and TCP."""
+    softirq = work.filter(pl.col("stage").is_in(PROTOCOL), pl.col("context") == "softirq")
+    shares = softirq.group_by("cpu").agg(pl.col("share").sum())
+    return frozenset(shares.filter(pl.col("share") >= MOSTLY * pl.col("share").sum()).get_column("cpu"))
+
+
+def _completed(host: HostFacts, taking: frozenset[int]) -> HostFacts:
+    """A queue without steering and without an interrupt of its own, like a veth's, is served where samples show it."""
+    queues = (queue if queue.rps_cpus or queue.cpus else queue._replace(cpus=taking) for queue in host.queues)
+    return replace(host, queues=tuple(queues))
 
 
 def _work(table: pl.DataFrame, wall: pl.DataFrame) -> pl.DataFrame:
