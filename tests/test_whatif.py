@@ -262,6 +262,17 @@ def test_several_are_undone_in_reverse(shipped):
     assert made["undo"] == "ethtool -K veth-r gro off && ip link set dev veth-r mtu 1500"
 
 
+def test_each_patch_meets_the_host_that_those_before_it_left(shipped):
+    # once packets are handed to CPU 0, the reader on CPU 1 is apart from them already, and can share CPU 0
+    split = row(shipped, patches.rps(0), patches.cpu("split"))
+    assert split["command"] == "echo 1 > /sys/class/net/veth-r/queues/rx-0/rps_cpus"
+    shared = row(shipped, patches.rps(0), patches.cpu("shared"))
+    assert shared["command"].endswith("&& taskset -acp 0 29962")
+    again = row(shipped, patches.mtu(9000), patches.mtu(3000))
+    assert again["undo"] == "ip link set dev veth-r mtu 9000 && ip link set dev veth-r mtu 1500"
+    assert again["predicted_gbps"] == pytest.approx(row(shipped, patches.mtu(3000))["predicted_gbps"])
+
+
 def test_where_only_samples_show_who_takes_the_packets_the_reader_can_still_be_moved():
     # veth with GRO: softirqs run on the sender's CPU 0, the reader on CPU 1
     table = what_if(read_recording(TRACES / "veth-gro"), [patches.cpu("split"), patches.cpu("shared")])

@@ -6,7 +6,7 @@ from typing import Final
 import polars as pl
 
 from zcanalysis.cpu.kernel_stages import ONCE_AN_SKB
-from zcanalysis.patches import Patch
+from zcanalysis.patches import Patch, facts_after
 from zcanalysis.patches.placement import reader_target
 from zcanalysis.patches.sockets import rmem_of
 from zcanalysis.rates import BITS_PER_BYTE
@@ -28,7 +28,8 @@ UNPRICED: Final = {
 def applied(load: Workload, patches: tuple[Patch, ...]) -> Workload:
     """The work with the patches, in their order; one without a price changes nothing."""
     for patch in patches:
-        load = EFFECTS[patch.kind](load, patch) if patch.kind in EFFECTS else load
+        changed = EFFECTS[patch.kind](load, patch) if patch.kind in EFFECTS else load
+        load = changed.changed(host=facts_after(patch, load.host))
     return load
 
 

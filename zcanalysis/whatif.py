@@ -12,8 +12,9 @@ import polars as pl
 from zcanalysis.answer import Answer, answered
 from zcanalysis.effects import UNPRICED, applied, no_effect, remark
 from zcanalysis.goodput import Goodput, sender_is_here
+from zcanalysis.io.host_facts import HostFacts
 from zcanalysis.io.recording import Recording
-from zcanalysis.patches import Patch, Setting, setting
+from zcanalysis.patches import Patch, Setting, facts_after, setting
 from zcanalysis.tables import PATCHES, conform, polars_schema
 from zcanalysis.workload import (
     CHEAPER,
@@ -161,7 +162,7 @@ def _goodput(answer: Answer) -> Goodput | None:
 
 
 def _prediction(answer: Answer, load: Workload | None, patches: tuple[Patch, ...]) -> Prediction:
-    settings = tuple(_setting(answer, load, patch) for patch in patches)
+    settings = _settings(answer.recording.host, load, patches)
     acting = tuple(patch for patch, means in zip(patches, settings, strict=True) if means.obstacle is None)
     possible = all(means.obstacle is None or means.in_place for means in settings)
     unpriced = [
@@ -183,13 +184,24 @@ def _prediction(answer: Answer, load: Workload | None, patches: tuple[Patch, ...
     return base if unknown or unpriced else _predicted(base, load, acting, _error(answer))
 
 
-def _setting(answer: Answer, load: Workload | None, patch: Patch) -> Setting:
+def _settings(host: HostFacts, load: Workload | None, patches: tuple[Patch, ...]) -> tuple[Setting, ...]:
+    """What each means where those before it are in place: so the undos in reverse restore what was recorded."""
+    means: list[Setting] = []
+    for patch in patches:
+        means.append(setting(patch, host) if load is None else _shown(load, patch))
+        if means[-1].obstacle is None:
+            host = facts_after(patch, host)
+            load = None if load is None else applied(load, (patch,))
+    return tuple(means)
+
+
+def _shown(load: Workload, patch: Patch) -> Setting:
     """What the host's facts say, and then what the recording shows."""
-    means = setting(patch, answer.recording.host if load is None else load.host)
-    if load is None or means.obstacle is not None:
+    means = setting(patch, load.host)
+    if means.obstacle is not None:
         return means
-    if (shown := no_effect(load, patch)) is not None:
-        return Setting(False, shown, None, None, "")
+    if (why := no_effect(load, patch)) is not None:
+        return Setting(False, why, None, None, "")
     return means._replace(note="; ".join(text for text in (means.note, remark(load, patch)) if text))
 
 
