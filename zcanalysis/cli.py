@@ -58,6 +58,10 @@ def main() -> None:
         _fail(str(error), BAD_INPUT)
     except KeyboardInterrupt:
         _fail("interrupted", INTERRUPTED)
+    except SystemExit as ended:
+        if ended.code == INTERRUPTED:  # typer has caught the interruption, and says nothing
+            _fail("interrupted", INTERRUPTED)
+        raise
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         _fail(f"{where}{error.strerror or error}", BAD_INPUT)
@@ -176,6 +180,46 @@ def costs(
 
 
 @app.command()
+def patches(as_json: Json = False) -> None:
+    """List the patches: what each changes, where that is known from, and when it does not apply."""
+    from zcanalysis.patches import catalogue_rows
+
+    rows = list(catalogue_rows())
+    if as_json:
+        _print_json({"patches": rows})
+        return
+    from zcanalysis.terminal import print_catalogue
+
+    print_catalogue(rows)
+
+
+@app.command()
+def predict(
+    recording: Annotated[Path, typer.Argument(help="A recording folder.")],
+    patch: Annotated[list[str], typer.Option(help="NAME or NAME=VALUE, as `zcanalysis patches` lists; repeatable.")],
+    perf: Perf = None,
+    link_gbps: Link = None,
+    as_json: Json = False,
+) -> None:
+    """Say what patches together would give back, with the commands to apply and to undo them."""
+    from zcanalysis.answer import answered
+    from zcanalysis.io.recording import read_recording
+    from zcanalysis.patches import parse_patch
+    from zcanalysis.whatif import predict_document
+
+    _check_link(link_gbps)
+    chosen = [parse_patch(text) for text in patch]
+    with _progress() as on_step:
+        document = predict_document(answered(read_recording(recording, perf), link_gbps, on_step), chosen)
+    if as_json:
+        _print_json(document)
+        return
+    from zcanalysis.terminal import print_prediction
+
+    print_prediction(document)
+
+
+@app.command()
 def convert(
     source: Annotated[Path, typer.Argument(help="A capture or a perf trace.")],
     target: Annotated[Path, typer.Argument(help="The parquet file to write.")],
@@ -219,6 +263,35 @@ def record(
         )
         made = make_recording(directory, options)
     _print(f"recording written to {printable(str(made))}; next: zcanalysis report {printable(str(made))}")
+
+
+@app.command()
+def advise(
+    recording: Annotated[Path | None, typer.Argument(help="A recording folder; or name a device with --live.")] = None,
+    live: Annotated[str | None, typer.Option(help="Network device that receives right now.")] = None,
+    verify: Annotated[str | None, typer.Option(help="Id of a change that was made: measure, and compare.")] = None,
+    ledger: Annotated[bool, typer.Option("--ledger", help="List predicted against measured.")] = False,
+    seconds: Annotated[float, typer.Option(min=3, max=3600, help="How long to look.")] = 20,
+    as_json: Json = False,
+) -> None:
+    """Name the limit and three changes, each with command, undo and proof; changes nothing itself."""
+    from zcanalysis import advising
+
+    if sum((recording is not None, live is not None, verify is not None, ledger)) != 1:
+        raise ZcError("advise needs one of: --live DEVICE, a RECORDING, --verify ID, --ledger")
+    with _progress() as on_step:
+        if live is not None:
+            said = advising.live(live, seconds, on_step)
+        elif verify is not None:
+            said = advising.verify(verify, seconds, on_step)
+        else:
+            said = advising.recorded(recording) if recording is not None else advising.ledger()
+    if as_json:
+        _print_json(said.document)
+    else:
+        said.show()
+    if said.complaint:
+        _fail(said.complaint, BAD_INPUT)
 
 
 @lab_app.command("run")
