@@ -114,13 +114,13 @@ class ProbeEffect(NamedTuple):
 
 def probe_effects(recording: Recording) -> list[ProbeEffect]:
     """The effect of each disturbed phase, each window against the mean of its undisturbed neighbours in time."""
-    quiet = _window_rates(recording, QUIET_PHASE)
+    quiet = window_rates(recording, QUIET_PHASE)
     counters = recording.counters
     if quiet.is_empty() or counters is None:
         return []
     effects = []
     for phase in counters.sort("ts_ns").get_column("phase").unique(maintain_order=True):
-        probed = _window_rates(recording, phase) if phase != QUIET_PHASE else quiet.clear()
+        probed = window_rates(recording, phase) if phase != QUIET_PHASE else quiet.clear()
         around = probed.join_asof(quiet, on="from_ns", suffix="_before").join_asof(
             quiet, on="from_ns", strategy="forward", suffix="_after"
         )
@@ -133,15 +133,15 @@ def probe_effects(recording: Recording) -> list[ProbeEffect]:
     return effects
 
 
-def _window_rates(recording: Recording, phase: str) -> pl.DataFrame:
-    """Goodput of each window of a phase: ``from_ns``, ``gbps``."""
+def window_rates(recording: Recording, phase: str) -> pl.DataFrame:
+    """Goodput of each window of a phase: ``from_ns``, ``to_ns``, ``gbps``."""
     windows = _windows(recording.counters, phase)
     payload, _ = ([], "") if windows is None else _payload(windows, recording.host.device)
     if windows is None or not payload:
-        return pl.DataFrame(schema={"from_ns": pl.Int64, "gbps": pl.Float64})
+        return pl.DataFrame(schema={"from_ns": pl.Int64, "to_ns": pl.Int64, "gbps": pl.Float64})
     octets = pl.Series("payload_bytes", payload, pl.Int64)
     return windows.spans.select(
-        "from_ns", (octets * BITS_PER_BYTE / (pl.col("to_ns") - pl.col("from_ns"))).alias("gbps")
+        "from_ns", "to_ns", (octets * BITS_PER_BYTE / (pl.col("to_ns") - pl.col("from_ns"))).alias("gbps")
     )
 
 

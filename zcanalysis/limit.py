@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 from typing import Any, Final, Literal, NamedTuple
 
+import polars as pl
+
 from zcanalysis.blame import SATURATED_SHARE, TIE_SHARE
 from zcanalysis.cpu.kernel_stages import STAGES
 from zcanalysis.evidence import Evidence
-from zcanalysis.goodput import Ceiling
+from zcanalysis.goodput import QUIET_PHASE, Ceiling, window_rates
 from zcanalysis.signs import CpuUse, ReceiveQueue, Signs, signs
 
 Kind = Literal["receiver cpu", "receive window", "reader", "sender", "link", "drops", "unknown"]
@@ -91,13 +93,20 @@ def named_limit(evidence: Evidence, top: Ceiling) -> Limit:
 
 
 def limit_rows(evidence: Evidence, limit: Limit) -> list[dict[str, Any]] | None:
-    """The promised `limits` rows: one, for the undisturbed time; None without such a time."""
-    quiet = evidence.quiet
-    if quiet is None:
+    """The promised `limits` rows, one for each undisturbed window; None without such a time."""
+    windows = window_rates(evidence.recording, QUIET_PHASE)
+    if windows.is_empty():
         return None
-    span = {"from_ns": quiet.from_ns, "to_ns": quiet.to_ns}
     facts = {"limit": limit.kind, "evidence": "; ".join(limit.evidence), "where": limit.where}
-    return [span | facts | {"share_time": 1.0, "share_bytes": 1.0}]
+    length_ns = pl.col("to_ns") - pl.col("from_ns")
+    moved = length_ns * pl.col("gbps")
+    shares = windows.select(
+        "from_ns",
+        "to_ns",
+        (length_ns / length_ns.sum()).alias("share_time"),
+        (moved / moved.sum()).fill_nan(0.0).alias("share_bytes"),
+    )
+    return [row | facts for row in shares.to_dicts()]
 
 
 def _full_link(seen: Signs, top: Ceiling) -> _Verdict | None:

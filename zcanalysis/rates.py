@@ -6,6 +6,8 @@ import polars as pl
 
 NS_PER_S: Final = 1_000_000_000
 BITS_PER_BYTE: Final = 8
+GROWTH_PER_NS: Final = pl.col("increment") / pl.col("elapsed_ns")
+"""Of the rows that `increments` gives: a counter of nanoseconds becomes a share of time."""
 
 
 def increments(counters: pl.DataFrame, source: str, phase: str | None = None) -> pl.DataFrame:

@@ -9,11 +9,10 @@ from zcanalysis.blame import NOT_RECEIVING
 from zcanalysis.cpu.wall_time import UNSAMPLED
 from zcanalysis.evidence import Evidence
 from zcanalysis.goodput import PREAMBLE_FCS_GAP_BYTES, QUIET_PHASE
-from zcanalysis.rates import BITS_PER_BYTE, increments, total
+from zcanalysis.rates import BITS_PER_BYTE, GROWTH_PER_NS, increments, total
 
 READING_STAGES: Final = ("copy", "csum_copy", "zerocopy", "reader", "syscall", "sock_queue_lock")
 MOST_STAGES: Final = 4
-ELAPSED_NS: Final = pl.col("to_ns") - pl.col("from_ns")
 LOUD_PART: Final = 0.1
 DROPPED_BY_DRIVER: Final = re.compile(r"drop|miss|no_buf|nobuf|discard", re.IGNORECASE)
 NOT_RECEIVED: Final = re.compile(r"^tx|_tx_|tx_queue|xdp", re.IGNORECASE)
@@ -94,12 +93,12 @@ def signs(evidence: Evidence) -> Signs | None:
     counters = recording.counters.filter(pl.col("phase") == QUIET_PHASE)
     cpus = _cpus(evidence, counters)
     return Signs(
-        seconds=(quiet.to_ns - quiet.from_ns) / 1e9,
+        seconds=quiet.elapsed_ns / 1e9,
         link_gbps=_link_gbps(evidence, counters),
         cpus=cpus,
         reader_clock=_reader_clock(evidence, counters),
         queue=_queue(counters),
-        zero_windows=total(counters, "netstat", "TcpExt.TCPToZeroWindowAdv"),
+        zero_windows=total(counters, "netstat", "TcpExt.TCPToZeroWindowAdv", phase=QUIET_PHASE),
         packets=quiet.packets,
         early_drops=(
             *_drops(counters, EARLY_DROPS, recording.host.device),
@@ -112,11 +111,11 @@ def signs(evidence: Evidence) -> Signs | None:
 
 def _link_gbps(evidence: Evidence, counters: pl.DataFrame) -> float | None:
     host, quiet = evidence.recording.host, evidence.quiet
-    octets = total(counters, "netdev", "rx_bytes", instance=host.device) if host.device else None
-    if octets is None or quiet is None or quiet.to_ns <= quiet.from_ns:
+    octets = total(counters, "netdev", "rx_bytes", phase=QUIET_PHASE, instance=host.device) if host.device else None
+    if octets is None or quiet is None:
         return None
     gaps = (quiet.packets or 0) * PREAMBLE_FCS_GAP_BYTES if host.physical else 0
-    return (octets + gaps) * BITS_PER_BYTE / (quiet.to_ns - quiet.from_ns)
+    return (octets + gaps) * BITS_PER_BYTE / quiet.elapsed_ns
 
 
 def _cpus(evidence: Evidence, counters: pl.DataFrame) -> tuple[CpuUse, ...]:
@@ -126,9 +125,9 @@ def _cpus(evidence: Evidence, counters: pl.DataFrame) -> tuple[CpuUse, ...]:
     seen at a fifth of its rate under perf, with idle time that it does not have undisturbed.
     """
     account = evidence.account.filter(pl.col("cpu") >= 0, pl.col("share").is_finite())
-    idle = increments(counters, "cpuidle").filter(pl.col("counter") == "idle_ns")
+    idle = increments(counters, "cpuidle", QUIET_PHASE).filter(pl.col("counter") == "idle_ns")
     number = pl.col("instance").str.strip_prefix("cpu").cast(pl.Int32, strict=False)
-    busy = dict(idle.select(number.alias("cpu"), 1 - pl.col("increment") / ELAPSED_NS).drop_nulls().iter_rows())
+    busy = dict(idle.select(number.alias("cpu"), 1 - GROWTH_PER_NS).drop_nulls().iter_rows())
     numbers = sorted({*busy, *account.get_column("cpu")})
     return tuple(_use(cpu, busy.get(cpu), account.filter(pl.col("cpu") == cpu)) for cpu in numbers)
 
@@ -161,15 +160,17 @@ def _use(cpu: int, busy: float | None, account: pl.DataFrame) -> CpuUse:
 
 def _reader_clock(evidence: Evidence, counters: pl.DataFrame) -> float | None:
     names = [str(pid) for pid in evidence.recording.host.reader_pids]
-    clocks = increments(counters, "process").filter(pl.col("counter") == "cpu_ns", pl.col("instance").is_in(names))
+    clocks = increments(counters, "process", QUIET_PHASE).filter(
+        pl.col("counter") == "cpu_ns", pl.col("instance").is_in(names)
+    )
     if clocks.is_empty():
         return None
-    return float(clocks.select((pl.col("increment") / ELAPSED_NS).sum()).item())
+    return float(clocks.select(GROWTH_PER_NS.sum()).item())
 
 
 def _queue(counters: pl.DataFrame) -> ReceiveQueue | None:
     sockets = counters.filter(pl.col("source") == "socket")
-    grown = increments(sockets, "socket").filter(pl.col("counter") == "bytes_received")
+    grown = increments(sockets, "socket", QUIET_PHASE).filter(pl.col("counter") == "bytes_received")
     most = grown.get_column("increment").max()
     if not isinstance(most, int) or most == 0:
         return None
@@ -213,7 +214,7 @@ def _drops(
     counters: pl.DataFrame, sources: tuple[tuple[str, str, str], ...], device: str | None
 ) -> tuple[tuple[str, int], ...]:
     found = (
-        (words, total(counters, source, counter, instance=device if source == "netdev" else None))
+        (words, total(counters, source, counter, phase=QUIET_PHASE, instance=device if source == "netdev" else None))
         for source, counter, words in sources
     )
     return tuple((words, count) for words, count in found if count)
@@ -222,7 +223,7 @@ def _drops(
 def _driver_drops(counters: pl.DataFrame) -> tuple[tuple[str, int], ...]:
     """Of the driver's own counters, those named after a loss on receive; the largest alone, for they overlap."""
     quiet = counters.filter(pl.col("phase") == QUIET_PHASE)
-    lost = increments(quiet, "ethtool").filter(
+    lost = increments(quiet, "ethtool", QUIET_PHASE).filter(
         pl.col("increment") > 0,
         pl.col("counter").str.contains(f"(?i){DROPPED_BY_DRIVER.pattern}"),
         ~pl.col("counter").str.contains(f"(?i){NOT_RECEIVED.pattern}"),

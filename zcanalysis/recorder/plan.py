@@ -40,7 +40,9 @@ class Turn(NamedTuple):
     repeat: int = 0
 
 
-def default_plan(seconds: float, *, capture: bool = True, trace: bool = False) -> tuple[Phase, ...]:
+def default_plan(
+    seconds: float, *, sampled_part: float = SAMPLED_PART, capture: bool = True, trace: bool = False
+) -> tuple[Phase, ...]:
     """Counters alone and CPU samples in turn, then a short capture: each sampled window between two undisturbed ones.
 
     Parameters
@@ -48,6 +50,8 @@ def default_plan(seconds: float, *, capture: bool = True, trace: bool = False) -
     seconds
         Of all windows together, > 0; up to five rounds, so that the spread from one to the next can be seen. About a
         tenth of a second passes between windows.
+    sampled_part
+        Part of the time that is sampled, above 0 and below 1.
     capture
         Whether to end with a capture of 0.15 s: structure only, it slows the receiver most.
     trace
@@ -66,11 +70,13 @@ def default_plan(seconds: float, *, capture: bool = True, trace: bool = False) -
     """
     if not seconds > 0:
         raise ValueError(f"seconds must be > 0, got {seconds}")
+    if not 0 < sampled_part < 1:
+        raise ValueError(f"sampled_part must be above 0 and below 1, got {sampled_part}")
     last = [Phase("capture", CAPTURE_SECONDS, (TCPDUMP,))] * capture + [Phase("trace", TRACE_SECONDS, (TRACE,))] * trace
     rest = max(seconds - sum(phase.seconds for phase in last), seconds / 2)
     rounds = min(max(int(seconds / SECONDS_PER_ROUND), 1), MOST_ROUNDS)
-    quiet = Phase("counters", round(rest * (1 - SAMPLED_PART) / (rounds + 1), 3))
-    sampled = Phase("sampling", round(rest * SAMPLED_PART / rounds, 3), (PERF,))
+    quiet = Phase("counters", round(rest * (1 - sampled_part) / (rounds + 1), 3))
+    sampled = Phase("sampling", round(rest * sampled_part / rounds, 3), (PERF,))
     return (*(quiet, sampled) * rounds, quiet, *last)
 
 
