@@ -15,6 +15,7 @@ import typer
 
 from zcanalysis import __version__
 from zcanalysis.errors import ZcError
+from zcanalysis.lab.scenarios import SCENARIOS
 from zcanalysis.output import printable, write
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 BAD_INPUT: Final = 2
 OUR_FAILURE: Final = 1
 INTERRUPTED: Final = 130
+SCENARIO_NAMES: Final = ", ".join(scenario.name for scenario in SCENARIOS)
 
 app = typer.Typer(
     name="zcanalysis",
@@ -209,7 +211,7 @@ def record(
 @lab_app.command("run")
 def lab_run(
     directory: Annotated[Path, typer.Option("-o", "--output", help="Folder of the recording; made, or empty.")],
-    scenario: Annotated[str, typer.Option(help="mtu-1500, mtu-9000, gro or rate-4g.")] = "mtu-1500",
+    scenario: Annotated[str, typer.Option(help=f"One of {SCENARIO_NAMES}.")] = "mtu-1500",
     seconds: Annotated[float, typer.Option(min=1, max=600, help="How long to record.")] = 6,
 ) -> None:
     """Run a real transfer between two namespaces of this machine and record it; needs root."""

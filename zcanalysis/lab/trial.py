@@ -74,7 +74,7 @@ def run_scenario(scenario: Scenario | str, directory: Path, options: LabOptions 
     chosen = scenario_named(scenario) if isinstance(scenario, str) else scenario
     options = options or LabOptions()
     require_lab_tools()
-    _check_cpus(chosen)
+    require_cpus(chosen)
     claim_directory(directory)
     seconds = options.warmup_seconds + _patience_seconds(options)  # as long as the recorder may take
     with terminated_like_interrupted(), tempfile.TemporaryDirectory(prefix="zc-lab-") as scratch:
@@ -103,10 +103,10 @@ def _tell(options: LabOptions, what: str, share: float) -> None:
         options.on_progress(what, share)
 
 
-def _check_cpus(scenario: Scenario) -> None:
+def require_cpus(scenario: Scenario) -> None:
+    """Raise a `HostError` unless we may use every CPU that the scenario names."""
     allowed = os.sched_getaffinity(0)
-    wanted = {scenario.sender_cpu, scenario.reader_cpu} | ({scenario.rps_cpu} - {None})
-    if absent := sorted(cpu for cpu in wanted if cpu is not None and cpu not in allowed):
+    if absent := sorted(scenario.cpus - allowed):
         raise HostError(
             f"scenario {scenario.name} needs CPU {', '.join(map(str, absent))}; we may use {sorted(allowed)}"
         )
