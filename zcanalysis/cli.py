@@ -226,6 +226,27 @@ def lab_run(
     _print(f"recording written to {printable(str(made))}; next: zcanalysis report {printable(str(made))}")
 
 
+@lab_app.command("probe-effects")
+def lab_probe_effects(
+    scenario: Annotated[
+        list[str] | None, typer.Option(help="Measure this one; may be repeated. Five when not given.")
+    ] = None,
+    rounds: Annotated[int, typer.Option(min=2, max=100, help="How often each probe is measured.")] = 5,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="JSON file for everything measured.")] = None,
+) -> None:
+    """Measure what each probe costs the transfer it looks at; a markdown table; needs root."""
+    from zcanalysis.lab.probe_effect import COMPARED, EffectOptions, effects_document, markdown, probe_effect
+    from zcanalysis.lab.scenarios import scenario_named
+
+    chosen = [scenario_named(name) for name in scenario or COMPARED]
+    with _progress() as on_step:
+        options = EffectOptions(rounds=rounds, on_progress=on_step)
+        effects = [probe_effect(each, options) for each in chosen]
+    if output is not None:
+        output.write_text(json.dumps(effects_document(effects, options), indent=1) + "\n")
+    write(markdown(effects))
+
+
 def _check_link(link_gbps: float | None) -> None:
     if link_gbps is not None and not 0 < link_gbps < float("inf"):
         raise ZcError(f"--link-gbps must be above 0, got {link_gbps}")

@@ -114,21 +114,13 @@ def require_cpus(scenario: Scenario) -> None:
 
 def _record_inside(pair: HostPair, transfer: Transfer, directory: Path, options: LabOptions, scratch: Path) -> None:
     """Run the recorder as a process of the receiver's namespace, told what to do on standard input."""
-    document = {
-        "directory": str(directory),
-        "device": RECEIVER_DEVICE,
-        "plan": [list(asdict(phase).values()) for phase in options.plan],
-        "sender_pids": [transfer.client.pid],
-    }
     told, said = scratch / "document.json", scratch / "said"
-    told.write_text(json.dumps(document))
-    packages = str(Path(zcanalysis.recorder.__file__).parents[2])
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, (packages, os.environ.get("PYTHONPATH"))))}
+    told.write_text(json.dumps(recorder_document(directory, options.plan, transfer)))
     with told.open("rb") as standard_input, said.open("wb") as standard_error:
         recorder = subprocess.Popen(
             inside(pair.receiver, [sys.executable, "-m", "zcanalysis.recorder"]),
             stdin=standard_input, stdout=subprocess.DEVNULL, stderr=standard_error,
-            env=environment, start_new_session=True,
+            env=our_environment(), start_new_session=True,
         )  # fmt: skip
     try:
         _await_recorder(recorder, transfer, directory, _patience_seconds(options))
@@ -138,6 +130,22 @@ def _record_inside(pair: HostPair, transfer: Transfer, directory: Path, options:
     if recorder.returncode != 0:
         lines = said.read_text(errors="replace").strip().splitlines()
         raise HostError(f"the recorder failed: {lines[-1] if lines else f'status {recorder.returncode}'}")
+
+
+def recorder_document(directory: Path, plan: Sequence[Phase], transfer: Transfer) -> dict[str, Any]:
+    """What `python -m zcanalysis.recorder` is told on standard input."""
+    return {
+        "directory": str(directory),
+        "device": RECEIVER_DEVICE,
+        "plan": [list(asdict(phase).values()) for phase in plan],
+        "sender_pids": [transfer.client.pid],
+    }
+
+
+def our_environment() -> dict[str, str]:
+    """The environment in which a new interpreter imports this very zcanalysis."""
+    packages = str(Path(zcanalysis.recorder.__file__).parents[2])
+    return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, (packages, os.environ.get("PYTHONPATH"))))}
 
 
 def _await_recorder(
