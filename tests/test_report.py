@@ -177,7 +177,9 @@ def test_the_json_has_every_promised_key_and_column(folder):
         "unexplained_gbps",
     }
     assert promised <= set(document)
-    assert document["limits"] is None
+    (limits,) = document["limits"]
+    assert {"from_ns", "to_ns", "limit", "evidence", "share_time", "share_bytes"} <= set(limits)
+    assert (limits["from_ns"], limits["limit"], limits["where"]) == (3 * SECOND_NS, "receiver cpu", "CPU 1")
     assert document["patches"] is None
     assert set(document["blame"][0]) == set(BLAME)
     assert set(document["costs"][0]) == set(COSTS)

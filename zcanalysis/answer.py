@@ -12,6 +12,7 @@ from zcanalysis.cpu.kernel_stages import STAGES
 from zcanalysis.evidence import Evidence, costs_of, gather
 from zcanalysis.goodput import Ceiling, Goodput, captured_goodput, ceiling
 from zcanalysis.io.recording import Recording
+from zcanalysis.limit import Limit, limit_rows, named_limit
 from zcanalysis.tables import BLAME, empty
 from zcanalysis.trust import Outcome, audit
 
@@ -34,6 +35,9 @@ class Answer:
     ceiling_low_gbps: float | None
     ceiling_high_gbps: float | None
     limit: LimitingCpu | None
+    """The CPU whose time the blame divides."""
+    held_back_by: Limit
+    """What limits the undisturbed goodput, which need not be a CPU."""
     costs: pl.DataFrame
     blame: pl.DataFrame
     audit: pl.DataFrame
@@ -84,6 +88,7 @@ def answered(
         ceiling_low_gbps=blame.ceiling_low_gbps,
         ceiling_high_gbps=blame.ceiling_high_gbps,
         limit=limit,
+        held_back_by=named_limit(seen, top),
         costs=costs_of(seen),
         blame=blame.table,
         audit=audit(recording, seen, Outcome(top, limit, blame.table)),
@@ -102,7 +107,9 @@ def sentence(answer: Answer) -> str:
     else:
         rate = gbps_text(answer.goodput_gbps, answer.low_gbps, answer.high_gbps)
         parts.append(f"The receiver got {rate}{'' if answer.evidence.quiet else ' while it was captured'}.")
-    if answer.limit is not None:
+    if answer.held_back_by.kind != "unknown":
+        parts.append(answer.held_back_by.words)
+    elif answer.limit is not None:
         parts.append(_limit_sentence(answer.limit))
     elif answer.recording.samples is None:
         parts.append("Without CPU samples nothing can be said about the receiver's CPUs.")
@@ -175,7 +182,7 @@ def report_document(answer: Answer) -> dict[str, Any]:
         "ceiling_low_gbps": answer.ceiling_low_gbps,
         "ceiling_high_gbps": answer.ceiling_high_gbps,
         "ceiling_why": answer.ceiling.why,
-        "limits": None,
+        "limits": limit_rows(answer.evidence, answer.held_back_by),
         "costs": None if answer.costs.is_empty() else answer.costs.to_dicts(),
         "blame": None if answer.blame.is_empty() else answer.blame.to_dicts(),
         "patches": None,

@@ -15,3 +15,7 @@ class TableError(ZcError):
 
 class HostError(ZcError):
     """The machine lacks a tool, a permission or a device that the command needs."""
+
+
+class PatchError(ZcError, ValueError):
+    """There is no such patch, or it cannot have that value."""

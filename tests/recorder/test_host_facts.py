@@ -1,7 +1,16 @@
 import pytest
 
 from zcanalysis.errors import HostError
-from zcanalysis.recorder.host_facts import driver_of, features_of, find_device, irqs_by_queue, machine_facts
+from zcanalysis.recorder.host_facts import (
+    coalesce_of,
+    driver_of,
+    features_of,
+    find_device,
+    fixed_features_of,
+    irqs_by_queue,
+    machine_facts,
+    ring_of,
+)
 
 INTERRUPTS = """            CPU0       CPU1
   24:          1          0  IR-PCI-MSI 1-edge  mlx5_comp0@pci:0000:3b:00.0
@@ -44,3 +53,15 @@ def test_the_machine_is_described_without_its_name():
     assert facts["cpus"] >= 1
     assert facts["generation"] == "linux-6"
     assert not {"hostname", "nodename", "user"} & set(facts)
+
+
+def test_offloads_that_nobody_can_change_are_told_apart():
+    text = "rx-checksumming: on [fixed]\ngeneric-receive-offload: off\nhighdma: on [fixed]\n"
+    assert fixed_features_of(text) == ["rx-checksumming"]
+
+
+def test_a_device_without_ring_or_interrupt_delay_has_none():
+    assert ring_of("") is None
+    assert ring_of("Pre-set maximums:\nRX:\t\tn/a\nCurrent hardware settings:\nRX:\t\tn/a\n") is None
+    assert coalesce_of("Adaptive RX: on  TX: off\nrx-usecs:\tn/a\n") is None
+    assert coalesce_of("Adaptive RX: on  TX: off\nrx-usecs:\t50\n") == {"rx_usecs": 50, "adaptive_rx": True}

@@ -129,6 +129,34 @@ def kernel_functions(generation: Generation) -> Functions:
     return Functions(stage, frozenset(primitives))
 
 
+Unit = Literal["packet", "byte", "batch"]
+
+ONCE_A_BYTE: Final = frozenset(("checksum", "csum_copy", "copy", "zerocopy", "page_memory"))
+"""The payload itself is read or moved, or pages are taken for it."""
+
+ONCE_A_BATCH: Final = frozenset(
+    ("hardirq", "softirq", "wakeup_sched", "syscall", "reader", "time_rcu", "virt_mitigation")
+)
+"""Once an interrupt, a poll, a wake-up, a call: however many packets or bytes it serves."""
+
+FOLLOWS: Final[Mapping[str, Unit]] = {
+    stage: "byte" if stage in ONCE_A_BYTE else "batch" if stage in ONCE_A_BATCH else "packet" for stage in STAGES
+}
+"""What each stage's time grows with, to a first approximation.
+
+From the shape of the code of Linux 6.18: ``_copy_to_iter`` and ``csum_partial`` walk the payload; ``net_rx_action``
+runs once a softirq, ``sock_def_readable`` wakes once a time that the reader slept, and the reader calls once a buffer.
+Everything else is called from ``__netif_receive_skb_core`` or a driver's poll loop, once a packet.
+"""
+
+ONCE_AN_SKB: Final = frozenset(
+    ("backlog", "l2_demux", "ip_rx", "netfilter", "tcp_rx", "sock_queue_lock", "skb_free", "ack_tx")
+)
+"""Stages above GRO, which see one skb where GRO made one of many packets (net/core/gro.c)."""
+
+BYTE_FUNCTIONS: Final = frozenset(("_copy_from_iter",))
+"""Functions of the sender that walk the payload; its other work is once a packet."""
+
 STAGE_GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
     "interrupts and softirq": ("hardirq", "softirq"),
     "driver and backlog": ("driver_rx", "page_pool", "backlog", "l2_demux"),

@@ -1,5 +1,6 @@
 """`host.json`: what the recorder knew of the machine, checked field by field because anybody may have written it."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,14 @@ from zcanalysis.io.json_file import read_json
 
 HIGHEST_GBPS: Final = 1e6
 LATEST_NS: Final = 1 << 62
+MOST_CPUS: Final = 1 << 16
+MOST_ROWS: Final = 1 << 16
+LONGEST_TEXT: Final = 1 << 16
+LONGEST_SETTING: Final = 1000
+QUEUE_NAME: Final = re.compile(r"rx-\d{1,5}", re.ASCII)
+CPU_MASK: Final = re.compile(r"[0-9a-f]{1,8}(,[0-9a-f]{8})*")
+CPU_LIST: Final = re.compile(r"\d{1,5}(-\d{1,5})?(,\d{1,5}(-\d{1,5})?)*", re.ASCII)
+SYSCTL_NAME: Final = re.compile(r"[a-z0-9_]+(\.[a-zA-Z0-9_-]+)+")
 
 
 class PhaseWindow(NamedTuple):
@@ -19,6 +28,44 @@ class PhaseWindow(NamedTuple):
     name: str
     from_ns: int
     to_ns: int
+
+
+class Process(NamedTuple):
+    """Somebody who reads or sends."""
+
+    pid: int
+    comm: str | None
+    cpus: tuple[int, ...]
+    """CPUs it may run on; empty when not recorded."""
+
+
+class Queue(NamedTuple):
+    """One receive queue of the device."""
+
+    name: str
+    rps_cpus: frozenset[int] | None
+    """CPUs that receive packet steering hands its packets to; empty when it is off, None when not recorded."""
+    irq: int | None
+    cpus: frozenset[int]
+    """CPUs that take its interrupt; empty when not recorded."""
+    irq_cpus: str | None
+    """CPUs its interrupt may go to, as the kernel writes them."""
+    flows: int | None
+    """Flows that receive flow steering tells apart."""
+
+
+class Ring(NamedTuple):
+    """The device's receive ring, in packets."""
+
+    rx: int
+    rx_max: int
+
+
+class Coalesce(NamedTuple):
+    """How the device delays its receive interrupts."""
+
+    rx_usecs: int
+    adaptive_rx: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +90,16 @@ class HostFacts:
     made_in_lab: bool = False
     lost: Mapping[str, int | None] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
+    features: Mapping[str, bool] = field(default_factory=dict)
+    """The device's offloads by ethtool's name."""
+    fixed_features: frozenset[str] = frozenset()
+    """Those of them that nobody can change."""
+    queues: tuple[Queue, ...] = ()
+    sysctls: Mapping[str, str] = field(default_factory=dict)
+    ring: Ring | None = None
+    coalesce: Coalesce | None = None
+    readers: tuple[Process, ...] = ()
+    senders: tuple[Process, ...] = ()
 
     def phase(self, name: str) -> PhaseWindow | None:
         """The first phase of that name."""
@@ -88,6 +145,14 @@ def _facts(document: Mapping[str, Any]) -> HostFacts:
         made_in_lab=bool(document.get("lab")),
         lost={str(name): _whole(count, 0, 1 << 62) for name, count in (document.get("lost") or {}).items()},
         missing=tuple(str(_text(line)) for line in document.get("missing") or ()),
+        features={str(_text(name)): bool(on) for name, on in (document.get("features") or {}).items()},
+        fixed_features=frozenset(str(_text(name)) for name in document.get("features_fixed") or ()),
+        queues=tuple(_queue(queue) for queue in _rows(document.get("queues"))),
+        sysctls=_sysctls(document.get("sysctls") or {}),
+        ring=_ring(document.get("ring")),
+        coalesce=_coalesce(document.get("coalesce")),
+        readers=tuple(_process(process) for process in _rows(roles.get("reader"))),
+        senders=tuple(_process(process) for process in _rows(roles.get("sender"))),
     )
 
 
@@ -131,6 +196,75 @@ def _phase(phase: Any) -> PhaseWindow:  # noqa: ANN401 - whatever JSON held
 def _pids(processes: Any) -> frozenset[int]:  # noqa: ANN401 - whatever JSON held
     pids = (_whole(process["pid"], 0, (1 << 31) - 1) for process in processes or ())
     return frozenset(pid for pid in pids if pid is not None)
+
+
+def _rows(rows: Any) -> list[Mapping[str, Any]]:  # noqa: ANN401 - whatever JSON held
+    if len(rows or ()) > MOST_ROWS:
+        raise ValueError(f"{len(rows)} rows, expected at most {MOST_ROWS}")
+    return list(rows or ())
+
+
+def _process(process: Mapping[str, Any]) -> Process:
+    pid = _whole(process["pid"], 0, (1 << 31) - 1)
+    if pid is None:
+        raise ValueError("a process without a pid")
+    cpus = [_whole(cpu, 0, MOST_CPUS - 1) for cpu in _rows(process.get("cpus"))]
+    return Process(pid, _text(process.get("comm")), tuple(sorted({cpu for cpu in cpus if cpu is not None})))
+
+
+def _queue(queue: Mapping[str, Any]) -> Queue:
+    mask = _shaped(queue.get("rps_cpus"), CPU_MASK)
+    return Queue(
+        name=str(_shaped(queue["queue"], QUEUE_NAME)),
+        rps_cpus=None if mask is None else _cpus_of_mask(mask),
+        irq=_whole(queue.get("irq"), 0, 1 << 31),
+        cpus=_cpus_of_list(_shaped(queue.get("cpu"), CPU_LIST)),
+        irq_cpus=_shaped(queue.get("irq_cpus"), CPU_LIST),
+        flows=_whole(queue.get("rps_flow_cnt"), 0, 1 << 31),
+    )
+
+
+def _shaped(value: Any, form: re.Pattern[str]) -> str | None:  # noqa: ANN401 - whatever JSON held
+    """Text of a form that is safe in a command; None for None and for nothing."""
+    text = "" if value is None else str(value)[: LONGEST_TEXT + 1]
+    if not text:
+        return None
+    if len(text) > LONGEST_TEXT or not form.fullmatch(text):
+        raise ValueError(f"{text[:40]!r} is not of the form {form.pattern}")
+    return text
+
+
+def _cpus_of_mask(mask: str) -> frozenset[int]:
+    """The CPUs in a kernel mask: hexadecimal, groups of 32 bits."""
+    bits = int(mask.replace(",", ""), 16)
+    return frozenset(cpu for cpu in range(min(bits.bit_length(), MOST_CPUS)) if bits >> cpu & 1)
+
+
+def _cpus_of_list(text: str | None) -> frozenset[int]:
+    """The CPUs in a kernel list such as ``0-3,8``."""
+    ends = [part.partition("-") for part in (text or "").split(",") if part]
+    spans = [range(int(first), min(int(last or first), MOST_CPUS - 1) + 1) for first, _, last in ends]
+    if sum(map(len, spans)) > MOST_CPUS:
+        raise ValueError(f"{str(text)[:40]!r} names more than {MOST_CPUS} CPUs")
+    return frozenset(cpu for span in spans for cpu in span)
+
+
+def _sysctls(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Settings under names that can be kernel settings; others are passed over."""
+    known = {str(name): str(_text(value)) for name, value in settings.items() if SYSCTL_NAME.fullmatch(str(name))}
+    if longest := next((name for name, value in known.items() if len(value) > LONGEST_SETTING), None):
+        raise ValueError(f"the value of {longest} has more than {LONGEST_SETTING} characters")
+    return known
+
+
+def _ring(ring: Mapping[str, Any] | None) -> Ring | None:
+    sizes = [_whole((ring or {}).get(name), 0, 1 << 31) for name in Ring._fields]
+    return None if sizes[0] is None or sizes[1] is None else Ring(sizes[0], sizes[1])
+
+
+def _coalesce(coalesce: Mapping[str, Any] | None) -> Coalesce | None:
+    delay_us = _whole((coalesce or {}).get("rx_usecs"), 0, 1 << 31)
+    return None if delay_us is None else Coalesce(delay_us, bool((coalesce or {}).get("adaptive_rx")))
 
 
 def _probe_pids(probe: Mapping[str, Any]) -> frozenset[int]:

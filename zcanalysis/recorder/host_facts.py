@@ -141,7 +141,10 @@ def device_facts(device: str) -> dict[str, Any]:
         "physical": (directory / "device").exists() and driver not in UNREAL_DRIVERS,
         "speed_mbps": int(speed) if speed and speed.isdigit() else None,
         "link_rate_gbps": _received_gbps(device),
-        "features": features_of(tool_output("ethtool", "-k", device)),
+        "features": features_of(features := tool_output("ethtool", "-k", device)),
+        "features_fixed": fixed_features_of(features),
+        "ring": ring_of(tool_output("ethtool", "-g", device)),
+        "coalesce": coalesce_of(tool_output("ethtool", "-c", device)),
         "qdisc": _qdisc(device),
         "queues": _queues(directory),
         "addresses": device_addresses(device),
@@ -184,6 +187,37 @@ def features_of(text: str) -> dict[str, bool]:
     return {name: rest.split()[0] == "on" for name, _, rest in words if name in FEATURES and rest.split()}
 
 
+def fixed_features_of(text: str) -> list[str]:
+    """The offloads that matter and that the driver does not let anybody change."""
+    words = (line.strip().partition(":") for line in text.splitlines())
+    return sorted(name for name, _, rest in words if name in FEATURES and "[fixed]" in rest)
+
+
+def ring_of(text: str) -> dict[str, int] | None:
+    r"""Packets that the receive ring holds (`rx`) and could hold (`rx_max`), in the text of `ethtool -g`.
+
+    Examples
+    --------
+    >>> ring_of("Pre-set maximums:\nRX:\t\t4096\nCurrent hardware settings:\nRX:\t\t256")
+    {'rx': 256, 'rx_max': 4096}
+    """
+    sizes = re.search(r"maximums:.*?^RX:\s+(\d+)$.*?settings:.*?^RX:\s+(\d+)$", text, re.MULTILINE | re.DOTALL)
+    return {"rx": int(sizes[2]), "rx_max": int(sizes[1])} if sizes else None
+
+
+def coalesce_of(text: str) -> dict[str, Any] | None:
+    r"""How long the device waits before a receive interrupt, in the text of `ethtool -c`; None where it has no delay.
+
+    Examples
+    --------
+    >>> coalesce_of("Adaptive RX: off  TX: n/a\nrx-usecs:\t8\nrx-frames:\tn/a")
+    {'rx_usecs': 8, 'adaptive_rx': False}
+    """
+    delay = re.search(r"^rx-usecs:\s+(\d+)$", text, re.MULTILINE)
+    adaptive = re.search(r"^Adaptive RX: (on|off)", text, re.MULTILINE)
+    return {"rx_usecs": int(delay[1]), "adaptive_rx": bool(adaptive and adaptive[1] == "on")} if delay else None
+
+
 def _queues(directory: Path) -> list[dict[str, Any]]:
     numa = file_text(directory / "device" / "numa_node")
     irqs = _queue_irqs(directory)
@@ -191,11 +225,20 @@ def _queues(directory: Path) -> list[dict[str, Any]]:
     for queue in sorted(directory.glob("queues/rx-*"), key=lambda path: int(path.name[3:])):
         number = int(queue.name[3:])
         irq = irqs.get(number)
-        affinity = file_text(Path(f"/proc/irq/{irq}/effective_affinity_list")) if irq is not None else None
         node = int(numa) if numa and numa.isdigit() else None
-        rps_cpus = file_text(queue / "rps_cpus")
-        rows.append({"queue": queue.name, "rps_cpus": rps_cpus, "irq": irq, "cpu": affinity, "numa": node})
+        row = {"queue": queue.name, "rps_cpus": file_text(queue / "rps_cpus"), "irq": irq, "numa": node}
+        rows.append(row | _irq_cpus(irq) | {"rps_flow_cnt": _count(file_text(queue / "rps_flow_cnt"))})
     return rows
+
+
+def _irq_cpus(irq: int | None) -> dict[str, str | None]:
+    """Which CPU takes the interrupt (`cpu`) and which ones it may go to (`irq_cpus`)."""
+    names = {"cpu": "effective_affinity_list", "irq_cpus": "smp_affinity_list"}
+    return {key: None if irq is None else file_text(Path(f"/proc/irq/{irq}/{name}")) for key, name in names.items()}
+
+
+def _count(text: str | None) -> int | None:
+    return int(text) if text and text.isdigit() else None
 
 
 def _queue_irqs(directory: Path) -> dict[int, int]:

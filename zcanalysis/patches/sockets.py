@@ -1,0 +1,74 @@
+"""Patches of sockets and programs: the receive buffer, busy polling, and questions that need no command."""
+
+from typing import Final
+
+from zcanalysis.io.host_facts import HostFacts
+from zcanalysis.patches.patch import Patch, Setting, already, cannot, imagined, step
+
+RMEM: Final = "net.ipv4.tcp_rmem"
+BUSY: Final = ("net.core.busy_poll", "net.core.busy_read")
+
+
+def rcvbuf(patch: Patch, host: HostFacts) -> Setting:
+    """How to give TCP's receive buffers another limit."""
+    present = rmem_of(host)
+    if present is None:
+        return cannot(f"the recording does not say {RMEM}")
+    least, default, _ = present
+    most = int(patch.number)
+    after = (min(least, most), min(default, most), most)
+    if after == present:
+        return already(f"{RMEM} ends in {most} already")
+    note = "connections made after it; a program that sets SO_RCVBUF is not touched"
+    return step(_rmem_command(after), _rmem_command(present), note)
+
+
+def rmem_of(host: HostFacts) -> tuple[int, int, int] | None:
+    """Least, default and most bytes of a TCP receive buffer; None when not recorded."""
+    words = host.sysctls.get(RMEM, "").split()
+    if len(words) != len(("least", "default", "most")) or not all(w.isdecimal() and w.isascii() for w in words):
+        return None
+    return int(words[0]), int(words[1]), int(words[2])
+
+
+def _rmem_command(sizes: tuple[int, int, int]) -> str:
+    return f"sysctl -w {RMEM}='{' '.join(map(str, sizes))}'"
+
+
+def busy_poll(patch: Patch, host: HostFacts) -> Setting:
+    """How long a reader that waits polls the device itself."""
+    words = [host.sysctls.get(name, "") for name in BUSY]
+    if not all(word.isdecimal() and word.isascii() for word in words):
+        return cannot(f"the recording does not say {' and '.join(BUSY)}")
+    if all(int(word) == patch.value for word in words):
+        return already(f"busy polling is set to {patch.value} us already")
+    command = " ".join(f"{name}={patch.value}" for name in BUSY)
+    undo = " ".join(f"{name}={int(word)}" for name, word in zip(BUSY, words, strict=True))
+    return step(f"sysctl -w {command}", f"sysctl -w {undo}", "only sockets whose device receives by NAPI are polled")
+
+
+def competing_load(patch: Patch, host: HostFacts) -> Setting:
+    """Busy processes beside the reader: a question."""
+    del patch
+    return (
+        imagined("each gets as much of the reader's CPU as the reader") if host.cpus else cannot("no CPU is recorded")
+    )
+
+
+def copy_gbps(patch: Patch, host: HostFacts) -> Setting:
+    """Another copy routine: a question."""
+    del patch, host
+    return imagined("a routine of that speed has to exist first")
+
+
+def link_gbps(patch: Patch, host: HostFacts) -> Setting:
+    """Another link: a question."""
+    if host.link_rate_gbps == patch.value:
+        return already(f"the link carries {patch.value} Gbit/s already")
+    return imagined("another link; sender and switches must carry it too")
+
+
+def speedup(patch: Patch, host: HostFacts) -> Setting:
+    """A stage that takes less time: a question."""
+    del patch, host
+    return imagined("virtual: says what a faster stage would be worth")
