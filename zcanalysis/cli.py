@@ -15,7 +15,7 @@ import typer
 
 from zcanalysis import __version__
 from zcanalysis.errors import ZcError
-from zcanalysis.lab.scenarios import SCENARIOS
+from zcanalysis.lab.scenarios import BASELINE, SCENARIOS
 from zcanalysis.output import printable, write
 
 if TYPE_CHECKING:
@@ -224,6 +224,36 @@ def lab_run(
         )
         made = run_scenario(scenario, directory, options)
     _print(f"recording written to {printable(str(made))}; next: zcanalysis report {printable(str(made))}")
+
+
+@lab_app.command("validate")
+def lab_validate(
+    directory: Annotated[Path, typer.Option("-o", "--output", help="Folder for all that is seen; made, or empty.")],
+    scenario: Annotated[str, typer.Option(help=f"The baseline: one of {SCENARIO_NAMES}.")] = BASELINE,
+    patch: Annotated[list[str] | None, typer.Option(help="NAME=VALUE; may be repeated. Six when not given.")] = None,
+    repeats: Annotated[int, typer.Option(min=1, max=100, help="How often each patch is measured.")] = 3,
+    seconds: Annotated[float, typer.Option(min=0.5, max=600, help="Length of one measurement.")] = 3,
+    as_json: Json = False,
+) -> None:
+    """Foretell what patches do from one recording, then apply them and measure; needs root."""
+    from zcanalysis.lab.cases import CASES
+    from zcanalysis.lab.outcome import shown_table, summary, validation_document
+    from zcanalysis.lab.validation import ValidationOptions, validate
+
+    chosen = tuple(dict.fromkeys(patch or (case.patch for case in CASES)))
+    with _progress() as on_step:
+        options = ValidationOptions(
+            scenario=scenario, patches=chosen, repeats=repeats, seconds=seconds,
+            on_progress=lambda what, share: on_step(f"{what} ({share:.0%})"),
+        )  # fmt: skip
+        validation = validate(directory, options)
+    if as_json:
+        _print_json(validation_document(validation))
+        return
+    from zcanalysis.terminal import print_table
+
+    print_table(shown_table(validation))
+    write("".join(f"{line}\n" for line in summary(validation)))
 
 
 @lab_app.command("probe-effects")

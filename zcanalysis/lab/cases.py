@@ -2,7 +2,7 @@
 
 from typing import Final, NamedTuple
 
-BASELINE: Final = "mtu-1500"
+from zcanalysis.lab.scenarios import BASELINE
 
 
 class ExpectedLimit(NamedTuple):

@@ -37,6 +37,13 @@ class Prediction(NamedTuple):
     high_gbps: float | None
 
 
+class Foretold(NamedTuple):
+    """What a recording of the baseline says."""
+
+    goodput_gbps: float
+    predictions: Sequence[Prediction]
+
+
 class CaseOutcome(NamedTuple):
     """One patch: foretold, measured, and its limit."""
 

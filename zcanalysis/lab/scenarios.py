@@ -67,8 +67,10 @@ class Scenario:
         return asdict(self)
 
 
+BASELINE: Final = "mtu-1500"
+
 SCENARIOS: Final = (
-    Scenario(name="mtu-1500"),
+    Scenario(name=BASELINE),
     Scenario(name="mtu-3000", mtu=3000),
     Scenario(name="mtu-9000", mtu=9000),
     Scenario(name="gro", receiver_gro=True, rps_cpu=None),

@@ -14,10 +14,10 @@ from typing import Any, Final, NamedTuple
 
 from zcanalysis.errors import HostError
 from zcanalysis.lab.applied import patched
-from zcanalysis.lab.cases import BASELINE, BASELINE_LIMIT, CASES, Case, case_of
+from zcanalysis.lab.cases import BASELINE_LIMIT, CASES, case_of
 from zcanalysis.lab.namespaces import require_lab_tools
-from zcanalysis.lab.outcome import CaseOutcome, NamedLimit, Prediction, Validation, validation_document
-from zcanalysis.lab.scenarios import Scenario, scenario_named
+from zcanalysis.lab.outcome import CaseOutcome, Foretold, NamedLimit, Validation, validation_document
+from zcanalysis.lab.scenarios import BASELINE, Scenario, scenario_named
 from zcanalysis.lab.trial import LabOptions, require_cpus, run_scenario
 from zcanalysis.lab.untraced import untraced_gbps
 from zcanalysis.recorder import Phase, default_plan
@@ -30,13 +30,6 @@ PREDICTIONS: Final = "predictions.json"
 DIGEST: Final = "predictions.sha256"
 RESULT: Final = "validation.json"
 LEAST_SECONDS: Final = 0.5
-
-
-class Foretold(NamedTuple):
-    """What a recording of the baseline says."""
-
-    goodput_gbps: float
-    predictions: Sequence[Prediction]
 
 
 class Instruments(NamedTuple):
