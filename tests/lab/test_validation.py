@@ -232,16 +232,19 @@ def test_a_case_is_recorded_without_a_capture():
     assert [phase.name for phase in recording_plan(6)] == ["counters", "chains"]
 
 
-def started(directory, *more):
-    arguments = [sys.executable, "-m", "zcanalysis", "lab", "validate", "-o", str(directory), *more]
-    return subprocess.Popen(arguments, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+VALIDATE = ("validate", "--patch", "competing-load=1", "--seconds", "1", "--repeats", "1", "-o")
+PROBE_EFFECTS = ("probe-effects", "--scenario", "cpu-hog", "--rounds", "2", "-o")
 
 
 @pytest.mark.root
 @pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
-@pytest.mark.parametrize("after_s", [1.0, 5.0])
-def test_ctrl_c_is_one_line_and_leaves_nothing_running(tmp_path, after_s):
-    child = started(tmp_path / "out", "--patch", "competing-load=1", "--seconds", "1", "--repeats", "1")
+@pytest.mark.parametrize(
+    ("command", "after_s"),
+    [(VALIDATE, 1.0), (VALIDATE, 5.0), (VALIDATE, 16.0), (PROBE_EFFECTS, 0.5), (PROBE_EFFECTS, 8.0)],
+)
+def test_ctrl_c_is_one_line_and_leaves_nothing_running(tmp_path, command, after_s):
+    arguments = [sys.executable, "-m", "zcanalysis", "lab", *command, str(tmp_path / "out")]
+    child = subprocess.Popen(arguments, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 20
     while len(namespaces_of(child.pid)) < 2 and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -250,6 +253,13 @@ def test_ctrl_c_is_one_line_and_leaves_nothing_running(tmp_path, after_s):
     out, said = child.communicate(timeout=60)
     assert (child.returncode, out, said) == (130, "", "zcanalysis: interrupted\n")
     assert namespaces_of(child.pid) == []
+    assert hogs_of(child.pid) == ""
+
+
+def hogs_of(pid: int) -> str:
+    """Processes that compute for that lab."""
+    found = subprocess.run(["pgrep", "-f", f"sched_setaffinity.* {pid}$"], capture_output=True, text=True, check=False)
+    return found.stdout
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="drops root")

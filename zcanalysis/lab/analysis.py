@@ -22,8 +22,9 @@ def foretell(place: Path, patches: Sequence[str]) -> Foretold:
     answer = answered(read_recording(place))
     if answer.goodput_gbps is None:
         raise HostError(f"{place}: no goodput was recorded, so nothing can be foretold")
-    rows = [what_if(answer, [parse_patch(patch)]).row(0, named=True) | {"patch": patch} for patch in patches]
-    return Foretold(answer.goodput_gbps, predictions_from(rows))
+    rows = what_if(answer, [parse_patch(patch) for patch in patches]).to_dicts()
+    asked = [row | {"patch": patch} for row, patch in zip(rows, patches, strict=True)]
+    return Foretold(answer.goodput_gbps, predictions_from(asked))
 
 
 def name_limit(place: Path) -> NamedLimit:
