@@ -139,6 +139,39 @@ def test_an_impossible_link_is_refused(folder, link):  # noqa: F811
     assert "--link-gbps" in done.stderr
 
 
+def test_predict_prints_the_range_the_command_and_its_undo():
+    done = run("predict", TRACE, "--patch", "mtu=9000")
+    assert done.returncode == 0, done.stderr
+    assert "per packet and byte (Amdahl)" in done.stdout
+    assert "command    ip link set dev veth-r mtu 9000\nundo       ip link set dev veth-r mtu 1500\n" in done.stdout
+
+
+def test_predict_and_patches_as_json_are_one_document():
+    done = run("predict", TRACE, "--patch", "gro", "--patch", "mtu=9000", "--json")
+    assert [patch["patch"] for patch in json.loads(done.stdout)["patches"]] == ["gro=on", "mtu=9000"]
+    catalogue = json.loads(run("patches", "--json").stdout)["patches"]
+    assert {"patch", "value", "what", "source", "unless"} == set(catalogue[0])
+
+
+def test_patches_lists_the_catalogue_with_sources():
+    done = run("patches")
+    assert done.returncode == 0, done.stderr
+    assert "net/core/gro.c" in done.stdout
+
+
+@pytest.mark.parametrize("what", ["empty", "noise", "folder", "broken", "missing"])
+def test_predict_names_a_bad_recording_in_one_line(tmp_path, what):
+    done = run("predict", bad_files(tmp_path)[what], "--patch", "mtu=9000")
+    assert (done.returncode, done.stderr.count("\n"), done.stdout) == (2, 1, "")
+
+
+def test_an_unknown_patch_is_one_line_and_status_2():
+    done = run("predict", TRACE, "--patch", "mtv=\x1b]0;owned")
+    assert done.returncode == 2
+    assert done.stderr == "zcanalysis: no patch 'mtv'; did you mean mtu?\n"
+    assert run("predict", TRACE).returncode == 2
+
+
 def test_wrong_usage_is_status_2_without_traceback():
     done = run("report")
     assert done.returncode == 2

@@ -2,15 +2,16 @@
 
 The way the data goes, and the plan of the house: `io` turns bytes into tables; `wire` says what TCP did and `cpu`
 what the CPUs paid, per stage; `evidence` gathers both; `goodput`, `blame` and `trust` compare, attribute and audit;
-`answer` puts it in words and JSON; `charts` draws; `document` writes the report. `recorder` makes recordings, `lab`
-makes the transfers to record. Nothing here is imported before it is used.
+`answer` puts it in words and JSON; `patches` are changes to a host, `whatif` says what they would give back; `charts`
+draws; `document` writes the report. `recorder` makes recordings, `lab` makes the transfers to record. Nothing here is
+imported before it is used.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from zcanalysis import charts
+    from zcanalysis import charts, patches
     from zcanalysis.evidence import costs
     from zcanalysis.io.dissection import dissect
     from zcanalysis.io.exports import convert
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from zcanalysis.io.trace_events import scan_events
     from zcanalysis.io.trace_fields import field
     from zcanalysis.trust import audit
+    from zcanalysis.whatif import what_if
     from zcanalysis.wire.connections import flows
 
 __version__: Final = "0.1.0"
@@ -34,10 +36,12 @@ __all__ = [
     "field",
     "flows",
     "folded_stacks",
+    "patches",
     "read_recording",
     "scan_events",
     "scan_pcap",
     "scan_perf",
+    "what_if",
 ]
 
 _HOMES: Final = {
@@ -52,12 +56,13 @@ _HOMES: Final = {
     "scan_events": "zcanalysis.io.trace_events",
     "scan_pcap": "zcanalysis.io.pcap",
     "scan_perf": "zcanalysis.io.perf",
+    "what_if": "zcanalysis.whatif",
 }
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the name stands for
-    if name == "charts":
-        return import_module("zcanalysis.charts")
+    if name in ("charts", "patches"):
+        return import_module(f"zcanalysis.{name}")
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'zcanalysis' has no attribute {name!r}")

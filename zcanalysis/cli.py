@@ -167,6 +167,46 @@ def costs(
 
 
 @app.command()
+def patches(as_json: Json = False) -> None:
+    """List the patches: what each changes, where that is known from, and when it does not apply."""
+    from zcanalysis.patches import catalogue_rows
+
+    rows = list(catalogue_rows())
+    if as_json:
+        _print_json({"patches": rows})
+        return
+    from zcanalysis.terminal import print_catalogue
+
+    print_catalogue(rows)
+
+
+@app.command()
+def predict(
+    recording: Annotated[Path, typer.Argument(help="A recording folder.")],
+    patch: Annotated[list[str], typer.Option(help="NAME or NAME=VALUE, as `zcanalysis patches` lists; repeatable.")],
+    perf: Perf = None,
+    link_gbps: Link = None,
+    as_json: Json = False,
+) -> None:
+    """Say what patches together would give back, with the commands to apply and to undo them."""
+    from zcanalysis.answer import answered
+    from zcanalysis.io.recording import read_recording
+    from zcanalysis.patches import parse_patch
+    from zcanalysis.whatif import predict_document
+
+    _check_link(link_gbps)
+    chosen = [parse_patch(text) for text in patch]
+    with _progress() as on_step:
+        document = predict_document(answered(read_recording(recording, perf), link_gbps, on_step), chosen)
+    if as_json:
+        _print_json(document)
+        return
+    from zcanalysis.terminal import print_prediction
+
+    print_prediction(document)
+
+
+@app.command()
 def convert(
     source: Annotated[Path, typer.Argument(help="A capture or a perf trace.")],
     target: Annotated[Path, typer.Argument(help="The parquet file to write.")],

@@ -158,6 +158,22 @@ BLAME: Final[Schema] = {
     "skid_share": Column(pl.Float64(), "share of its samples that landed where interrupts are turned on again"),
 }
 
+PATCHES: Final[Schema] = {
+    "patch": Column(pl.String(), "name=value; several applied together are joined by ` + `"),
+    "applies": Column(pl.Boolean(), "whether it can act on this host"),
+    "why": Column(pl.String(), "why not, or what to mind; how the prediction was made"),
+    "predicted_gbps": Column(pl.Float64(), "goodput with it; null where nothing here can say"),
+    "low_gbps": Column(pl.Float64(), "least that the null models and the goodput's own interval give: no confidence"),
+    "high_gbps": Column(pl.Float64(), "most that they give"),
+    "bound": Column(pl.String(), "exact, or upper where the sender was not recorded"),
+    "limit_after": Column(pl.String(), "what limits then"),
+    "command": Column(pl.String(), "shell command for this host; null for a question without one"),
+    "undo": Column(pl.String(), "shell command that restores what was recorded"),
+    "no_change_gbps": Column(pl.Float64(), "null model: nothing changes"),
+    "samples_removed_gbps": Column(pl.Float64(), "null model: the limiting CPU's time that it removes is free"),
+    "amdahl_gbps": Column(pl.Float64(), "null model: time a packet and a byte, no CPU and no link exceeded"),
+}
+
 AUDIT: Final[Schema] = {
     "check": Column(pl.String(), "what was looked at"),
     "verdict": Column(pl.String(), "ok, warn or bad"),

@@ -2,10 +2,10 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import polars as pl
 from rich.console import Console, RenderableType
@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from zcanalysis.answer import Answer, sentence, stage_name
+from zcanalysis.answer import Answer, gbps_text, sentence, stage_name
 from zcanalysis.output import printable, write
 from zcanalysis.trust import MOSTLY_SKID
 
@@ -26,6 +26,11 @@ FLOW_HEADS: Final[dict[str, Literal["left", "right"]]] = {
     "#": "right", "from -> to": "left", "": "left", "packets": "right", "payload B": "right", "unique B": "right",
     "sent again B": "right", "Gbit/s": "right", "RTT ms": "right",
 }  # fmt: skip
+NULL_NAMES: Final = {
+    "no_change_gbps": "no change",
+    "samples_removed_gbps": "share of samples removed",
+    "amdahl_gbps": "per packet and byte (Amdahl)",
+}
 VERDICT_STYLES: Final = {"ok": "green", "warn": "yellow", "bad": "bold red"}
 
 
@@ -154,6 +159,46 @@ def print_table(table: pl.DataFrame) -> None:
     for row in table.iter_rows():
         shown.add_row(*(_cell(value) for value in row))
     emit(shown)
+
+
+def print_catalogue(rows: Iterable[Mapping[str, str]]) -> None:
+    """The patches there are: what each changes, from where that is known, and when it does not apply."""
+    shown = Table(box=None, pad_edge=False)
+    shown.add_column("patch", no_wrap=True, style="bold")
+    for name in ("value", "what it changes, and from where that is known", "not where"):
+        shown.add_column(name, overflow="fold")
+    for row in rows:
+        what = f"{safe(row['what'])}\n[dim]{safe(row['source'])}[/dim]"
+        shown.add_row(safe(row["patch"]), safe(row["value"]), what, safe(row["unless"]))
+    emit(shown)
+
+
+def print_prediction(document: Mapping[str, Any]) -> None:
+    """Before and after, what each null model says, and how to do and undo it."""
+    head = Table.grid(padding=(0, 2))
+    head.add_column(style="bold", no_wrap=True)
+    head.add_column(overflow="fold")
+    head.add_row("recording", safe(document["recording"]))
+    for number, patch in enumerate(document["patches"]):
+        head.add_row(
+            "" if number else "patch", safe(f"{patch['patch']}{'' if patch['applies'] else ': cannot act here'}")
+        )
+    head.add_row("baseline", _rate_text(document["baseline_gbps"]))
+    rate = _rate_text(document["predicted_gbps"], document["low_gbps"], document["high_gbps"])
+    head.add_row("predicted", rate)
+    for name, gbps in document["nulls"].items():
+        head.add_row("", f"{NULL_NAMES[name]}: {_rate_text(gbps)}")
+    head.add_row("bound", safe(document["bound"]))
+    head.add_row("limit", f"{safe(document['limit_before'])} -> {safe(document['limit_after'])}")
+    head.add_row("why", safe(document["why"]))
+    emit(head)
+    # a command is to be copied: never folded
+    for name in ("command", "undo"):
+        write(f"{name:<9}  {printable(document[name] or '-')}\n")
+
+
+def _rate_text(gbps: float | None, low: float | None = None, high: float | None = None) -> str:
+    return "unknown" if gbps is None else gbps_text(gbps, low, high)
 
 
 def print_flows(flows: pl.DataFrame) -> None:

@@ -58,7 +58,10 @@ def irq_affinity(patch: Patch, host: HostFacts) -> Setting:
     wanted = frozenset({int(patch.number)})
     queues = [queue for queue in host.queues if queue.irq is not None]
     if not queues:
-        return cannot(f"no interrupt of {device_of(host) or 'the device'} is recorded: a virtual device has none")
+        return cannot(
+            f"no interrupt of {device_of(host) or 'the device'} is recorded: a virtual device has none",
+            in_place=None if host.physical else False,
+        )
     if all(queue.cpus == wanted for queue in queues):
         return already(f"interrupts go to CPU {patch.value} already")
     if (obstacle := no_such_cpu(host, wanted)) is not None:

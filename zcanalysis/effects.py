@@ -1,0 +1,228 @@
+"""What each patch does to the recorded work: per packet, per byte, and where it runs."""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import polars as pl
+
+from zcanalysis.cpu.kernel_stages import ONCE_AN_SKB
+from zcanalysis.patches import Patch
+from zcanalysis.patches.placement import reader_target
+from zcanalysis.patches.sockets import rmem_of
+from zcanalysis.rates import BITS_PER_BYTE
+from zcanalysis.workload import CHEAPER, DEARER, WINDOW, Workload, segment_bytes
+
+READING: Final = ("wakeup_sched", "syscall", "reader")
+BEFORE_STEERING: Final = ("hardirq", "softirq", "driver_rx", "page_pool", "gro", "skb_alloc", "backlog")
+PROCESS: Final = ("syscall", "user")
+RECEIVING: Final = ("rx", "ack")
+PROTOCOL: Final = ("ip_rx", "tcp_rx", "udp_rx")
+MOSTLY: Final = 0.1
+
+# No null model sees them: they change the size of batches, or what is lost
+UNPRICED: Final = {
+    "coalesce-us": "changes how many packets an interrupt serves",
+    "ring": "changes how many packets are dropped",
+    "busy-poll": "changes how long packets wait for the reader",
+}
+
+
+def applied(load: Workload, patches: tuple[Patch, ...]) -> Workload:
+    """The work with the patches, in their order; one without a price changes nothing."""
+    for patch in patches:
+        load = EFFECTS[patch.kind](load, patch) if patch.kind in EFFECTS else load
+    return load
+
+
+def no_effect(load: Workload, patch: Patch) -> str | None:
+    """Why this recording shows that the patch changes nothing; None when it may."""
+    if patch.kind == "gro" and load.aggregated:
+        return "packets arrive larger than the MTU: the sender's offload leaves nothing to merge"
+    if patch.kind == "ring" and load.drops == 0:
+        return "the device dropped nothing"
+    if patch.kind == "rps" and patch.value is not None and protocol_cpus(load) == {patch.value}:
+        return f"IP and TCP run on CPU {patch.value} already"
+    stage = {"copy-gbps": "copy", "speedup": patch.stage}.get(patch.kind)
+    if stage is not None and load.work.filter(pl.col("stage") == stage).is_empty():
+        return f"no sample shows the stage {stage}"
+    return None
+
+
+def remark(load: Workload, patch: Patch) -> str:
+    """What the prediction assumes or leaves out."""
+    if patch.kind == "gro" and patch.value:
+        return f"assumes that GRO fills skbs of {load.assumed.aggregate_bytes >> 10} KB and costs nothing itself"
+    if patch.kind == "hw-checksum" and not patch.value:
+        least, most = CHEAPER.checksum_ns_per_byte, DEARER.checksum_ns_per_byte
+        return (
+            f"a pass over the payload is assumed to take {load.assumed.checksum_ns_per_byte} ns a byte ({least}-{most})"
+        )
+    if patch.kind == "mtu" and load.aggregated:
+        return "packets arrive larger than the MTU: the sender's offload sets their size, so nothing changes"
+    if patch.kind in ("rps", "rfs") and patch.value is not None:
+        return "what handing packets from CPU to CPU costs is left out where it is new"
+    if patch.kind == "copy-gbps":
+        return f"now the copy runs at {load.at_gbps / max(_copy_share(load), 1e-9):.0f} Gbit/s"
+    if patch.kind == "rcvbuf" and load.window is None:
+        return "no round trip was recorded: whether the window limits is not known"
+    return ""
+
+
+def _scaled(load: Workload, factor: pl.Expr) -> Workload:
+    return load.changed(work=load.work.with_columns((pl.col("share") * factor).alias("share")))
+
+
+def _of_stages(stages: tuple[str, ...], factor: float) -> pl.Expr:
+    return pl.when(pl.col("stage").is_in(stages)).then(pl.lit(factor)).otherwise(1.0)
+
+
+def _mtu(load: Workload, patch: Patch) -> Workload:
+    mtu = int(patch.number)
+    if load.aggregated:
+        return load.changed(mtu=mtu)
+    packets = segment_bytes(load.mtu) / segment_bytes(mtu)
+    packet_bytes = load.packet_bytes / packets
+    skb_bytes = max(load.skb_bytes, packet_bytes) if load.gro else packet_bytes
+    skbs = load.skb_bytes / skb_bytes
+    factor = (
+        pl.when(pl.col("unit") == "byte")
+        .then(1.0)
+        .when(pl.col("stage").is_in([*ONCE_AN_SKB, *READING]))
+        .then(skbs)
+        .otherwise(packets)
+    )
+    return _scaled(load, factor).changed(mtu=mtu, packet_bytes=packet_bytes, skb_bytes=skb_bytes)
+
+
+def _gro(load: Workload, patch: Patch) -> Workload:
+    if load.aggregated or patch.value == load.gro:
+        return load
+    merged = max(float(load.assumed.aggregate_bytes), load.packet_bytes)
+    skb_bytes = merged if patch.value else load.packet_bytes
+    factor = _of_stages(tuple(ONCE_AN_SKB), load.skb_bytes / skb_bytes) * _of_stages(
+        ("gro",), 1.0 if patch.value else 0.0
+    )
+    return _scaled(load, factor).changed(gro=bool(patch.value), skb_bytes=skb_bytes)
+
+
+def _checksum(load: Workload, patch: Patch) -> Workload:
+    if patch.value:
+        return _scaled(load, _of_stages(("checksum",), 0.0))
+    passed = load.assumed.checksum_ns_per_byte * load.at_gbps / BITS_PER_BYTE
+    where = load.work.filter(pl.col("stage").is_in(PROTOCOL)).group_by("cpu").agg(pl.col("share").sum())
+    rows = where.select(
+        "cpu",
+        pl.lit("checksum").alias("stage"),
+        pl.lit("softirq").alias("context"),
+        pl.lit("rx").alias("direction"),
+        pl.lit("byte").alias("unit"),
+        (pl.col("share") / pl.col("share").sum() * passed).alias("share"),
+    )
+    return load.changed(work=pl.concat([load.work, rows.select(load.work.columns)]))
+
+
+def _speedup(load: Workload, patch: Patch) -> Workload:
+    return _scaled(load, _of_stages((patch.stage,), 1 - patch.number / 100))
+
+
+def _copy(load: Workload, patch: Patch) -> Workload:
+    share = _copy_share(load)
+    return _scaled(load, _of_stages(("copy",), load.at_gbps / patch.number / share if share > 0 else 1.0))
+
+
+def _copy_share(load: Workload) -> float:
+    return float(load.work.filter(pl.col("stage") == "copy").get_column("share").sum())
+
+
+def _competing(load: Workload, patch: Patch) -> Workload:
+    """A fair scheduler gives the reader 1 / (1 + n) of what softirqs leave: as if its work took 1 + n times as long."""
+    beside = (pl.col("cpu") == _reader_cpu(load)) & pl.col("context").is_in(PROCESS)
+    return _scaled(load, pl.when(beside).then(1 + patch.number).otherwise(1.0))
+
+
+def _link(load: Workload, patch: Patch) -> Workload:
+    return load.changed(link_gbps=patch.number)
+
+
+def _rcvbuf(load: Workload, patch: Patch) -> Workload:
+    """No more than the buffer is under way in a round trip, whatever part of it the window offers."""
+    present = rmem_of(load.host)
+    if load.held_by == WINDOW and present is not None:
+        return load.changed(held_by=None, window_gbps=load.baseline_gbps * patch.number / max(present[2], 1))
+    if load.window is None:
+        return load
+    return load.changed(window_gbps=load.window.gbps_per_byte * patch.number)
+
+
+def protocol_cpus(load: Workload) -> set[int]:
+    """CPUs on which softirqs run IP and TCP."""
+    softirq = load.work.filter(pl.col("stage").is_in(PROTOCOL), pl.col("context") == "softirq")
+    shares = softirq.group_by("cpu").agg(pl.col("share").sum())
+    return set(shares.filter(pl.col("share") >= MOSTLY * pl.col("share").sum()).get_column("cpu"))
+
+
+def _reader_cpu(load: Workload) -> int | None:
+    return _busiest(load, pl.col("context").is_in(PROCESS) & _receiving())
+
+
+def _receiving() -> pl.Expr:
+    return pl.col("direction").is_in(RECEIVING) & ~pl.col("stage").is_in(("sender", "unclassified"))
+
+
+def _busiest(load: Workload, chosen: pl.Expr) -> int | None:
+    found = load.work.filter(chosen).group_by("cpu").agg(pl.col("share").sum()).sort("share", "cpu", descending=True)
+    return None if found.is_empty() else int(found.get_column("cpu").item(0))
+
+
+def _moved(load: Workload, chosen: pl.Expr, cpu: int | None) -> Workload:
+    if cpu is None:
+        return load
+    place = pl.when(chosen).then(pl.lit(cpu, pl.Int32)).otherwise(pl.col("cpu"))
+    return load.changed(work=load.work.with_columns(place.alias("cpu")))
+
+
+def _rps(load: Workload, patch: Patch) -> Workload:
+    """What a softirq does behind the hand-over moves; where packets were handed over before, the hand-over too."""
+    here, steered = protocol_cpus(load), any(queue.rps_cpus for queue in load.host.queues)
+    origin = _busiest(load, ~pl.col("cpu").is_in(here) & pl.col("stage").is_in(BEFORE_STEERING)) if steered else None
+    target = origin if patch.value is None else int(patch.number)
+    on_these = pl.col("cpu").is_in(here) & _receiving()
+    if not steered:
+        behind = (pl.col("context") == "softirq") & ~pl.col("stage").is_in(BEFORE_STEERING)
+        return _moved(load, on_these & behind, target)
+    handed = on_these & pl.col("context").is_in(("softirq", "hardirq"))
+    if target is not None and target == origin:  # no other CPU has to be interrupted any more
+        load = _scaled(load, pl.when(handed & (pl.col("stage") == "hardirq")).then(0.0).otherwise(1.0))
+    return _moved(load, handed, target)
+
+
+def _rfs(load: Workload, patch: Patch) -> Workload:
+    return _rps(load, Patch("rps", _reader_cpu(load) if patch.value else None))
+
+
+def _reader(load: Workload, patch: Patch) -> Workload:
+    target = min(reader_target(patch, load.host), default=None)
+    return _moved(load, pl.col("context").is_in(PROCESS) & _receiving(), target)
+
+
+def _irq(load: Workload, patch: Patch) -> Workload:
+    interrupts = pl.col("context").is_in(("hardirq", "softirq")) & _receiving()
+    if any(queue.rps_cpus for queue in load.host.queues):
+        interrupts &= ~pl.col("cpu").is_in(protocol_cpus(load))
+    return _moved(load, interrupts, int(patch.number))
+
+
+EFFECTS: Final[Mapping[str, Callable[[Workload, Patch], Workload]]] = {
+    "mtu": _mtu,
+    "gro": _gro,
+    "hw-checksum": _checksum,
+    "rps": _rps,
+    "rfs": _rfs,
+    "cpu": _reader,
+    "irq-affinity": _irq,
+    "rcvbuf": _rcvbuf,
+    "competing-load": _competing,
+    "copy-gbps": _copy,
+    "link-gbps": _link,
+    "speedup": _speedup,
+}

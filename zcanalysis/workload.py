@@ -1,0 +1,293 @@
+"""What each CPU does for the goodput it carries, and which bound holds: the table that patches change.
+
+This is the arithmetic of a null model. A stage's time follows packets, bytes or batches, batches being counted with
+packets; queues, waiting and the size of batches are not in it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final, NamedTuple
+
+import polars as pl
+
+from zcanalysis.blame import SATURATED_SHARE
+from zcanalysis.cpu.kernel_stages import BYTE_FUNCTIONS, FOLLOWS
+from zcanalysis.evidence import Evidence
+from zcanalysis.goodput import (
+    ETHERNET_HEADER_BYTES,
+    IPV4_TCP_TIMESTAMPS_BYTES,
+    PREAMBLE_FCS_GAP_BYTES,
+    QUIET_PHASE,
+    Ceiling,
+    Goodput,
+)
+from zcanalysis.io.host_facts import HostFacts
+from zcanalysis.rates import BITS_PER_BYTE, total
+
+NOT_WORK: Final = ("idle", "probe", "foreign")
+LEAST_WORK_SHARE: Final = 0.05
+LINK_LIMITED: Final = 0.95
+WINDOW_LIMITED: Final = 1.25
+LARGER_THAN_SEGMENTS: Final = 1.02
+LOUD: Final = 0.01
+USUAL_MTU: Final = 1500
+GRO_BYTES: Final = 65536
+NOT_SEEN: Final = "a limit outside this host's CPUs"
+LINK: Final = "link"
+WINDOW: Final = "receive window"
+
+
+class Assumed(NamedTuple):
+    """Prices that the recording cannot hold, because what they are for did not happen in it."""
+
+    aggregate_bytes: int
+    """Payload of an skb once GRO merges packets: gro_max_size at most (include/linux/netdevice.h)."""
+    checksum_ns_per_byte: float
+    """One pass of csum_partial over cached or uncached payload: assumed, not measured here."""
+
+
+USUAL: Final = Assumed(GRO_BYTES, 0.1)
+DEARER: Final = Assumed(GRO_BYTES // 8, 0.2)
+CHEAPER: Final = Assumed(GRO_BYTES, 0.02)
+
+
+class Window(NamedTuple):
+    """What the receive windows allow, all loud connections together."""
+
+    gbps_per_byte: float
+    """Gbit/s for each byte of a window: 8 / smallest round trip, summed over connections."""
+    offered_gbps: float
+    """The same for the windows that were offered."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """The work of every CPU at the measured goodput, and what else bounds the goodput."""
+
+    host: HostFacts
+    baseline_gbps: float
+    at_gbps: float
+    """The goodput that the shares belong to: that of the sampled phase."""
+    work: pl.DataFrame
+    """``cpu``, ``stage``, ``context``, ``direction``, ``unit``, ``share`` of that CPU's wall time."""
+    fixed: Mapping[int, float]
+    """Share of each CPU that other processes take, whatever the goodput."""
+    busy: Mapping[int, float]
+    """Share of each CPU's wall time that was busy, probe included."""
+    packet_bytes: float
+    """Payload of a packet."""
+    skb_bytes: float
+    """Payload of an skb above GRO."""
+    mtu: int
+    gro: bool
+    drops: int | None
+    """Packets the device dropped; None when not counted."""
+    link_gbps: float | None
+    """Rate of the link, headers included; None when the ceiling is no link."""
+    link_use: float = 1.0
+    """What part of a full link's payload arrives when the link is the limit."""
+    window: Window | None = None
+    window_gbps: float | None = None
+    """A bound that a patch sets; None as long as none does."""
+    held_by: str | None = None
+    """What holds the goodput where no CPU does."""
+    assumed: Assumed = field(default=USUAL)
+
+    @property
+    def saturated(self) -> tuple[int, ...]:
+        """CPUs that work for the transfer all the time, busiest first."""
+        working = dict(self.cpu_shares().filter(pl.col("share") >= LEAST_WORK_SHARE).iter_rows())
+        full = [cpu for cpu in working if self.busy.get(cpu, 0.0) >= SATURATED_SHARE]
+        return tuple(sorted(full, key=lambda cpu: -(working[cpu] + self.fixed.get(cpu, 0.0))))
+
+    @property
+    def aggregated(self) -> bool:
+        """Whether packets arrive larger than the MTU allows: the sender's or the link's doing."""
+        return self.packet_bytes > LARGER_THAN_SEGMENTS * segment_bytes(self.mtu)
+
+    def cpu_shares(self) -> pl.DataFrame:
+        """``cpu``, ``share``: the transfer's work on each CPU."""
+        return self.work.group_by("cpu").agg(pl.col("share").sum()).sort("cpu")
+
+    def changed(self, **fields: object) -> "Workload":
+        """The same with some fields replaced."""
+        return replace(self, **fields)  # type: ignore[arg-type]
+
+
+def segment_bytes(mtu: int) -> int:
+    """Payload of a full packet: TCP over IPv4 with timestamps."""
+    return max(mtu - IPV4_TCP_TIMESTAMPS_BYTES, 1)
+
+
+def workload(seen: Evidence, goodput: Goodput, ceiling: Ceiling) -> Workload | None:
+    """The recorded work; None where no CPU samples say what the CPUs did.
+
+    Parameters
+    ----------
+    seen
+        Gathered from the recording.
+    goodput
+        Of the undisturbed phase.
+    ceiling
+        A link's bounds every prediction; a modelled one does not: its own CPUs are in the table.
+    """
+    table = seen.stages.filter(pl.col("cpu") >= 0)
+    wall = seen.account.group_by("cpu").agg(pl.col("seconds").sum().alias("wall_s")).filter(pl.col("wall_s") > 0)
+    if table.is_empty() or wall.is_empty() or not goodput.gbps > 0:
+        return None
+    host, sampled = seen.recording.host, seen.sampled or goodput
+    mtu = host.mtu or USUAL_MTU
+    packet_bytes = sampled.payload_bytes / sampled.packets if sampled.packets else float(segment_bytes(mtu))
+    load = Workload(
+        host=host,
+        baseline_gbps=goodput.gbps,
+        at_gbps=sampled.gbps if sampled.gbps > 0 else goodput.gbps,
+        work=_work(table, wall),
+        fixed=dict(_shares(table.filter(pl.col("stage") == "foreign"), wall, "cpu").iter_rows()),
+        busy=_busy(seen.account),
+        packet_bytes=max(packet_bytes, 1.0),
+        skb_bytes=max(packet_bytes, 1.0) * _merged(seen, goodput),
+        mtu=mtu,
+        gro=bool(host.features.get("generic-receive-offload")),
+        drops=_drops(seen),
+        link_gbps=ceiling.gbps if ceiling.kind == "link" else None,
+        window=_window(seen),
+    )
+    return _held(load)
+
+
+def _work(table: pl.DataFrame, wall: pl.DataFrame) -> pl.DataFrame:
+    by_byte = (pl.col("stage") == "sender") & pl.col("function").is_in(list(BYTE_FUNCTIONS))
+    unit = pl.when(by_byte).then(pl.lit("byte")).otherwise(pl.col("stage").replace_strict(FOLLOWS, default="packet"))
+    own = table.filter(~pl.col("stage").is_in(NOT_WORK)).with_columns(unit.alias("unit"))
+    return _shares(own, wall, "cpu", "stage", "context", "direction", "unit").sort("cpu", "share", descending=True)
+
+
+def _shares(table: pl.DataFrame, wall: pl.DataFrame, *keys: str) -> pl.DataFrame:
+    seconds = table.group_by(keys).agg((pl.col("weight_ns").sum() / 1e9).alias("seconds")).join(wall, on="cpu")
+    return seconds.select(*keys, (pl.col("seconds") / pl.col("wall_s")).alias("share"))
+
+
+def _busy(account: pl.DataFrame) -> dict[int, float]:
+    """As `blame.limiting_cpu` counts it: wall less idle, or less what was not sampled where idle is not known."""
+    away = pl.when((pl.col("stage") == "idle").any()).then(_of("idle")).otherwise(_of("unsampled"))
+    return dict(account.group_by("cpu").agg((1 - away).clip(0, 1)).iter_rows())
+
+
+def _of(stage: str) -> pl.Expr:
+    return pl.col("share").filter(pl.col("stage") == stage).sum()
+
+
+def _merged(seen: Evidence, goodput: Goodput) -> float:
+    """Packets that GRO merged into one skb: the device's count over IP's; as many as fit where IP did not count."""
+    recording = seen.recording
+    if not recording.host.features.get("generic-receive-offload"):
+        return 1.0
+    given = (
+        None if recording.counters is None else total(recording.counters, "snmp", "Ip.InReceives", phase=QUIET_PHASE)
+    )
+    most = max(GRO_BYTES * (goodput.packets or 0) / max(goodput.payload_bytes, 1), 1.0)
+    return min(max(goodput.packets / given, 1.0), most) if given and goodput.packets else most
+
+
+def _drops(seen: Evidence) -> int | None:
+    recording = seen.recording
+    if recording.counters is None or recording.host.device is None:
+        return None
+    names = ("rx_dropped", "rx_fifo_errors", "rx_missed_errors")
+    device = recording.host.device
+    counts = [total(recording.counters, "netdev", name, phase=QUIET_PHASE, instance=device) for name in names]
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else None
+
+
+def _window(seen: Evidence) -> Window | None:
+    """Of the connections that received, each one's smallest round trip and largest window offered."""
+    counters = seen.recording.counters
+    if counters is None:
+        return None
+    value = pl.col("value")
+
+    def of(name: str) -> pl.Expr:
+        return value.filter(pl.col("counter") == name)
+
+    sockets = (
+        counters.filter(pl.col("source") == "socket", pl.col("phase") == QUIET_PHASE)
+        .group_by("instance")
+        .agg(
+            (of("bytes_received").max() - of("bytes_received").min()).alias("received"),
+            of("min_rtt_us").filter(of("min_rtt_us") > 0).min().alias("rtt_us"),
+            of("rcv_wnd").max().alias("offered_bytes"),
+        )
+        .filter(pl.col("received") > 0, pl.col("received") >= LOUD * pl.col("received").sum())
+    )
+    if sockets.is_empty() or sockets.get_column("rtt_us").null_count():
+        return None
+    per_byte = BITS_PER_BYTE / (pl.col("rtt_us") * 1000.0)
+    offered = (per_byte * pl.col("offered_bytes").fill_null(0)).sum()
+    return Window(*sockets.select(per_byte.sum().alias("each"), offered.alias("offered")).row(0))
+
+
+def _held(load: Workload) -> Workload:
+    """With the limit named that holds now, so that no change predicts no change."""
+    most_gbps = link_payload_gbps(load)
+    if most_gbps is not None and load.baseline_gbps >= LINK_LIMITED * most_gbps:
+        return load.changed(link_use=load.baseline_gbps / most_gbps)
+    if load.saturated:
+        return load
+    window = load.window
+    if window is not None and 0 < window.offered_gbps <= WINDOW_LIMITED * load.baseline_gbps:
+        return load.changed(held_by=WINDOW)
+    return load.changed(held_by=NOT_SEEN)
+
+
+def link_payload_gbps(load: Workload) -> float | None:
+    """The payload that the link carries; None when there is no link to speak of."""
+    if load.link_gbps is None:
+        return None
+    gaps = PREAMBLE_FCS_GAP_BYTES if load.host.physical else 0
+    wire_bytes = load.mtu + ETHERNET_HEADER_BYTES + gaps
+    return load.link_gbps * segment_bytes(load.mtu) / wire_bytes * load.link_use
+
+
+def capacity(load: Workload) -> float:
+    """The share of its time that a CPU can work: what the fullest one did, all of it where none was full."""
+    faster = load.baseline_gbps / _scale_gbps(load)
+    shares = load.cpu_shares().iter_rows()
+    fullest = max((share * faster + load.fixed.get(cpu, 0.0) for cpu, share in shares), default=1.0)
+    return fullest if load.saturated else max(fullest, 1.0)
+
+
+def _scale_gbps(load: Workload) -> float:
+    """The goodput that the shares stand for: a saturated CPU was as full undisturbed as when it was sampled."""
+    return load.baseline_gbps if load.saturated else load.at_gbps
+
+
+def bounds(load: Workload, recorded: Workload) -> dict[str, float]:
+    """Goodput that each limit alone would allow, in Gbit/s, by the limit's name.
+
+    Parameters
+    ----------
+    load
+        With patches.
+    recorded
+        The same host without: its saturated CPUs say how much work a CPU's time holds.
+    """
+    scale_gbps = _scale_gbps(recorded)
+    most = capacity(recorded)
+    found = {
+        f"CPU {cpu}": scale_gbps * max(most - load.fixed.get(cpu, 0.0), 0.0) / share
+        for cpu, share in load.cpu_shares().iter_rows()
+        if share > 0
+    }
+    link = link_payload_gbps(load)
+    others = {LINK: link, WINDOW: load.window_gbps, load.held_by or "": load.baseline_gbps if load.held_by else None}
+    return found | {name: gbps for name, gbps in others.items() if gbps is not None}
+
+
+def busy_after(load: Workload, recorded: Workload, gbps: float) -> dict[int, float]:
+    """Share of each CPU's time that is busy at a goodput; a CPU that was saturated counts as full."""
+    scale_gbps = _scale_gbps(recorded)
+    full = capacity(recorded)
+    shares = load.cpu_shares().iter_rows()
+    return {cpu: min((share * gbps / scale_gbps + load.fixed.get(cpu, 0.0)) / full, 1.0) for cpu, share in shares}
