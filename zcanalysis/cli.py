@@ -54,6 +54,10 @@ def main() -> None:
         _fail(str(error), BAD_INPUT)
     except KeyboardInterrupt:
         _fail("interrupted", INTERRUPTED)
+    except SystemExit as ended:  # typer makes one of Ctrl-C, and says nothing
+        if ended.code == INTERRUPTED:
+            _fail("interrupted", INTERRUPTED)
+        raise
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         _fail(f"{where}{error.strerror or error}", BAD_INPUT)

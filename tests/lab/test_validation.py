@@ -170,6 +170,7 @@ def test_predictions_and_their_hash_are_on_disk_before_anything_is_measured(tmp_
     written = json.loads((tmp_path / "validation.json").read_text())
     assert written["predictions_sha256"] == validation.predictions_sha256
     assert [case["patch"] for case in written["cases"]] == ["mtu=9000", "gro=on"]
+    assert [each["mtu"] for each in written["configurations"]] == [1500, 9000, 1500]
 
 
 def test_a_failed_measurement_leaves_the_predictions(tmp_path):

@@ -114,7 +114,7 @@ def validate(directory: Path, options: ValidationOptions, instruments: Instrumen
     )
     expected = BASELINE_LIMIT if baseline.name == BASELINE else None
     validation = Validation(baseline.name, digest, expected, named, cases)
-    _write_json(directory / RESULT, validation_document(validation) | _how(options))
+    _write_json(directory / RESULT, validation_document(validation) | _how(options, [baseline, *scenarios.values()]))
     options.on_progress("done", 1.0)
     return validation
 
@@ -202,8 +202,9 @@ def _limit(work: _Work, patch: str, scenario: Scenario) -> NamedLimit:
     return work.tools.name_limit(place)
 
 
-def _how(options: ValidationOptions) -> dict[str, Any]:
+def _how(options: ValidationOptions, scenarios: Sequence[Scenario]) -> dict[str, Any]:
     return {
+        "configurations": [scenario.as_json() for scenario in scenarios],
         "repeats": options.repeats,
         "seconds": options.seconds,
         "recording_seconds": options.recording_seconds,
