@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 TRACE ?= traces/veth-1500
 
-.PHONY: help setup demo test check lint types imports notebooks format traces bench fuzz report clean
+.PHONY: help setup demo test check lint types imports notebooks format traces probe-effects bench fuzz report clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 setup: $(STAMP) ## make .venv from pinned versions; as root on Debian also install tshark, perf, iperf3, chromium, ...
 
@@ -53,6 +53,10 @@ traces: $(STAMP) ## record traces/ anew (root, quiet machine) and rewrite their 
 	  $(BIN)/zcanalysis lab run --scenario $$scenario --seconds 8 -o $$place || exit; \
 	done
 	$(BIN)/python -c 'from pathlib import Path; from zcanalysis.lab.manifest import write_manifest; write_manifest(Path("traces"))'
+
+probe-effects: $(STAMP) ## what each probe costs, five configurations (root, quiet machine, ten minutes)
+	mkdir -p build
+	$(BIN)/zcanalysis lab probe-effects -o build/probe-effects.json
 
 bench: $(STAMP) ## speed against peers measured in the same run
 	$(BIN)/python -m tests.bench

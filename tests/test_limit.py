@@ -34,7 +34,7 @@ def counters(idle=(0.9, 0.5), socket=None, grown=None) -> pl.DataFrame:
             *(("cpuidle", f"cpu{cpu}", "idle_ns", int(share * second * SECOND_NS)) for cpu, share in enumerate(idle)),
             *((*where, count * second // 2) for where, count in (grown or {}).items()),
         ]
-        rows += [(second * SECOND_NS, "counters", *row) for row in gained]
+        rows += [(second * SECOND_NS, "counters", 0, *row) for row in gained]
     return pl.DataFrame(rows, schema=polars_schema(COUNTERS), orient="row")
 
 

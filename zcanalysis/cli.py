@@ -15,6 +15,7 @@ import typer
 
 from zcanalysis import __version__
 from zcanalysis.errors import ZcError
+from zcanalysis.lab.scenarios import BASELINE, SCENARIOS
 from zcanalysis.output import printable, write
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 BAD_INPUT: Final = 2
 OUR_FAILURE: Final = 1
 INTERRUPTED: Final = 130
+SCENARIO_NAMES: Final = ", ".join(scenario.name for scenario in SCENARIOS)
 
 app = typer.Typer(
     name="zcanalysis",
@@ -297,7 +299,7 @@ def advise(
 @lab_app.command("run")
 def lab_run(
     directory: Annotated[Path, typer.Option("-o", "--output", help="Folder of the recording; made, or empty.")],
-    scenario: Annotated[str, typer.Option(help="mtu-1500, mtu-9000, gro or rate-4g.")] = "mtu-1500",
+    scenario: Annotated[str, typer.Option(help=f"One of {SCENARIO_NAMES}.")] = "mtu-1500",
     seconds: Annotated[float, typer.Option(min=1, max=600, help="How long to record.")] = 6,
     capture: Capture = True,
     trace: Trace = False,
@@ -315,6 +317,57 @@ def lab_run(
         )
         made = run_scenario(scenario, directory, options)
     _print(f"recording written to {printable(str(made))}; next: zcanalysis report {printable(str(made))}")
+
+
+@lab_app.command("validate")
+def lab_validate(
+    directory: Annotated[Path, typer.Option("-o", "--output", help="Folder for all that is seen; made, or empty.")],
+    scenario: Annotated[str, typer.Option(help=f"The baseline: one of {SCENARIO_NAMES}.")] = BASELINE,
+    patch: Annotated[list[str] | None, typer.Option(help="NAME=VALUE; may be repeated. Six when not given.")] = None,
+    repeats: Annotated[int, typer.Option(min=1, max=100, help="How often each patch is measured.")] = 3,
+    seconds: Annotated[float, typer.Option(min=0.5, max=600, help="Length of one measurement.")] = 3,
+    as_json: Json = False,
+) -> None:
+    """Foretell what patches do from one recording, then apply them and measure; needs root."""
+    from zcanalysis.lab.cases import CASES
+    from zcanalysis.lab.outcome import shown_table, summary, validation_document
+    from zcanalysis.lab.validation import ValidationOptions, validate
+
+    chosen = tuple(dict.fromkeys(patch or (case.patch for case in CASES)))
+    with _progress() as on_step:
+        options = ValidationOptions(
+            scenario=scenario, patches=chosen, repeats=repeats, seconds=seconds,
+            on_progress=lambda what, share: on_step(f"{what} ({share:.0%})"),
+        )  # fmt: skip
+        validation = validate(directory, options)
+    if as_json:
+        _print_json(validation_document(validation))
+        return
+    from zcanalysis.terminal import print_table
+
+    print_table(shown_table(validation))
+    write("".join(f"{line}\n" for line in summary(validation)))
+
+
+@lab_app.command("probe-effects")
+def lab_probe_effects(
+    scenario: Annotated[
+        list[str] | None, typer.Option(help="Measure this one; may be repeated. Five when not given.")
+    ] = None,
+    rounds: Annotated[int, typer.Option(min=2, max=100, help="How often each probe is measured.")] = 5,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="JSON file for everything measured.")] = None,
+) -> None:
+    """Measure what each probe costs the transfer it looks at; a markdown table; needs root."""
+    from zcanalysis.lab.probe_effect import COMPARED, EffectOptions, effects_document, markdown, probe_effect
+    from zcanalysis.lab.scenarios import scenario_named
+
+    chosen = [scenario_named(name) for name in scenario or COMPARED]
+    with _progress() as on_step:
+        options = EffectOptions(rounds=rounds, on_progress=on_step)
+        effects = [probe_effect(each, options) for each in chosen]
+    if output is not None:
+        output.write_text(json.dumps(effects_document(effects, options), indent=1) + "\n")
+    write(markdown(effects))
 
 
 def _check_link(link_gbps: float | None) -> None:

@@ -14,7 +14,7 @@ import polars as pl
 from zcanalysis.errors import HostError
 from zcanalysis.goodput import QUIET_PHASE
 from zcanalysis.io.recording import Recording, read_recording
-from zcanalysis.rates import NS_PER_S, increments
+from zcanalysis.rates import GROWTH_PER_NS, NS_PER_S, increments
 from zcanalysis.recorder import Phase, RecordOptions, default_plan, record
 from zcanalysis.recorder.host_facts import find_device, tool_output
 from zcanalysis.recorder.kernel_text import netdev_rows
@@ -75,10 +75,8 @@ def look(device: str, plan: tuple[Phase, ...], on_step: Callable[[str], None]) -
             if share >= 1:  # what is left is arithmetic: it can wait for the transfer
                 _yield_to_others()
 
-        directory = record(
-            Path(scratch) / "look",
-            RecordOptions(device=device, plan=plan, sampling_hz=SAMPLING_HZ, on_progress=progressed),
-        )
+        options = RecordOptions(device=device, plan=plan, sampling_hz=SAMPLING_HZ, on_progress=progressed)
+        directory = record(Path(scratch) / "look", options)
         recording = read_recording(directory)
         yield Look(recording, started, received(device))
 

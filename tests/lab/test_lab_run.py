@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -16,7 +17,7 @@ from zcanalysis.io.recording import read_recording
 from zcanalysis.lab import LabOptions, agreement, run_scenario
 from zcanalysis.lab.namespaces import require_lab_tools, sweep_leftovers, two_hosts
 from zcanalysis.lab.scenarios import scenario_named
-from zcanalysis.lab.transfer import running_transfer
+from zcanalysis.lab.transfer import HOG, running_transfer
 from zcanalysis.lab.trial import RECORDER_SLACK_SECONDS
 from zcanalysis.recorder import Phase
 
@@ -118,6 +119,47 @@ def finish_with_killed_sender(pair, scratch):
         time.sleep(0.3)
         transfer.client.kill()
         transfer.finish()
+
+
+def hogs() -> list[int]:
+    """Our children that compute without end."""
+    found = subprocess.run(["pgrep", "-f", f"sched_setaffinity.* {os.getpid()}$"], capture_output=True, check=False)
+    return [int(word) for word in found.stdout.split()]
+
+
+def cpu_ticks(pid: int) -> int:
+    """User time of a process, in hundredths of a second."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[11])
+
+
+def test_the_hog_computes_beside_the_reader_and_is_gone_afterwards(tmp_path):
+    pids = []
+    with pytest.raises(ZeroDivisionError):
+        watch_the_hog_and_fail(tmp_path, pids)
+    assert hogs() == []
+    assert not Path(f"/proc/{pids[0]}").exists()
+    assert namespaces_of(os.getpid()) == []
+
+
+def watch_the_hog_and_fail(scratch: Path, pids: list[int]) -> None:
+    scenario = scenario_named("cpu-hog")
+    with two_hosts(scenario) as pair, running_transfer(pair, scenario, 5, scratch) as transfer:
+        time.sleep(1.0)
+        pids.append(transfer.hog.pid)
+        assert hogs() == pids
+        assert os.sched_getaffinity(pids[0]) == {1}
+        assert cpu_ticks(pids[0]) > 20
+        raise ZeroDivisionError
+
+
+def test_a_hog_ends_itself_when_its_lab_is_killed():
+    arguments = f"[{sys.executable!r}, '-c', {HOG!r}, '0', str(os.getpid())]"
+    starter = f"import os, subprocess as s; print(s.Popen({arguments}, stdout=s.DEVNULL).pid)"
+    done = subprocess.run([sys.executable, "-c", starter], capture_output=True, text=True, check=True, timeout=20)
+    deadline = time.monotonic() + 5
+    while Path(f"/proc/{done.stdout.strip()}").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not Path(f"/proc/{done.stdout.strip()}").exists()
 
 
 def test_what_a_killed_run_left_is_swept_by_the_next(tmp_path):

@@ -42,6 +42,10 @@ def _in_words(lab: dict[str, Any]) -> str:
     words.append("GSO" if lab["sender_gso"] else "no GSO")
     if lab["rps_cpu"] is not None:
         words.append(f"RPS to CPU {lab['rps_cpu']}")
+    if lab.get("rcvbuf_bytes") is not None:
+        words.append(f"receive buffer {lab['rcvbuf_bytes']} bytes")
+    if lab.get("hog_cpu") is not None:
+        words.append(f"a process that computes on CPU {lab['hog_cpu']}")
     return ", ".join([*words, lab["congestion_control"]])
 
 

@@ -5,6 +5,8 @@ from typing import Any, Final
 
 from zcanalysis.errors import HostError
 
+SMALLEST_RCVBUF_BYTES: Final = 2304  # SOCK_MIN_RCVBUF of kernel 6.x: TCP_SKB_MIN_TRUESIZE
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
@@ -28,6 +30,8 @@ class Scenario:
         Rate of a token bucket at the sender, bits of L2 packets; None for no shaping.
     rcvbuf_bytes
         Upper bound of the receive buffer; None keeps the kernel's automatic one.
+    hog_cpu
+        CPU of a process at the receiver that computes without end while the transfer runs; None for no such process.
     congestion_control
         Of the sender.
     """
@@ -41,6 +45,7 @@ class Scenario:
     reader_cpu: int = 1
     link_rate_gbps: float | None = None
     rcvbuf_bytes: int | None = None
+    hog_cpu: int | None = None
     congestion_control: str = "cubic"
 
     def __post_init__(self) -> None:
@@ -48,16 +53,31 @@ class Scenario:
             raise ValueError(f"mtu must be 68 to 65535, got {self.mtu}")
         if self.link_rate_gbps is not None and not self.link_rate_gbps > 0:
             raise ValueError(f"link_rate_gbps must be > 0, got {self.link_rate_gbps}")
+        if self.rcvbuf_bytes is not None and self.rcvbuf_bytes < SMALLEST_RCVBUF_BYTES:
+            raise ValueError(f"rcvbuf_bytes must be at least {SMALLEST_RCVBUF_BYTES}, got {self.rcvbuf_bytes}")
+
+    @property
+    def cpus(self) -> frozenset[int]:
+        """Every CPU it names."""
+        named = {self.sender_cpu, self.reader_cpu, self.rps_cpu, self.hog_cpu}
+        return frozenset(cpu for cpu in named if cpu is not None)
 
     def as_json(self) -> dict[str, Any]:
         """The configuration for host.json."""
         return asdict(self)
 
 
+BASELINE: Final = "mtu-1500"
+
 SCENARIOS: Final = (
-    Scenario(name="mtu-1500"),
+    Scenario(name=BASELINE),
+    Scenario(name="mtu-3000", mtu=3000),
     Scenario(name="mtu-9000", mtu=9000),
     Scenario(name="gro", receiver_gro=True, rps_cpu=None),
+    Scenario(name="gro-mtu-9000", mtu=9000, receiver_gro=True, rps_cpu=None),
+    Scenario(name="no-rps", rps_cpu=None),
+    Scenario(name="small-buffer", rcvbuf_bytes=65_536),
+    Scenario(name="cpu-hog", hog_cpu=1),
     Scenario(name="rate-4g", link_rate_gbps=4.0),
 )
 

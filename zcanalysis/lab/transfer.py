@@ -1,10 +1,11 @@
-"""One iperf3 transfer between the two hosts, and what remains of its report."""
+"""One iperf3 transfer between the two hosts, what competes with it, and what remains of its report."""
 
 import contextlib
 import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,17 +23,26 @@ POLL_SECONDS: Final = 0.02
 PORT: Final = 5201
 LISTENING: Final = "0A"
 ENDED_BY_US: Final = "interrupt - the client has terminated"
+HOG: Final = """
+import os, sys
+cpu, parent = map(int, sys.argv[1:])
+os.sched_setaffinity(0, {cpu})
+while os.getppid() == parent:  # nobody computes for a dead lab
+    for _ in range(1_000_000):
+        pass
+"""
 PERSONAL: Final = frozenset({"cookie", "system_info", "title", "extra_data"})
 
 
 @dataclass(slots=True)
 class Transfer:
-    """A running transfer: the two processes and where their reports go."""
+    """A running transfer: its two processes, where their reports go, and who competes for the reader's CPU."""
 
     server: "subprocess.Popen[bytes]"
     client: "subprocess.Popen[bytes]"
     client_report: IO[bytes]
     server_report: IO[bytes]
+    hog: "subprocess.Popen[bytes] | None" = None
 
     def end(self) -> None:
         """Let the client say goodbye: both sides then write their reports."""
@@ -110,7 +120,7 @@ def without_personal(value: Any) -> Any:  # noqa: ANN401 - any JSON value
 
 @contextlib.contextmanager
 def running_transfer(pair: HostPair, scenario: Scenario, seconds: float, scratch: Path) -> Iterator[Transfer]:
-    """Server and client, each on its CPU; both gone on the way out.
+    """Server and client, each on its CPU, and the scenario's hog; all gone on the way out.
 
     Parameters
     ----------
@@ -132,14 +142,23 @@ def running_transfer(pair: HostPair, scenario: Scenario, seconds: float, scratch
     client_arguments += ["--interval", str(INTERVAL_SECONDS)]
     client_arguments += ["--congestion", scenario.congestion_control, "--affinity", str(scenario.sender_cpu)]
     with contextlib.ExitStack() as cleanup:
-        reports = [cleanup.enter_context((scratch / f"{name}.json").open("w+b")) for name in ("client", "server")]
-        server = _spawned(inside(pair.receiver, server_arguments), reports[1], cleanup)
+        sent, received = (
+            cleanup.enter_context((scratch / f"{name}.json").open("w+b")) for name in ("client", "server")
+        )
+        server = _spawned(inside(pair.receiver, server_arguments), received, cleanup)
         _await_listener(server)
-        client = _spawned(inside(pair.sender, client_arguments), reports[0], cleanup)
-        yield Transfer(server, client, *reports)
+        client = _spawned(inside(pair.sender, client_arguments), sent, cleanup)
+        yield Transfer(server, client, sent, received, _spawned_hog(pair, scenario, cleanup))
 
 
-def _spawned(arguments: list[str], output: IO[bytes], cleanup: contextlib.ExitStack) -> "subprocess.Popen[bytes]":
+def _spawned_hog(pair: HostPair, scenario: Scenario, cleanup: contextlib.ExitStack) -> "subprocess.Popen[bytes] | None":
+    if scenario.hog_cpu is None:
+        return None
+    arguments = [sys.executable, "-I", "-S", "-c", HOG, str(scenario.hog_cpu), str(os.getpid())]
+    return _spawned(inside(pair.receiver, arguments), subprocess.DEVNULL, cleanup)
+
+
+def _spawned(arguments: list[str], output: IO[bytes] | int, cleanup: contextlib.ExitStack) -> "subprocess.Popen[bytes]":
     child = subprocess.Popen(
         arguments, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.DEVNULL, start_new_session=True
     )

@@ -80,7 +80,7 @@ def run_scenario(scenario: Scenario | str, directory: Path, options: LabOptions 
     chosen = scenario_named(scenario) if isinstance(scenario, str) else scenario
     options = options or LabOptions()
     require_lab_tools()
-    _check_cpus(chosen)
+    require_cpus(chosen)
     claim_directory(directory)
     seconds = options.warmup_seconds + _patience_seconds(options)  # as long as the recorder may take
     with terminated_like_interrupted(), tempfile.TemporaryDirectory(prefix="zc-lab-") as scratch:
@@ -109,10 +109,10 @@ def _tell(options: LabOptions, what: str, share: float) -> None:
         options.on_progress(what, share)
 
 
-def _check_cpus(scenario: Scenario) -> None:
+def require_cpus(scenario: Scenario) -> None:
+    """Raise a `HostError` unless we may use every CPU that the scenario names."""
     allowed = os.sched_getaffinity(0)
-    wanted = {scenario.sender_cpu, scenario.reader_cpu} | ({scenario.rps_cpu} - {None})
-    if absent := sorted(cpu for cpu in wanted if cpu is not None and cpu not in allowed):
+    if absent := sorted(scenario.cpus - allowed):
         raise HostError(
             f"scenario {scenario.name} needs CPU {', '.join(map(str, absent))}; we may use {sorted(allowed)}"
         )
@@ -120,22 +120,14 @@ def _check_cpus(scenario: Scenario) -> None:
 
 def _record_inside(pair: HostPair, transfer: Transfer, directory: Path, options: LabOptions, scratch: Path) -> None:
     """Run the recorder as a process of the receiver's namespace, told what to do on standard input."""
-    document = {
-        "directory": str(directory),
-        "device": RECEIVER_DEVICE,
-        "plan": [list(asdict(phase).values()) for phase in options.plan],
-        "sampling_hz": options.sampling_hz,
-        "sender_pids": [transfer.client.pid],
-    }
     told, said = scratch / "document.json", scratch / "said"
+    document = recorder_document(directory, options.plan, transfer) | {"sampling_hz": options.sampling_hz}
     told.write_text(json.dumps(document))
-    packages = str(Path(zcanalysis.recorder.__file__).parents[2])
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, (packages, os.environ.get("PYTHONPATH"))))}
     with told.open("rb") as standard_input, said.open("wb") as standard_error:
         recorder = subprocess.Popen(
             inside(pair.receiver, [*WITH_TRACEFS, sys.executable, "-m", "zcanalysis.recorder"]),
             stdin=standard_input, stdout=subprocess.DEVNULL, stderr=standard_error,
-            env=environment, start_new_session=True,
+            env=our_environment(), start_new_session=True,
         )  # fmt: skip
     try:
         _await_recorder(recorder, transfer, directory, _patience_seconds(options))
@@ -145,6 +137,22 @@ def _record_inside(pair: HostPair, transfer: Transfer, directory: Path, options:
     if recorder.returncode != 0:
         lines = said.read_text(errors="replace").strip().splitlines()
         raise HostError(f"the recorder failed: {lines[-1] if lines else f'status {recorder.returncode}'}")
+
+
+def recorder_document(directory: Path, plan: Sequence[Phase], transfer: Transfer) -> dict[str, Any]:
+    """What `python -m zcanalysis.recorder` is told on standard input."""
+    return {
+        "directory": str(directory),
+        "device": RECEIVER_DEVICE,
+        "plan": [list(asdict(phase).values()) for phase in plan],
+        "sender_pids": [transfer.client.pid],
+    }
+
+
+def our_environment() -> dict[str, str]:
+    """The environment in which a new interpreter imports this very zcanalysis."""
+    packages = str(Path(zcanalysis.recorder.__file__).parents[2])
+    return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, (packages, os.environ.get("PYTHONPATH"))))}
 
 
 def _await_recorder(
