@@ -34,20 +34,18 @@ FIRST_PID_NAMESPACE: Final = "pid:[4026531836]"  # PROC_PID_INIT_INO, include/li
 LOWEST_PRIORITY: Final = 19
 
 
-class Look(NamedTuple):
-    """What was seen, and how to tell what it cost."""
-
-    recording: Recording
-    started: "Received"
-    recorded: "Received"
-    """When the last phase was over and the files were written."""
-
-
 class Received(NamedTuple):
     """A device's byte counter at one moment."""
 
     ts_ns: int
     octets: int
+
+
+class Look(NamedTuple):
+    """What was seen, and how far the device had come when the last file was written."""
+
+    recording: Recording
+    recorded: Received
 
 
 @contextlib.contextmanager
@@ -71,7 +69,6 @@ def look(device: str, plan: tuple[Phase, ...], on_step: Callable[[str], None]) -
     _find(device)
     _check_traffic(device)
     with TemporaryDirectory(prefix="zc-look-") as scratch, _priority_restored():
-        started = received(device)
 
         def progressed(phase: str, share: float) -> None:
             on_step(f"{phase} ({share:.0%})")
@@ -79,8 +76,9 @@ def look(device: str, plan: tuple[Phase, ...], on_step: Callable[[str], None]) -
                 _yield_to_others()
 
         directory = record(Path(scratch) / "look", RecordOptions(device=device, plan=plan, on_progress=progressed))
+        recorded = received(device)
         recording = read_recording(directory)
-        yield Look(recording, started, received(device))
+        yield Look(recording, recorded)
 
 
 def sampling_plan(seconds: float) -> tuple[Phase, ...]:
@@ -100,36 +98,38 @@ def counting_plan(seconds: float) -> tuple[Phase, ...]:
     return (Phase(QUIET_PHASE, seconds),)
 
 
-def overhead_share(seen: Look, until: "Received") -> float | None:
+def overhead_share(seen: Look) -> float | None:
     """What looking cost, as a share of the goodput; None when that cannot be told.
-
-    Parameters
-    ----------
-    seen
-        The look.
-    until
-        The device's counter when everything was over, arithmetic too.
 
     Notes
     -----
-    What the device received from start to end, against what it would have at the rate of the undisturbed windows; and,
-    for what those windows lost themselves, the part of the machine's CPU time that reading the counters took. Noise of
-    the transfer is in it, and a transfer that ended meanwhile cannot be compared.
+    From the end of the undisturbed window to the last file written (sampler started, at work, stopped, converted), what
+    the device received less than at the undisturbed rate, over all that it would have received; and, for what the
+    undisturbed window lost itself, the part of the machine's CPU time that reading the counters took. Arithmetic that
+    follows runs at the lowest priority and is left out. Noise of the transfer is in it, and a transfer that ended
+    meanwhile cannot be compared.
     """
     counters, device = seen.recording.counters, seen.recording.host.device
-    quiet_per_s = None if counters is None or device is None else _quiet_bytes_per_s(counters, device)
-    if counters is None or not quiet_per_s or until.octets <= seen.recorded.octets:
+    octets = None if counters is None else _quiet_octets(counters, device)
+    if counters is None or octets is None or seen.recorded.octets <= octets[-1].octets:
         return None
-    mean_per_s = (until.octets - seen.started.octets) / (until.ts_ns - seen.started.ts_ns) * NS_PER_S
-    return max(1 - mean_per_s / quiet_per_s, 0.0) + _own_share(counters, seen.recording.host.cpus or 1)
+    first, last = octets
+    quiet_per_ns = (last.octets - first.octets) / (last.ts_ns - first.ts_ns)
+    missing = quiet_per_ns * (seen.recorded.ts_ns - last.ts_ns) - (seen.recorded.octets - last.octets)
+    expected = quiet_per_ns * (seen.recorded.ts_ns - first.ts_ns)
+    return max(missing / expected, 0.0) + _own_share(counters, seen.recording.host.cpus or 1)
 
 
-def _quiet_bytes_per_s(counters: pl.DataFrame, device: str) -> float | None:
-    rows = increments(counters, "netdev", QUIET_PHASE).filter(
-        pl.col("instance") == device, pl.col("counter") == "rx_bytes"
-    )
-    per_s = pl.col("increment") / ELAPSED_NS * NS_PER_S
-    return None if rows.is_empty() else float(rows.select(per_s).item(0, 0))
+def _quiet_octets(counters: pl.DataFrame, device: str | None) -> tuple[Received, Received] | None:
+    """The device's first and last reading of the undisturbed window; None unless it received in between."""
+    rows = counters.filter(
+        pl.col("phase") == QUIET_PHASE, pl.col("source") == "netdev", pl.col("instance") == device,
+        pl.col("counter") == "rx_bytes",
+    ).sort("ts_ns")  # fmt: skip
+    if rows.is_empty():
+        return None
+    first, last = (Received(*rows.select("ts_ns", "value").row(at)) for at in (0, -1))
+    return (first, last) if last.octets > first.octets else None
 
 
 def _own_share(counters: pl.DataFrame, cpus: int) -> float:
