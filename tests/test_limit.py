@@ -107,8 +107,20 @@ def test_a_cpu_that_only_sends_is_the_senders_limit():
     assert "the sender runs there" in found.words
 
 
-def test_a_cpu_that_others_keep_busy_is_no_limit_while_the_queue_is_empty():
+def test_a_cpu_that_others_keep_busy_while_the_queue_is_empty_is_left_open():
     found = limit_of(counters((0.5, 0.02)), ((1, "foreign", 0.63), (1, "copy", 0.35), (1, "idle", 0.02)))
+    assert (found.kind, found.where) == ("unknown", "CPU 1")
+    assert "cannot be told" in found.words
+    assert "other processes took 63% of CPU 1" in found.evidence
+
+
+def test_when_nothing_here_is_busy_it_is_the_sender_or_the_path():
+    found = limit_of(counters((0.9, 0.6)), ((1, "copy", 0.35), (1, "idle", 0.65)))
+    assert (found.kind, found.where) == ("sender", "beyond this host")
+
+
+def test_a_cpu_that_others_fill_and_that_does_not_receive_says_nothing():
+    found = limit_of(counters((0.0, 0.6)), ((0, "foreign", 1.0), (1, "copy", 0.35), (1, "idle", 0.65)))
     assert (found.kind, found.where) == ("sender", "beyond this host")
 
 
@@ -163,6 +175,11 @@ def test_with_counters_alone_a_saturated_cpu_is_named_and_what_root_would_add():
     found = limit_of(counters((0.9, 0.01), FULL))
     assert (found.kind, found.where) == ("receiver cpu", "CPU 1")
     assert "which need root" in found.words
+
+
+def test_with_counters_alone_the_saturated_cpu_that_takes_the_packets_is_named():
+    taken = {("softnet", "cpu0", "processed"): 10, ("softnet", "cpu1", "processed"): 900_000}
+    assert limit_of(counters((0.0, 0.01), FREE, taken)).where == "CPU 1"
 
 
 def test_nothing_recorded_is_unknown():

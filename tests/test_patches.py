@@ -74,13 +74,15 @@ def test_command_and_undo_are_exact(text):
 # what a recording made after the command would say
 AFTER = {
     "mtu=9000": replace(HOST, mtu=9000),
-    "gro=on": replace(HOST, features={"generic-receive-offload": True}),
+    "gro=on": replace(HOST, features={**HOST.features, "generic-receive-offload": True}),
     "rps=3": replace(HOST, queues=tuple(queue._replace(rps_cpus=frozenset({3})) for queue in HOST.queues)),
-    "irq-affinity=2": replace(HOST, queues=tuple(queue._replace(cpus=frozenset({2})) for queue in HOST.queues)),
+    "irq-affinity=2": replace(
+        HOST, queues=tuple(queue._replace(cpus=frozenset({2}), irq_cpus="2") for queue in HOST.queues)
+    ),
     "cpu=split": replace(HOST, readers=(Process(77, "iperf3", (3,)),)),
     "coalesce-us=50": replace(HOST, coalesce=Coalesce(50, adaptive_rx=False)),
     "ring=4096": replace(HOST, ring=Ring(4096, 4096)),
-    "rcvbuf=65536": replace(HOST, sysctls={"net.ipv4.tcp_rmem": "4096\t65536\t65536"}),
+    "rcvbuf=65536": replace(HOST, sysctls={**HOST.sysctls, "net.ipv4.tcp_rmem": "4096 65536 65536"}),
 }
 
 
@@ -92,6 +94,15 @@ def test_a_new_recording_shows_the_patch_in_place(text):
     assert not applies
     assert "already" in why or "packets are taken" in why
     assert patches.command(patch, AFTER[text]) is None
+
+
+@pytest.mark.parametrize("text", COMMANDS)
+def test_the_facts_after_a_patch_show_it_in_place(text):
+    patch = parse_patch(text)
+    after = patches.facts_after(patch, HOST)
+    assert patches.in_place(patch, after) is True
+    assert patches.in_place(patch, HOST) is False
+    assert after == AFTER.get(text, after)
 
 
 @pytest.mark.parametrize("text", COMMANDS)

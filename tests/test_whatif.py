@@ -20,7 +20,7 @@ from zcanalysis.io.recording import read_recording
 from zcanalysis.patches import Patch, parse_patch
 from zcanalysis.tables import PATCHES
 from zcanalysis.whatif import predict_document, what_if
-from zcanalysis.workload import NOT_SEEN, WINDOW, Window, Workload, bounds, busy_after
+from zcanalysis.workload import NOT_SEEN, WINDOW, Window, Workload, bounds, busy_after, held, least, workload
 
 TRACES = Path(__file__).parent.parent / "traces"
 STEERED = HostFacts(
@@ -74,6 +74,12 @@ def test_a_larger_mtu_halves_what_follows_packets():
 
 def test_packets_that_the_sender_aggregated_do_not_follow_the_mtu():
     assert after(load(packet_bytes=60_000.0), "mtu=2948") == pytest.approx(after(load()))
+
+
+def test_under_gro_a_larger_mtu_leaves_what_handles_whole_skbs():
+    # skbs of 40 KB stay: TCP and the hand-over cost what they did; interrupts 0.1, the sender 0.2 + 0.2
+    found = after(load(gro=True, skb_bytes=40_000.0), "mtu=2948")
+    assert found == pytest.approx({"CPU 1": 10 / 0.9, "CPU 0": 10 / 0.5})
 
 
 def test_gro_merges_what_is_above_it():
@@ -138,6 +144,32 @@ def test_where_the_window_limits_a_larger_buffer_lifts_it_until_a_cpu_limits():
     assert found["CPU 1"] == pytest.approx(16.0)
 
 
+def test_a_full_link_stays_the_limit_until_it_is_raised():
+    # 10.2 Gbit/s carry 9.755 of payload; 9.7 arrived: the link is the limit, and 99.4 % of it is used
+    one = held(load([(*row[:-1], row[-1] / 2) for row in WORK], link_gbps=10.2, baseline_gbps=9.7))
+    assert one.held_by is None
+    assert least(bounds(one, one), one) == ("link", pytest.approx(9.7))
+    assert after(one, "link-gbps=20.4")["link"] == pytest.approx(19.4)
+    assert min(after(one, "speedup:tcp_rx=100").values()) == pytest.approx(9.7)
+
+
+@given(
+    st.lists(st.floats(0.01, 1), min_size=6, max_size=6),
+    st.floats(0.1, 100), st.floats(0.1, 100), st.none() | st.floats(0.1, 200), st.floats(0, 0.5),
+)  # fmt: skip
+def test_without_a_patch_nothing_changes(shares, baseline, sampled, link, others):
+    work = [(*row[:-1], share) for row, share in zip(WORK, shares, strict=True)]
+    one = held(load(work, baseline_gbps=baseline, at_gbps=sampled, link_gbps=link, fixed={1: others}))
+    assert min(bounds(one, one).values()) == pytest.approx(baseline)
+
+
+def test_between_two_full_cpus_the_one_that_receives_is_named():
+    # CPU 0 99 % busy sending, CPU 1 98 % receiving: the report names CPU 1, and so does the prediction
+    one = load([(0, "sender", "syscall", "tx", "packet", 0.99), (1, "copy", "syscall", "rx", "byte", 0.98)])
+    assert least(bounds(one, one), one)[0] == "CPU 0"
+    assert least(bounds(one, one), one.changed(limiting_cpu=1)) == ("CPU 1", pytest.approx(10.0))
+
+
 def test_other_processes_keep_their_time():
     # CPU 1: 0.8 of its own work, 0.2 of others; TCP gone (0.4) leaves 0.4 that may grow to 0.8
     eighty = [(*row[:-1], row[-1] * 0.8) for row in WORK]
@@ -151,6 +183,7 @@ def test_what_the_recording_shows_to_be_without_effect_says_so():
     assert no_effect(load(drops=5), parse_patch("ring=512")) is None
     assert no_effect(load(), parse_patch("rps=1")) == "IP and TCP run on CPU 1 already"
     assert no_effect(load(), parse_patch("speedup:gro=10")) == "no sample shows the stage gro"
+    assert no_effect(load(WORK[2:3]), parse_patch("competing-load=1")) == "no sample shows the reader"
     assert no_effect(load(packet_bytes=60_000.0), parse_patch("gro=on")) is not None
 
 
@@ -229,11 +262,39 @@ def test_several_are_undone_in_reverse(shipped):
     assert made["undo"] == "ethtool -K veth-r gro off && ip link set dev veth-r mtu 1500"
 
 
+def test_each_patch_meets_the_host_that_those_before_it_left(shipped):
+    # once packets are handed to CPU 0, the reader on CPU 1 is apart from them already, and can share CPU 0
+    split = row(shipped, patches.rps(0), patches.cpu("split"))
+    assert split["command"] == "echo 1 > /sys/class/net/veth-r/queues/rx-0/rps_cpus"
+    shared = row(shipped, patches.rps(0), patches.cpu("shared"))
+    assert shared["command"].endswith("&& taskset -acp 0 29962")
+    again = row(shipped, patches.mtu(9000), patches.mtu(3000))
+    assert again["undo"] == "ip link set dev veth-r mtu 9000 && ip link set dev veth-r mtu 1500"
+    assert again["predicted_gbps"] == pytest.approx(row(shipped, patches.mtu(3000))["predicted_gbps"])
+
+
+def test_where_only_samples_show_who_takes_the_packets_the_reader_can_still_be_moved():
+    # veth with GRO: softirqs run on the sender's CPU 0, the reader on CPU 1
+    table = what_if(read_recording(TRACES / "veth-gro"), [patches.cpu("split"), patches.cpu("shared")])
+    assert table.get_column("applies").to_list() == [False, True]
+    assert table.get_column("command").to_list()[1].startswith("taskset -acp 0 ")
+
+
+def test_the_size_of_skbs_is_counted_where_gro_is_on():
+    seen = answered(read_recording(TRACES / "veth-gro"))
+    assert seen.evidence.quiet is not None
+    recorded = workload(seen.evidence, seen.evidence.quiet, seen.ceiling, seen.limit)
+    assert recorded is not None
+    # 11,079,758 packets, 362,646 datagrams given to IP: 30.6 a datagram
+    assert recorded.skb_bytes / recorded.packet_bytes == pytest.approx(30.55, rel=0.01)
+
+
 def test_every_shipped_recording_answers_every_patch():
-    texts = (
-        "mtu=9000 mtu=576 gro=on gro=off hw-checksum=off rps=0 rps=1 rps=off rfs cpu=split cpu=shared irq-affinity=1"
-        " coalesce-us=50 ring=512 rcvbuf=4096 busy-poll=50 competing-load=1 copy-gbps=100 link-gbps=5 speedup:copy=100"
-    ).split()
+    texts = [
+        "mtu=9000", "mtu=576", "gro=on", "gro=off", "hw-checksum=off", "rps=0", "rps=1", "rps=off", "rfs", "cpu=split",
+        "cpu=shared", "irq-affinity=1", "coalesce-us=50", "ring=512", "rcvbuf=4096", "busy-poll=50", "link-gbps=5",
+        "competing-load=1", "copy-gbps=100", "speedup:copy=100",
+    ]  # fmt: skip
     for name in ("veth-9000", "veth-gro"):
         table = what_if(read_recording(TRACES / name), map(parse_patch, texts)).drop_nulls("predicted_gbps")
         assert table.height >= 12

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from zcanalysis import charts, patches
+    from zcanalysis.advice import advise
     from zcanalysis.evidence import costs
     from zcanalysis.io.dissection import dissect
     from zcanalysis.io.exports import convert
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 __version__: Final = "0.1.0"
 
 __all__ = [
+    "advise",
     "audit",
     "charts",
     "convert",
@@ -45,6 +47,7 @@ __all__ = [
 ]
 
 _HOMES: Final = {
+    "advise": "zcanalysis.advice",
     "audit": "zcanalysis.trust",
     "convert": "zcanalysis.io.exports",
     "costs": "zcanalysis.evidence",

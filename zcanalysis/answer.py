@@ -107,7 +107,7 @@ def sentence(answer: Answer) -> str:
     else:
         rate = gbps_text(answer.goodput_gbps, answer.low_gbps, answer.high_gbps)
         parts.append(f"The receiver got {rate}{'' if answer.evidence.quiet else ' while it was captured'}.")
-    if answer.held_back_by.kind != "unknown":
+    if answer.held_back_by.evidence:
         parts.append(answer.held_back_by.words)
     elif answer.limit is not None:
         parts.append(_limit_sentence(answer.limit))

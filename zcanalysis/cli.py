@@ -54,8 +54,8 @@ def main() -> None:
         _fail(str(error), BAD_INPUT)
     except KeyboardInterrupt:
         _fail("interrupted", INTERRUPTED)
-    except SystemExit as ended:  # typer makes one of Ctrl-C, and says nothing
-        if ended.code == INTERRUPTED:
+    except SystemExit as ended:
+        if ended.code == INTERRUPTED:  # typer has caught the interruption, and says nothing
             _fail("interrupted", INTERRUPTED)
         raise
     except OSError as error:
@@ -250,6 +250,35 @@ def record(
         )
         made = make_recording(directory, options)
     _print(f"recording written to {printable(str(made))}; next: zcanalysis report {printable(str(made))}")
+
+
+@app.command()
+def advise(
+    recording: Annotated[Path | None, typer.Argument(help="A recording folder; or name a device with --live.")] = None,
+    live: Annotated[str | None, typer.Option(help="Network device that receives right now.")] = None,
+    verify: Annotated[str | None, typer.Option(help="Id of a change that was made: measure, and compare.")] = None,
+    ledger: Annotated[bool, typer.Option("--ledger", help="List predicted against measured.")] = False,
+    seconds: Annotated[float, typer.Option(min=3, max=3600, help="How long to look.")] = 20,
+    as_json: Json = False,
+) -> None:
+    """Name the limit and three changes, each with command, undo and proof; changes nothing itself."""
+    from zcanalysis import advising
+
+    if sum((recording is not None, live is not None, verify is not None, ledger)) != 1:
+        raise ZcError("advise needs one of: --live DEVICE, a RECORDING, --verify ID, --ledger")
+    with _progress() as on_step:
+        if live is not None:
+            said = advising.live(live, seconds, on_step)
+        elif verify is not None:
+            said = advising.verify(verify, seconds, on_step)
+        else:
+            said = advising.recorded(recording) if recording is not None else advising.ledger()
+    if as_json:
+        _print_json(said.document)
+    else:
+        said.show()
+    if said.complaint:
+        _fail(said.complaint, BAD_INPUT)
 
 
 @lab_app.command("run")

@@ -6,18 +6,16 @@ from typing import Final
 import polars as pl
 
 from zcanalysis.cpu.kernel_stages import ONCE_AN_SKB
-from zcanalysis.patches import Patch
+from zcanalysis.patches import Patch, facts_after
 from zcanalysis.patches.placement import reader_target
 from zcanalysis.patches.sockets import rmem_of
 from zcanalysis.rates import BITS_PER_BYTE
-from zcanalysis.workload import CHEAPER, DEARER, WINDOW, Workload, segment_bytes
+from zcanalysis.workload import CHEAPER, DEARER, PROTOCOL, WINDOW, Workload, protocol_cpus, segment_bytes
 
 READING: Final = ("wakeup_sched", "syscall", "reader")
 BEFORE_STEERING: Final = ("hardirq", "softirq", "driver_rx", "page_pool", "gro", "skb_alloc", "backlog")
 PROCESS: Final = ("syscall", "user")
 RECEIVING: Final = ("rx", "ack")
-PROTOCOL: Final = ("ip_rx", "tcp_rx", "udp_rx")
-MOSTLY: Final = 0.1
 
 # No null model sees them: they change the size of batches, or what is lost
 UNPRICED: Final = {
@@ -30,7 +28,8 @@ UNPRICED: Final = {
 def applied(load: Workload, patches: tuple[Patch, ...]) -> Workload:
     """The work with the patches, in their order; one without a price changes nothing."""
     for patch in patches:
-        load = EFFECTS[patch.kind](load, patch) if patch.kind in EFFECTS else load
+        changed = EFFECTS[patch.kind](load, patch) if patch.kind in EFFECTS else load
+        load = changed.changed(host=facts_after(patch, load.host))
     return load
 
 
@@ -40,8 +39,10 @@ def no_effect(load: Workload, patch: Patch) -> str | None:
         return "packets arrive larger than the MTU: the sender's offload leaves nothing to merge"
     if patch.kind == "ring" and load.drops == 0:
         return "the device dropped nothing"
-    if patch.kind == "rps" and patch.value is not None and protocol_cpus(load) == {patch.value}:
+    if patch.kind == "rps" and patch.value is not None and protocol_cpus(load.work) == {patch.value}:
         return f"IP and TCP run on CPU {patch.value} already"
+    if patch.kind == "competing-load" and _reader_cpu(load) is None:
+        return "no sample shows the reader"
     stage = {"copy-gbps": "copy", "speedup": patch.stage}.get(patch.kind)
     if stage is not None and load.work.filter(pl.col("stage") == stage).is_empty():
         return f"no sample shows the stage {stage}"
@@ -109,7 +110,8 @@ def _checksum(load: Workload, patch: Patch) -> Workload:
     if patch.value:
         return _scaled(load, _of_stages(("checksum",), 0.0))
     passed = load.assumed.checksum_ns_per_byte * load.at_gbps / BITS_PER_BYTE
-    where = load.work.filter(pl.col("stage").is_in(PROTOCOL)).group_by("cpu").agg(pl.col("share").sum())
+    softirqs = (pl.col("context") == "softirq") & pl.col("cpu").is_in(protocol_cpus(load.work))
+    where = load.work.filter(softirqs, pl.col("stage").is_in(PROTOCOL)).group_by("cpu").agg(pl.col("share").sum())
     rows = where.select(
         "cpu",
         pl.lit("checksum").alias("stage"),
@@ -154,13 +156,6 @@ def _rcvbuf(load: Workload, patch: Patch) -> Workload:
     return load.changed(window_gbps=load.window.gbps_per_byte * patch.number)
 
 
-def protocol_cpus(load: Workload) -> set[int]:
-    """CPUs on which softirqs run IP and TCP."""
-    softirq = load.work.filter(pl.col("stage").is_in(PROTOCOL), pl.col("context") == "softirq")
-    shares = softirq.group_by("cpu").agg(pl.col("share").sum())
-    return set(shares.filter(pl.col("share") >= MOSTLY * pl.col("share").sum()).get_column("cpu"))
-
-
 def _reader_cpu(load: Workload) -> int | None:
     return _busiest(load, pl.col("context").is_in(PROCESS) & _receiving())
 
@@ -183,7 +178,7 @@ def _moved(load: Workload, chosen: pl.Expr, cpu: int | None) -> Workload:
 
 def _rps(load: Workload, patch: Patch) -> Workload:
     """What a softirq does behind the hand-over moves; where packets were handed over before, the hand-over too."""
-    here, steered = protocol_cpus(load), any(queue.rps_cpus for queue in load.host.queues)
+    here, steered = protocol_cpus(load.work), any(queue.rps_cpus for queue in load.host.queues)
     origin = _busiest(load, ~pl.col("cpu").is_in(here) & pl.col("stage").is_in(BEFORE_STEERING)) if steered else None
     target = origin if patch.value is None else int(patch.number)
     on_these = pl.col("cpu").is_in(here) & _receiving()
@@ -208,7 +203,7 @@ def _reader(load: Workload, patch: Patch) -> Workload:
 def _irq(load: Workload, patch: Patch) -> Workload:
     interrupts = pl.col("context").is_in(("hardirq", "softirq")) & _receiving()
     if any(queue.rps_cpus for queue in load.host.queues):
-        interrupts &= ~pl.col("cpu").is_in(protocol_cpus(load))
+        interrupts &= ~pl.col("cpu").is_in(protocol_cpus(load.work))
     return _moved(load, interrupts, int(patch.number))
 
 

@@ -142,7 +142,7 @@ def _saturated_cpu(seen: Signs) -> _Verdict | None:
         return None
     busiest = max(use.busy for use in full)
     near = [use for use in full if use.busy >= busiest - TIE_SHARE]
-    chosen = max(near, key=lambda use: use.receive or 0.0)
+    chosen = max(near, key=lambda use: use.handled if use.receive is None else use.receive)
     receives = chosen.receive is None or chosen.receive >= RECEIVER_PART * chosen.busy
     return _cpu_verdict(seen, chosen, "receiver cpu" if receives else "sender")
 
@@ -197,6 +197,11 @@ def _small_window(seen: Signs) -> _Verdict | None:
 def _by_exclusion(seen: Signs) -> _Verdict:
     if not seen.cpus:
         return _Verdict("unknown", None, "What limits is unknown: how busy the CPUs were was not recorded.")
+    crowded = [use for use in seen.cpus if use.busy >= SATURATED_SHARE and use.foreign >= 1 - LEAST_OWN]
+    if crowded and (use := max(crowded, key=lambda use: use.receive or 0.0)).receive:
+        where, facts = f"CPU {use.cpu}", tuple(_cpu_facts(seen, use))
+        words = f"Others keep {where} busy: whether they hold the transfer back or take what it leaves cannot be told."
+        return _Verdict("unknown", where, words, facts)
     words = "Nothing here is the limit: the data comes no faster, from the sender, its application or the path."
     return _Verdict("sender", "beyond this host", words)
 

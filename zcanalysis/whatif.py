@@ -12,18 +12,19 @@ import polars as pl
 from zcanalysis.answer import Answer, answered
 from zcanalysis.effects import UNPRICED, applied, no_effect, remark
 from zcanalysis.goodput import Goodput, sender_is_here
+from zcanalysis.io.host_facts import HostFacts
 from zcanalysis.io.recording import Recording
-from zcanalysis.patches import Patch, Setting, setting
+from zcanalysis.patches import Patch, Setting, facts_after, setting
 from zcanalysis.tables import PATCHES, conform, polars_schema
 from zcanalysis.workload import (
     CHEAPER,
     DEARER,
     LINK,
-    NOT_SEEN,
     Workload,
     bounds,
     busy_after,
     capacity,
+    least,
     link_payload_gbps,
     workload,
 )
@@ -151,7 +152,7 @@ def _row(answer: Answer, made: Prediction) -> dict[str, Any]:
 
 def _workload(answer: Answer) -> Workload | None:
     goodput = _goodput(answer)
-    return None if goodput is None else workload(answer.evidence, goodput, answer.ceiling)
+    return None if goodput is None else workload(answer.evidence, goodput, answer.ceiling, answer.limit)
 
 
 def _goodput(answer: Answer) -> Goodput | None:
@@ -161,7 +162,7 @@ def _goodput(answer: Answer) -> Goodput | None:
 
 
 def _prediction(answer: Answer, load: Workload | None, patches: tuple[Patch, ...]) -> Prediction:
-    settings = tuple(_setting(answer, load, patch) for patch in patches)
+    settings = _settings(answer.recording.host, load, patches)
     acting = tuple(patch for patch, means in zip(patches, settings, strict=True) if means.obstacle is None)
     possible = all(means.obstacle is None or means.in_place for means in settings)
     unpriced = [
@@ -178,18 +179,29 @@ def _prediction(answer: Answer, load: Workload | None, patches: tuple[Patch, ...
     )  # fmt: skip
     if load is None:
         return base
-    base = base._replace(limit_before=_limit(load, load))
+    base = base._replace(limit_before=least(bounds(load, load), load)[0])
     unknown = any(means.obstacle is not None and means.in_place is None for means in settings)
     return base if unknown or unpriced else _predicted(base, load, acting, _error(answer))
 
 
-def _setting(answer: Answer, load: Workload | None, patch: Patch) -> Setting:
+def _settings(host: HostFacts, load: Workload | None, patches: tuple[Patch, ...]) -> tuple[Setting, ...]:
+    """What each means where those before it are in place: so the undos in reverse restore what was recorded."""
+    means: list[Setting] = []
+    for patch in patches:
+        means.append(setting(patch, host) if load is None else _shown(load, patch))
+        if means[-1].obstacle is None:
+            host = facts_after(patch, host)
+            load = None if load is None else applied(load, (patch,))
+    return tuple(means)
+
+
+def _shown(load: Workload, patch: Patch) -> Setting:
     """What the host's facts say, and then what the recording shows."""
-    means = setting(patch, answer.recording.host)
-    if load is None or means.obstacle is not None:
+    means = setting(patch, load.host)
+    if means.obstacle is not None:
         return means
-    if (shown := no_effect(load, patch)) is not None:
-        return Setting(False, shown, None, None, "")
+    if (why := no_effect(load, patch)) is not None:
+        return Setting(False, why, None, None, "")
     return means._replace(note="; ".join(text for text in (means.note, remark(load, patch)) if text))
 
 
@@ -200,8 +212,10 @@ def _error(answer: Answer) -> float:
 
 def _predicted(base: Prediction, load: Workload, patches: tuple[Patch, ...], error: float) -> Prediction:
     changed = applied(load, patches)
-    usual = _least(bounds(changed, load))
-    others = [_least(bounds(applied(load.changed(assumed=prices), patches), load))[1] for prices in (DEARER, CHEAPER)]
+    usual = least(bounds(changed, load), load)
+    others = [
+        least(bounds(applied(load.changed(assumed=prices), patches), load), load)[1] for prices in (DEARER, CHEAPER)
+    ]
     removed = _samples_removed(changed, load)
     points = (load.baseline_gbps, removed, usual[1], *others)
     link = link_payload_gbps(changed)
@@ -216,20 +230,11 @@ def _predicted(base: Prediction, load: Workload, patches: tuple[Patch, ...], err
     )
 
 
-def _least(limits: Mapping[str, float]) -> tuple[str, float]:
-    """The limit that binds and its goodput."""
-    return min(limits.items(), key=lambda item: item[1], default=(NOT_SEEN, 0.0))
-
-
-def _limit(load: Workload, recorded: Workload) -> str:
-    return _least(bounds(load, recorded))[0]
-
-
 def _samples_removed(changed: Workload, load: Workload) -> float:
     """Goodput if the limiting CPU's removed time were free; no change where no CPU limits."""
-    if not load.saturated or _limit(load, load) == LINK:
+    if not load.saturated or least(bounds(load, load), load)[0] == LINK:
         return load.baseline_gbps
-    cpu = load.saturated[0]
+    cpu = load.saturated[0] if load.limiting_cpu is None else load.limiting_cpu
     removed = (_share(load, cpu) - _share(changed, cpu)) / capacity(load)
     return load.baseline_gbps / (1 - min(removed, MOST_REMOVED))
 

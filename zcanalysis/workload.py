@@ -4,13 +4,14 @@ This is the arithmetic of a null model. A stage's time follows packets, bytes or
 packets; queues, waiting and the size of batches are not in it.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 import polars as pl
 
-from zcanalysis.blame import SATURATED_SHARE
+from zcanalysis.blame import SATURATED_SHARE, TIE_SHARE, LimitingCpu
 from zcanalysis.cpu.kernel_stages import BYTE_FUNCTIONS, FOLLOWS
 from zcanalysis.evidence import Evidence
 from zcanalysis.goodput import (
@@ -30,6 +31,9 @@ LINK_LIMITED: Final = 0.95
 WINDOW_LIMITED: Final = 1.25
 LARGER_THAN_SEGMENTS: Final = 1.02
 LOUD: Final = 0.01
+# ACKs that a sender on this machine receives cost IP and TCP too, but wake nobody: together these tell the two apart
+PROTOCOL: Final = ("l2_demux", "ip_rx", "netfilter", "tcp_rx", "udp_rx", "sock_queue_lock", "wakeup_sched")
+MOSTLY: Final = 0.1
 USUAL_MTU: Final = 1500
 GRO_BYTES: Final = 65536
 NOT_SEEN: Final = "a limit outside this host's CPUs"
@@ -65,6 +69,7 @@ class Workload:
     """The work of every CPU at the measured goodput, and what else bounds the goodput."""
 
     host: HostFacts
+    """Facts of host.json; which CPU takes the packets from samples where the facts do not say."""
     baseline_gbps: float
     at_gbps: float
     """The goodput that the shares belong to: that of the sampled phase."""
@@ -84,6 +89,8 @@ class Workload:
     """Packets the device dropped; None when not counted."""
     link_gbps: float | None
     """Rate of the link, headers included; None when the ceiling is no link."""
+    limiting_cpu: int | None = None
+    """The full CPU that the report names; None when it names none."""
     link_use: float = 1.0
     """What part of a full link's payload arrives when the link is the limit."""
     window: Window | None = None
@@ -119,7 +126,7 @@ def segment_bytes(mtu: int) -> int:
     return max(mtu - IPV4_TCP_TIMESTAMPS_BYTES, 1)
 
 
-def workload(seen: Evidence, goodput: Goodput, ceiling: Ceiling) -> Workload | None:
+def workload(seen: Evidence, goodput: Goodput, ceiling: Ceiling, limit: LimitingCpu | None = None) -> Workload | None:
     """The recorded work; None where no CPU samples say what the CPUs did.
 
     Parameters
@@ -130,6 +137,8 @@ def workload(seen: Evidence, goodput: Goodput, ceiling: Ceiling) -> Workload | N
         Of the undisturbed phase.
     ceiling
         A link's bounds every prediction; a modelled one does not: its own CPUs are in the table.
+    limit
+        The CPU that the report names.
     """
     table = seen.stages.filter(pl.col("cpu") >= 0)
     wall = seen.account.group_by("cpu").agg(pl.col("seconds").sum().alias("wall_s")).filter(pl.col("wall_s") > 0)
@@ -138,11 +147,12 @@ def workload(seen: Evidence, goodput: Goodput, ceiling: Ceiling) -> Workload | N
     host, sampled = seen.recording.host, seen.sampled or goodput
     mtu = host.mtu or USUAL_MTU
     packet_bytes = sampled.payload_bytes / sampled.packets if sampled.packets else float(segment_bytes(mtu))
+    work = _work(table, wall)
     load = Workload(
-        host=host,
+        host=_completed(host, protocol_cpus(work)),
         baseline_gbps=goodput.gbps,
         at_gbps=sampled.gbps if sampled.gbps > 0 else goodput.gbps,
-        work=_work(table, wall),
+        work=work,
         fixed=dict(_shares(table.filter(pl.col("stage") == "foreign"), wall, "cpu").iter_rows()),
         busy=_busy(seen.account),
         packet_bytes=max(packet_bytes, 1.0),
@@ -152,8 +162,22 @@ def workload(seen: Evidence, goodput: Goodput, ceiling: Ceiling) -> Workload | N
         drops=_drops(seen),
         link_gbps=ceiling.gbps if ceiling.kind == "link" else None,
         window=_window(seen),
+        limiting_cpu=limit.cpu if limit is not None and limit.saturated else None,
     )
-    return _held(load)
+    return held(load)
+
+
+def protocol_cpus(work: pl.DataFrame) -> frozenset[int]:
+    """CPUs on which softirqs run IP and TCP."""
+    softirq = work.filter(pl.col("stage").is_in(PROTOCOL), pl.col("context") == "softirq")
+    shares = softirq.group_by("cpu").agg(pl.col("share").sum())
+    return frozenset(shares.filter(pl.col("share") >= MOSTLY * pl.col("share").sum()).get_column("cpu"))
+
+
+def _completed(host: HostFacts, taking: frozenset[int]) -> HostFacts:
+    """A queue without steering and without an interrupt of its own, like a veth's, is served where samples show it."""
+    queues = (queue if queue.rps_cpus or queue.cpus else queue._replace(cpus=taking) for queue in host.queues)
+    return replace(host, queues=tuple(queues))
 
 
 def _work(table: pl.DataFrame, wall: pl.DataFrame) -> pl.DataFrame:
@@ -228,7 +252,7 @@ def _window(seen: Evidence) -> Window | None:
     return Window(*sockets.select(per_byte.sum().alias("each"), offered.alias("offered")).row(0))
 
 
-def _held(load: Workload) -> Workload:
+def held(load: Workload) -> Workload:
     """With the limit named that holds now, so that no change predicts no change."""
     most_gbps = link_payload_gbps(load)
     if most_gbps is not None and load.baseline_gbps >= LINK_LIMITED * most_gbps:
@@ -283,6 +307,14 @@ def bounds(load: Workload, recorded: Workload) -> dict[str, float]:
     link = link_payload_gbps(load)
     others = {LINK: link, WINDOW: load.window_gbps, load.held_by or "": load.baseline_gbps if load.held_by else None}
     return found | {name: gbps for name, gbps in others.items() if gbps is not None}
+
+
+def least(limits: Mapping[str, float], recorded: Workload) -> tuple[str, float]:
+    """The limit that binds, and its goodput; of limits as near as a tie the CPU that the report names."""
+    name, gbps = min(limits.items(), key=lambda item: item[1], default=(NOT_SEEN, recorded.baseline_gbps))
+    named = f"CPU {recorded.limiting_cpu}"
+    tied = name.startswith("CPU") and limits.get(named, math.inf) <= gbps * (1 + TIE_SHARE)
+    return (named if tied else name), gbps
 
 
 def busy_after(load: Workload, recorded: Workload, gbps: float) -> dict[int, float]:

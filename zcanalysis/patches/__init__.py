@@ -13,14 +13,15 @@ Examples
 from collections.abc import Iterable
 
 from zcanalysis.io.host_facts import HostFacts
+from zcanalysis.patches.afterwards import facts_after
 from zcanalysis.patches.catalogue import CATALOGUE, Entry, check_stage, parse_patch
 from zcanalysis.patches.patch import Patch, Setting, Value, cannot
 from zcanalysis.patches.values import checked
 
 __all__ = [
     "CATALOGUE", "Entry", "Patch", "Setting", "applicability", "busy_poll", "catalogue_rows", "coalesce_us", "command",
-    "competing_load", "copy_gbps", "cpu", "gro", "hw_checksum", "in_place", "irq_affinity", "link_gbps", "mtu",
-    "parse_patch", "rcvbuf", "rfs", "ring", "rps", "setting", "speedup", "undo",
+    "competing_load", "copy_gbps", "cpu", "facts_after", "gro", "hw_checksum", "in_place", "irq_affinity", "link_gbps",
+    "mtu", "parse_patch", "rcvbuf", "rfs", "ring", "rps", "setting", "speedup", "undo",
 ]  # fmt: skip
 
 

@@ -123,7 +123,7 @@ _ENTRIES: Final = (
         whole(1, 1024, "busy processes"),
         "the reader shares its CPU with that many busy processes",
         "kernel/sched/fair.c; kernel/softirq.c: softirqs go first",
-        "no CPU is recorded",
+        "no sample shows the reader",
         sockets.competing_load,
     ),
     Entry(

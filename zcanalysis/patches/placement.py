@@ -25,7 +25,7 @@ def rps(patch: Patch, host: HostFacts) -> Setting:
     if (obstacle := no_such_cpu(host, wanted)) is not None:
         return cannot(obstacle, in_place=False)
     if wanted and all(queue.cpus == wanted and not queue.rps_cpus for queue in host.queues):
-        return cannot(f"packets arrive on CPU {patch.value} already, by interrupt", in_place=False)
+        return cannot(f"packets are taken on CPU {patch.value} already", in_place=False)
     commands = (_echo(cpu_mask(wanted), _path(device, queue, "rps_cpus")) for queue in host.queues)
     undo = (_echo(cpu_mask(queue.rps_cpus or ()), _path(device, queue, "rps_cpus")) for queue in host.queues)
     return step(" && ".join(commands), " && ".join(undo), "")

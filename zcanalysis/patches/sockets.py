@@ -14,13 +14,17 @@ def rcvbuf(patch: Patch, host: HostFacts) -> Setting:
     present = rmem_of(host)
     if present is None:
         return cannot(f"the recording does not say {RMEM}")
-    least, default, _ = present
-    most = int(patch.number)
-    after = (min(least, most), min(default, most), most)
+    after = rmem_after(patch, present)
     if after == present:
-        return already(f"{RMEM} ends in {most} already")
+        return already(f"{RMEM} ends in {present[2]} already")
     note = "connections made after it; a program that sets SO_RCVBUF is not touched"
     return step(_rmem_command(after), _rmem_command(present), note)
+
+
+def rmem_after(patch: Patch, present: tuple[int, int, int]) -> tuple[int, int, int]:
+    """The same with another most, which the others cannot exceed."""
+    most = int(patch.number)
+    return min(present[0], most), min(present[1], most), most
 
 
 def rmem_of(host: HostFacts) -> tuple[int, int, int] | None:
@@ -49,10 +53,8 @@ def busy_poll(patch: Patch, host: HostFacts) -> Setting:
 
 def competing_load(patch: Patch, host: HostFacts) -> Setting:
     """Busy processes beside the reader: a question."""
-    del patch
-    return (
-        imagined("each gets as much of the reader's CPU as the reader") if host.cpus else cannot("no CPU is recorded")
-    )
+    del patch, host
+    return imagined("each gets as much of the reader's CPU as the reader")
 
 
 def copy_gbps(patch: Patch, host: HostFacts) -> Setting:
