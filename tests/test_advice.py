@@ -195,6 +195,12 @@ def test_nothing_to_advise_is_said(folder, weighed, capsys):  # noqa: F811
     assert "--verify" not in said
 
 
+def test_without_samples_it_is_said_that_nothing_can_be_predicted(folder, capsys):  # noqa: F811
+    (folder / "perf.txt").unlink()
+    print_advice(zc.advise(read_recording(folder)), kept=True)
+    assert "without CPU samples nothing can be predicted" in capsys.readouterr().out
+
+
 def test_a_verification_and_the_ledger_in_words(folder, weighed, capsys):  # noqa: F811
     weighed += [row("gro=on", 11.0)]
     kept = to_keep(zc.advise(read_recording(folder), advice_id="k7f2"))

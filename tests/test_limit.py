@@ -177,6 +177,11 @@ def test_with_counters_alone_a_saturated_cpu_is_named_and_what_root_would_add():
     assert "which need root" in found.words
 
 
+def test_with_counters_alone_the_saturated_cpu_that_takes_the_packets_is_named():
+    taken = {("softnet", "cpu0", "processed"): 10, ("softnet", "cpu1", "processed"): 900_000}
+    assert limit_of(counters((0.0, 0.01), FREE, taken)).where == "CPU 1"
+
+
 def test_nothing_recorded_is_unknown():
     bare = gather(Recording(name="capture", path=Path()))
     assert named_limit(bare, NO_CEILING).kind == "unknown"

@@ -58,7 +58,9 @@ def _trust_line(audit: pl.DataFrame) -> str:
 def _print_changes(advice: Advice) -> None:
     weighed = len(advice.left_out)
     if not advice.changes:
-        emit(f"no change of this host is predicted to help ({weighed} weighed, --json says why)")
+        blind = all(row["predicted_gbps"] is None for row in advice.left_out)
+        why = "without CPU samples nothing can be predicted" if blind else "no change of this host is predicted to help"
+        emit(f"{why} ({weighed} weighed, --json says why)")
         return
     emit("[bold]what would help, most first; the ranges are those of null models and carry no confidence[/bold]")
     for number, row in enumerate(advice.changes, 1):

@@ -10,7 +10,7 @@ from zcanalysis.advice import Advice, advise, document, is_in_place, to_keep, ve
 from zcanalysis.errors import HostError, TraceError, ZcError
 from zcanalysis.io.recording import read_recording
 from zcanalysis.ledger import KeptAdvice, all_kept, keep, kept_change, new_id, outcomes
-from zcanalysis.live import Look, counting_plan, look, overhead_share, received, sampling_plan, why_less
+from zcanalysis.live import Look, counting_plan, look, overhead_share, sampling_plan, why_less
 
 OnStep = Callable[[str], None]
 
@@ -28,7 +28,7 @@ def live(device: str, seconds: float, on_step: OnStep) -> Said:
     with look(device, sampling_plan(seconds), on_step) as seen:
         on_step("weighing changes")
         found = advise(seen.recording, advice_id=new_id(), notes=tuple(_hidden(seen)))
-        found = replace(found, overhead_share=overhead_share(seen, received(device)))
+        found = replace(found, overhead_share=overhead_share(seen))
     found, kept = _kept(found)
     return Said(document(found), lambda: advice_text.print_advice(found, kept=kept))
 

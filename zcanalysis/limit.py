@@ -151,7 +151,7 @@ def _saturated_cpu(seen: Signs) -> _Verdict | None:
         return None
     busiest = max(use.busy for use in full)
     near = [use for use in full if use.busy >= busiest - TIE_SHARE]
-    chosen = max(near, key=lambda use: use.receive or 0.0)
+    chosen = max(near, key=lambda use: use.handled if use.receive is None else use.receive)
     receives = chosen.receive is None or chosen.receive >= RECEIVER_PART * chosen.busy
     return _cpu_verdict(seen, chosen, "receiver cpu" if receives else "sender")
 

@@ -31,20 +31,18 @@ FIRST_PID_NAMESPACE: Final = "pid:[4026531836]"  # PROC_PID_INIT_INO, include/li
 LOWEST_PRIORITY: Final = 19
 
 
-class Look(NamedTuple):
-    """What was seen, and how to tell what it cost."""
-
-    recording: Recording
-    started: "Received"
-    recorded: "Received"
-    """When the last phase was over and the files were written."""
-
-
 class Received(NamedTuple):
     """A device's byte counter at one moment."""
 
     ts_ns: int
     octets: int
+
+
+class Look(NamedTuple):
+    """What was seen, and how far the device had come when the last file was written."""
+
+    recording: Recording
+    recorded: Received
 
 
 @contextlib.contextmanager
@@ -68,7 +66,6 @@ def look(device: str, plan: tuple[Phase, ...], on_step: Callable[[str], None]) -
     _find(device)
     _check_traffic(device)
     with TemporaryDirectory(prefix="zc-look-") as scratch, _priority_restored():
-        started = received(device)
 
         def progressed(phase: str, share: float) -> None:
             on_step(f"{phase} ({share:.0%})")
@@ -77,8 +74,9 @@ def look(device: str, plan: tuple[Phase, ...], on_step: Callable[[str], None]) -
 
         options = RecordOptions(device=device, plan=plan, sampling_hz=SAMPLING_HZ, on_progress=progressed)
         directory = record(Path(scratch) / "look", options)
+        recorded = received(device)
         recording = read_recording(directory)
-        yield Look(recording, started, received(device))
+        yield Look(recording, recorded)
 
 
 def sampling_plan(seconds: float) -> tuple[Phase, ...]:
@@ -91,36 +89,47 @@ def counting_plan(seconds: float) -> tuple[Phase, ...]:
     return (Phase(QUIET_PHASE, seconds),)
 
 
-def overhead_share(seen: Look, until: "Received") -> float | None:
+def overhead_share(seen: Look) -> float | None:
     """What looking cost, as a share of the goodput; None when that cannot be told.
-
-    Parameters
-    ----------
-    seen
-        The look.
-    until
-        The device's counter when everything was over, arithmetic too.
 
     Notes
     -----
-    What the device received from start to end, against what it would have at the rate of the undisturbed windows; and,
-    for what those windows lost themselves, the part of the machine's CPU time that reading the counters took. Noise of
-    the transfer is in it, and a transfer that ended meanwhile cannot be compared.
+    From the first undisturbed window to the last file written (sampler started, at work, held back, stopped,
+    converted), what the device received less than at the rate of the undisturbed windows; and, for what those lost
+    themselves, the part of the machine's CPU time that reading the counters took. Arithmetic that follows runs at the
+    lowest priority and is left out. Noise of the transfer is in it, and a transfer that ended meanwhile cannot be
+    compared.
     """
     counters, device = seen.recording.counters, seen.recording.host.device
-    quiet_per_s = None if counters is None or device is None else _quiet_bytes_per_s(counters, device)
-    if counters is None or not quiet_per_s or until.octets <= seen.recorded.octets:
+    rows = pl.DataFrame() if counters is None else _received_undisturbed(counters, device)
+    if counters is None or rows.is_empty():
         return None
-    mean_per_s = (until.octets - seen.started.octets) / (until.ts_ns - seen.started.ts_ns) * NS_PER_S
-    return max(1 - mean_per_s / quiet_per_s, 0.0) + _own_share(counters, seen.recording.host.cpus or 1)
+    first_ns, last_ns, first, last = rows.select("first_ns", "last_ns", "first", "last").row(0)
+    if seen.recorded.octets <= last or last_ns <= first_ns:
+        return None
+    quiet = increments(counters, "netdev", QUIET_PHASE).filter(instance=device, counter="rx_bytes")
+    quiet_per_ns = float(quiet.select(GROWTH_PER_NS).item())
+    expected = quiet_per_ns * (seen.recorded.ts_ns - first_ns)
+    lost = 1 - (seen.recorded.octets - first) / expected if expected > 0 else 0.0
+    return max(lost, 0.0) + _own_share(counters, seen.recording.host.cpus or 1)
 
 
-def _quiet_bytes_per_s(counters: pl.DataFrame, device: str) -> float | None:
-    rows = increments(counters, "netdev", QUIET_PHASE).filter(
-        pl.col("instance") == device, pl.col("counter") == "rx_bytes"
+def _received_undisturbed(counters: pl.DataFrame, device: str | None) -> pl.DataFrame:
+    """The device's first and last reading of all undisturbed windows; no row without."""
+    rows = counters.filter(
+        pl.col("phase") == QUIET_PHASE, pl.col("source") == "netdev", pl.col("instance") == device,
+        pl.col("counter") == "rx_bytes",
+    ).sort("ts_ns")  # fmt: skip
+    return (
+        rows.select(
+            pl.col("ts_ns").first().alias("first_ns"),
+            pl.col("ts_ns").last().alias("last_ns"),
+            pl.col("value").first().alias("first"),
+            pl.col("value").last().alias("last"),
+        )
+        if not rows.is_empty()
+        else rows
     )
-    per_s = GROWTH_PER_NS * NS_PER_S
-    return None if rows.is_empty() else float(rows.select(per_s).item(0, 0))
 
 
 def _own_share(counters: pl.DataFrame, cpus: int) -> float:

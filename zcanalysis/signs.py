@@ -42,6 +42,8 @@ class CpuUse(NamedTuple):
     foreign: float
     stages: tuple[str, ...]
     """What it mostly does, dearest first."""
+    handled: float = 0.0
+    """Its share of the packets that all CPUs took in softirq."""
 
     @property
     def own(self) -> float:
@@ -128,8 +130,11 @@ def _cpus(evidence: Evidence, counters: pl.DataFrame) -> tuple[CpuUse, ...]:
     idle = increments(counters, "cpuidle", QUIET_PHASE).filter(pl.col("counter") == "idle_ns")
     number = pl.col("instance").str.strip_prefix("cpu").cast(pl.Int32, strict=False)
     busy = dict(idle.select(number.alias("cpu"), 1 - GROWTH_PER_NS).drop_nulls().iter_rows())
+    processed = increments(counters, "softnet", QUIET_PHASE).filter(pl.col("counter") == "processed")
+    handled = dict(processed.select(number, pl.col("increment") / pl.col("increment").sum()).iter_rows())
     numbers = sorted({*busy, *account.get_column("cpu")})
-    return tuple(_use(cpu, busy.get(cpu), account.filter(pl.col("cpu") == cpu)) for cpu in numbers)
+    uses = ((cpu, _use(cpu, busy.get(cpu), account.filter(pl.col("cpu") == cpu))) for cpu in numbers)
+    return tuple(use._replace(handled=handled.get(cpu, 0.0)) for cpu, use in uses)
 
 
 def _use(cpu: int, busy: float | None, account: pl.DataFrame) -> CpuUse:

@@ -109,6 +109,12 @@ def test_the_summary_says_errors_noise_limits_and_hash():
     assert hashed.endswith("sha256 abc")
 
 
+def test_what_the_baselines_audit_doubts_is_said():
+    doubtful = built()._replace(doubts=("the baseline's CPU 1 other processes: 24.1%",))
+    assert "doubt: the baseline's CPU 1 other processes: 24.1%" in summary(doubtful)
+    assert validation_document(doubtful)["doubts"] == list(doubtful.doubts)
+
+
 def test_the_document_is_json_with_every_run():
     document = json.loads(json.dumps(validation_document(built()), allow_nan=False))
     assert document["cases"][0]["patched_runs_gbps"] == [16.0, 24.0, 18.0]

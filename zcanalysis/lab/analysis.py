@@ -1,7 +1,9 @@
 """Our own say on a recording: what patches would give, and what limits it. The only place of the lab that asks."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+import polars as pl
 
 from zcanalysis.answer import answered
 from zcanalysis.errors import HostError
@@ -24,7 +26,13 @@ def foretell(place: Path, patches: Sequence[str]) -> Foretold:
         raise HostError(f"{place}: no goodput was recorded, so nothing can be foretold")
     rows = what_if(answer, [parse_patch(patch) for patch in patches]).to_dicts()
     asked = [row | {"patch": patch} for row, patch in zip(rows, patches, strict=True)]
-    return Foretold(answer.goodput_gbps, predictions_from(asked))
+    return Foretold(answer.goodput_gbps, predictions_from(asked), tuple(_doubts(answer.audit)))
+
+
+def _doubts(audit: pl.DataFrame) -> Iterator[str]:
+    """What the audit warns of, but for the capture that these recordings never hold."""
+    for row in audit.filter(pl.col("verdict") != "ok", pl.col("check") != "contents").iter_rows(named=True):
+        yield f"the baseline's {row['check']}: {row['value']} ({row['why']})"
 
 
 def name_limit(place: Path) -> NamedLimit:

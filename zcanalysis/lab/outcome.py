@@ -35,6 +35,8 @@ class Prediction(NamedTuple):
     predicted_gbps: float | None
     low_gbps: float | None
     high_gbps: float | None
+    limit_after: str | None = None
+    why: str | None = None
 
 
 class Foretold(NamedTuple):
@@ -42,6 +44,8 @@ class Foretold(NamedTuple):
 
     goodput_gbps: float
     predictions: Sequence[Prediction]
+    doubts: tuple[str, ...] = ()
+    """What its audit warns of: other processes beside the lab spoil everything that follows."""
 
 
 class CaseOutcome(NamedTuple):
@@ -89,6 +93,8 @@ class Validation(NamedTuple):
     named: NamedLimit
     """Of the baseline itself."""
     cases: tuple[CaseOutcome, ...]
+    doubts: tuple[str, ...] = ()
+    """What the audit of the baseline's recording warns of."""
 
     @property
     def noise_percent(self) -> tuple[float, float]:
@@ -156,6 +162,7 @@ def summary(validation: Validation) -> list[str]:
         f"median error: {sizes or 'nothing was foretold'}",
         f"noise: neighbouring runs of the untouched baseline differ by {usual:.0f} % (median), {most:.0f} % at most",
         f"limits: {sum(judged)} of {len(judged)} patched cases named right",
+        *(f"doubt: {doubt}" for doubt in validation.doubts),
         f"predictions.json, written before the first measurement: sha256 {validation.predictions_sha256}",
     ]
 
@@ -168,6 +175,7 @@ def validation_document(validation: Validation) -> dict[str, Any]:
         "predictions_sha256": validation.predictions_sha256,
         "limit_expected": _expected_entry(validation.expected),
         "limit_named": validation.named._asdict(),
+        "doubts": list(validation.doubts),
         "noise_percent": {"median": usual, "largest": most},
         "median_error_percent": {name: validation.median_error_percent(name) for name in PREDICTORS},
         "cases": [_case_entry(case) for case in validation.cases],

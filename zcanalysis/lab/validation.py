@@ -112,7 +112,7 @@ def validate(directory: Path, options: ValidationOptions, instruments: Instrumen
         for patch, prediction in ((prediction.patch, prediction) for prediction in foretold.predictions)
     )
     expected = BASELINE_LIMIT if baseline.name == BASELINE else None
-    validation = Validation(baseline.name, digest, expected, named, cases)
+    validation = Validation(baseline.name, digest, expected, named, cases, foretold.doubts)
     _write_json(directory / RESULT, validation_document(validation) | _how(options, [baseline, *scenarios.values()]))
     options.on_progress("done", 1.0)
     return validation
@@ -165,6 +165,7 @@ def write_predictions(directory: Path, scenario: str, foretold: Foretold) -> str
         "scenario": scenario,
         "baseline_gbps": foretold.goodput_gbps,
         "written_ns": time.time_ns(),
+        "doubts": list(foretold.doubts),
         "predictions": [prediction._asdict() for prediction in foretold.predictions],
     }
     _write_json(directory / PREDICTIONS, document)
