@@ -95,6 +95,11 @@ def test_a_closed_window_is_a_slow_reader_even_when_the_readings_missed_the_full
     assert "the receiver closed its window 60 times" in found.evidence
 
 
+def test_a_window_that_closed_once_is_no_slow_reader():
+    table = counters((0.9, 0.6), FREE, {("netstat", "", "TcpExt.TCPToZeroWindowAdv"): 1})
+    assert limit_of(table, ((1, "copy", 0.2), (1, "idle", 0.8))).kind == "sender"
+
+
 def test_without_a_queue_the_saturated_cpu_is_the_softirqs_though_the_sender_shares_it():
     found = limit_of(counters((0.02, 0.3)), ((0, "sender", 0.54), (0, "gro", 0.44), (1, "copy", 0.7)))
     assert (found.kind, found.where) == ("receiver cpu", "CPU 0")

@@ -18,6 +18,8 @@ LINK_FULL: Final = 0.97
 # Share of the receive buffer in use: 0.93 before a saturated reader, 0.94 beside a CPU hog, 0.5 before a reader that
 # pauses; at most 0.13 where anything else limits.
 STANDING_QUEUE: Final = 0.25
+# Windows closed: 10 to 240 a second before a reader that is too slow, none where anything else limits.
+CLOSED_PER_S: Final = 1.0
 # The kernel sizes the window at twice what the reader drains in a round trip (tcp_rcv_space_adjust, Linux 6.18). It
 # drains 0.22 to 0.47 windows where the buffer can grow, 2.3 and 3.4 where it is held at 64 KB; over a long path it
 # could not drain more than one.
@@ -121,7 +123,8 @@ def _slow_reader(seen: Signs) -> _Verdict | None:
     """A standing queue: the reader's CPU, or the reader."""
     queue = seen.queue
     waits = queue is not None and queue.filled >= STANDING_QUEUE
-    if not (waits or seen.zero_windows or any("UDP" in words for words, _ in seen.late_drops)):
+    closed = (seen.zero_windows or 0) >= CLOSED_PER_S * seen.seconds
+    if not (waits or closed or any("UDP" in words for words, _ in seen.late_drops)):
         return None
     reading = _reading_cpu(seen)
     if reading is not None and reading.busy >= SATURATED_SHARE:
