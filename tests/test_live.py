@@ -17,7 +17,7 @@ SECOND_NS = 1_000_000_000
 def looked(recorded: Received, own_cpu_ns: int = 0) -> Look:
     """10 s undisturbed at 1 GB/s."""
     rows = [
-        (second * SECOND_NS, "counters", source, instance, counter, value * second // 10)
+        (second * SECOND_NS, "counters", 0, source, instance, counter, value * second // 10)
         for second in (0, 10)
         for source, instance, counter, value in (
             ("netdev", "eth0", "rx_bytes", 10 * SECOND_NS), ("process", str(os.getpid()), "cpu_ns", own_cpu_ns),
@@ -46,10 +46,9 @@ def test_a_transfer_that_ended_meanwhile_cannot_be_compared():
     assert overhead_share(looked(Received(12 * SECOND_NS, 10 * SECOND_NS))) is None
 
 
-def test_a_look_is_nearly_all_counters_and_makes_no_capture():
+def test_a_look_is_mostly_counters_and_makes_no_capture():
     for seconds in (3.0, 20.0, 600.0):
-        quiet, sampled = sampling_plan(seconds)
-        assert quiet.probes == ()
-        assert sampled.seconds <= max(0.03 * seconds, 0.4)
-        assert "tcpdump" not in sampled.probes
+        plan = sampling_plan(seconds)
+        assert {phase.probes for phase in plan} == {(), ("perf",)}
+        assert sum(phase.seconds for phase in plan if phase.probes) <= 0.26 * seconds
     assert [phase.probes for phase in counting_plan(5)] == [()]

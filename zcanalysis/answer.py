@@ -77,8 +77,7 @@ def answered(
     blame = Blame(empty(BLAME), None, None)
     goodput = seen.quiet or _without_interval(quiet_gbps)
     if limit is not None and goodput is not None and top.gbps is not None and not seen.stages.is_empty():
-        caught = dict(seen.caught.iter_rows()).get(limit.cpu, 1.0)
-        blame = blame_by_share(seen.stages, seen.account, limit, goodput, top, caught)
+        blame = blame_by_share(seen.stages, seen.account, limit, goodput, top)
     return Answer(
         evidence=seen,
         goodput_gbps=quiet_gbps,

@@ -76,7 +76,7 @@ def limiting_cpu(account: pl.DataFrame) -> LimitingCpu | None:
 
 
 def blame_by_share(
-    stages: pl.DataFrame, account: pl.DataFrame, limit: LimitingCpu, goodput: Goodput, top: Ceiling, caught: float = 1.0
+    stages: pl.DataFrame, account: pl.DataFrame, limit: LimitingCpu, goodput: Goodput, top: Ceiling
 ) -> Blame:
     """The BLAME table: `lost_gbps` adds up to ceiling - goodput, framing and unexplained included.
 
@@ -92,8 +92,6 @@ def blame_by_share(
         Of the undisturbed phase.
     top
         The ceiling, with a figure. Below the goodput it contradicts it: the gap is then 0.
-    caught
-        What part of the CPU's busy time the samples caught before they were scaled; the difference to 1 is unexplained.
 
     Notes
     -----
@@ -104,7 +102,7 @@ def blame_by_share(
     assert top.gbps is not None
     gap_gbps = max(top.gbps - goodput.gbps, 0.0)
     framing_gbps = min(top.framing_gbps, gap_gbps)
-    parts = _parts(stages, account, limit, caught)
+    parts = _parts(stages, account, limit)
     ceiling_draws = _ceiling_draws(parts, top)
     left = np.clip(ceiling_draws - top.framing_gbps - _goodput_draws(goodput), 0.0, None)
     low, high = interval(parts.share_draws * left[:, np.newaxis])
@@ -147,21 +145,20 @@ class _Parts(NamedTuple):
     """Shape (draws,): the sender's time on all CPUs, relative to what was measured."""
 
 
-def _parts(stages: pl.DataFrame, account: pl.DataFrame, limit: LimitingCpu, caught: float) -> _Parts:
+def _parts(stages: pl.DataFrame, account: pl.DataFrame, limit: LimitingCpu) -> _Parts:
     keys, by_stretch = seconds_by_stretch(stages)
     keys = keys.with_row_index("at")
     blamed = keys.filter(pl.col("cpu") == limit.cpu, ~pl.col("stage").is_in(NOT_BLAMED))
     names = blamed.get_column("stage").to_list()
     draws = drawn_sums(by_stretch)
     own = blamed.get_column("at").to_numpy()
-    missed = min(abs(1 - caught), 1.0)
     seconds = by_stretch[:, own].sum(axis=0)
     time = account.filter(pl.col("cpu") == limit.cpu)
     waiting_s = max(_seconds(time, "idle"), 0.0)
-    unexplained_s = max(_seconds(time, UNSAMPLED), 0.0) + missed * float(seconds.sum())
-    whole = np.concatenate([seconds * (1 - missed), [waiting_s, unexplained_s]])
+    unexplained_s = max(_seconds(time, UNSAMPLED), 0.0)
+    whole = np.concatenate([seconds, [waiting_s, unexplained_s]])
     rest = np.broadcast_to([waiting_s, unexplained_s], (DRAWS, 2))
-    drawn = np.hstack([draws[:, own] * (1 - missed), rest])
+    drawn = np.hstack([draws[:, own], rest])
     skids = dict(stages.filter(pl.col("cpu") == limit.cpu).group_by("stage").agg(pl.col("skid").mean()).iter_rows())
     senders = keys.filter(pl.col("stage") == "sender").get_column("at").to_numpy()
     sender_s = float(by_stretch[:, senders].sum())

@@ -9,7 +9,7 @@ import polars as pl
 from zcanalysis.cpu.batches import batch_counts
 from zcanalysis.cpu.costs import stage_costs
 from zcanalysis.cpu.stages import Roles, staged
-from zcanalysis.cpu.wall_time import caught_shares, cpu_times, process_shares, scaled_to_counters, wall_time_account
+from zcanalysis.cpu.wall_time import cpu_times, process_shares, scaled_to_clocks, wall_time_account
 from zcanalysis.errors import TraceError
 from zcanalysis.goodput import QUIET_PHASE, Goodput, counted_goodput, sampled_phase
 from zcanalysis.io.recording import Recording
@@ -33,12 +33,10 @@ class Evidence:
     sampled: Goodput | None
     """Goodput of the phase whose samples price the stages."""
     stages: pl.DataFrame
-    """STAGED_SAMPLES of the sampled phase, scaled to the busy time that counters know."""
+    """STAGED_SAMPLES of the sampled phase, those of followed processes scaled to their clocks."""
     account: pl.DataFrame
-    caught: pl.DataFrame
-    """Share of each CPU's busy time that the samples caught before they were scaled."""
     processes: pl.DataFrame
-    """CPU time of the followed processes, by their clocks and by samples."""
+    """CPU time of the followed processes, by their clocks and by samples before these were scaled."""
     flows: pl.DataFrame
     quality: CaptureQuality | None
     unreadable_samples: int
@@ -70,8 +68,8 @@ def gather(recording: Recording, on_step: Callable[[str], None] = lambda step: N
     raw = _staged(recording, samples, windows)
     counters = None if windows.is_empty() else recording.counters
     times = cpu_times(raw, counters, phase)
-    caught = caught_shares(raw, times)
-    stages = scaled_to_counters(raw, caught)
+    processes = process_shares(raw, counters, phase)
+    stages = scaled_to_clocks(raw, processes)
     on_step("capture")
     packets = recording.packets
     unreadable = samples.get_column("error").drop_nulls() if samples is not None else pl.Series(dtype=pl.String)
@@ -81,8 +79,7 @@ def gather(recording: Recording, on_step: Callable[[str], None] = lambda step: N
         sampled=sampled,
         stages=stages,
         account=wall_time_account(stages, times),
-        caught=caught,
-        processes=process_shares(stages, counters, phase),
+        processes=processes,
         flows=flows(packets) if packets is not None else empty(FLOWS),
         quality=capture_quality(packets) if packets is not None else None,
         unreadable_samples=len(unreadable),

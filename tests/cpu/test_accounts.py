@@ -6,7 +6,7 @@ import pytest
 
 from zcanalysis.cpu.costs import seconds_by_stretch, stage_costs
 from zcanalysis.cpu.timeline import BINS, cpu_timeline, flame
-from zcanalysis.cpu.wall_time import caught_shares, cpu_times, process_shares, scaled_to_counters, wall_time_account
+from zcanalysis.cpu.wall_time import cpu_times, process_shares, scaled_to_clocks, wall_time_account
 from zcanalysis.tables import COSTS, COUNTERS, STAGED_SAMPLES, polars_schema
 
 
@@ -56,22 +56,26 @@ def test_an_interrupt_served_inside_an_idle_state_is_not_counted_twice():
     assert seconds == pytest.approx({"copy": 0.4, "hardirq": 0.1, "idle": 0.5, "unsampled": 0.0}, abs=1e-9)
 
 
-def test_a_biased_sampler_is_scaled_to_the_idle_counter():
-    # busy 500 ms by the counter, samples caught 400 ms: each stands for 1.25 times its interval
-    stages = pl.concat([staged_rows(300, "copy"), staged_rows(100, "tcp_rx"), staged_rows(9, "copy", cpu=7)])
-    times = cpu_times(stages, idle_counters(0, 500_000_000, 1_000_000_000), "chains")
-    caught = caught_shares(stages, times)
-    assert caught.rows() == [(0, pytest.approx(0.8))]
-    scaled = scaled_to_counters(stages, caught)
-    by_cpu = dict(scaled.group_by("cpu").agg(pl.col("weight_ns").sum()).iter_rows())
-    assert by_cpu == {0: 500_000_000, 7: 9_000_000}  # of CPU 7 the counters say nothing
+def processes(clock: float, sampled: float) -> pl.DataFrame:
+    return pl.DataFrame({"pid": [1], "clock": [clock], "sampled": [sampled]}, schema_overrides={"pid": pl.Int32})
+
+
+def test_a_biased_sampler_is_scaled_to_the_clock_of_the_process():
+    # the kernel booked 500 ms, samples caught 400 ms: each stands for 1.25 times its interval
+    stages = pl.concat(
+        [staged_rows(300, "copy"), staged_rows(100, "tcp_rx"), staged_rows(9, "copy").with_columns(pid=pl.lit(7))],
+        how="vertical_relaxed",
+    )
+    scaled = scaled_to_clocks(stages, processes(0.5, 0.4))
+    by_pid = dict(scaled.group_by("pid").agg(pl.col("weight_ns").sum()).iter_rows())
+    assert by_pid == {1: 500_000_000, 7: 9_000_000}  # process 7 is not followed
     assert scaled.get_column("stage").to_list() == stages.get_column("stage").to_list()
 
 
-def test_a_sampler_that_caught_hardly_anything_is_not_scaled_up():
-    stages = staged_rows(100, "copy")
-    times = cpu_times(stages, idle_counters(0, 0, 1_000_000_000), "chains")
-    assert scaled_to_counters(stages, caught_shares(stages, times)).get_column("weight_ns").sum() == 100_000_000
+@pytest.mark.parametrize(("clock", "sampled"), [(1.0, 0.1), (0.1, 0.9), (0.015, 0.01)])
+def test_a_sampler_that_is_more_than_biased_is_not_scaled(clock, sampled):
+    scaled = scaled_to_clocks(staged_rows(100, "copy"), processes(clock, sampled))
+    assert scaled.get_column("weight_ns").sum() == 100_000_000
 
 
 def test_a_processs_clock_is_held_against_its_samples():

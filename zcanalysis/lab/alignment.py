@@ -113,22 +113,32 @@ def agreement(counters: pl.DataFrame, load: dict[str, Any], phase: str) -> Agree
     counters, load
         Of one recording made by the lab.
     phase
-        Its name; one iperf3 interval (0.1 s) at either end is left out, because the recorder's own start and end
+        Its name; of each repeat one iperf3 interval (0.1 s) at either end is left out, because the recorder's own start and end
         change the rate inside the intervals they fall into.
 
     Raises
     ------
     HostError
-        If the phase has fewer than three readings there, or load.json lacks the receiver's intervals.
+        If the phase has fewer than three readings in all, or load.json lacks the receiver's intervals.
     """
     curve = read_curve(counters)
     alignment = align_intervals(receiver_intervals(load), curve)
-    phase_ns = counters.filter((pl.col("phase") == phase) & (pl.col("source") == "socket"))["ts_ns"].unique()
-    inside = curve.filter(pl.col("ts_ns").is_in(phase_ns.implode()))
-    inside = inside.filter(
-        (pl.col("ts_ns") >= pl.col("ts_ns").min() + MARGIN_NS) & (pl.col("ts_ns") <= pl.col("ts_ns").max() - MARGIN_NS)
+    readings = (
+        counters.filter(pl.col("phase") == phase, pl.col("source") == "socket").select("ts_ns", "repeat").unique()
+    )
+    begin, end = (bound.over("repeat") for bound in (pl.col("ts_ns").min(), pl.col("ts_ns").max()))
+    inside = curve.join(readings, on="ts_ns").filter(
+        pl.col("ts_ns") >= begin + MARGIN_NS, pl.col("ts_ns") <= end - MARGIN_NS
     )
     if inside.height < LEAST_READINGS:
         raise HostError(f"phase {phase}: only {inside.height} readings of a socket inside it; record longer")
-    (from_ns, from_bytes), (to_ns, to_bytes) = inside.row(0), inside.row(-1)
-    return Agreement(to_bytes - from_bytes, alignment.bytes_between(from_ns, to_ns), to_ns - from_ns)
+    windows = (
+        inside.sort("ts_ns")
+        .group_by("repeat", maintain_order=True)
+        .agg(pl.col("ts_ns", "read_bytes").first().name.suffix("_a"), pl.col("ts_ns", "read_bytes").last())
+    )
+    return Agreement(
+        int(windows.select((pl.col("read_bytes") - pl.col("read_bytes_a")).sum()).item()),
+        sum(alignment.bytes_between(*bounds) for bounds in windows.select("ts_ns_a", "ts_ns").iter_rows()),
+        int(windows.select((pl.col("ts_ns") - pl.col("ts_ns_a")).sum()).item()),
+    )
