@@ -48,9 +48,10 @@ format: $(STAMP) ## mend what ruff can mend
 	$(BIN)/ruff format .
 
 traces: $(STAMP) ## record traces/ anew (root, quiet machine) and rewrite their manifest
-	for scenario in mtu-1500 mtu-9000 gro; do \
+	for scenario in mtu-1500 mtu-9000 gro no-rps small-buffer cpu-hog; do \
 	  place=traces/veth-$${scenario#mtu-}; rm -rf $$place; \
-	  $(BIN)/zcanalysis lab run --scenario $$scenario --seconds 8 -o $$place || exit; \
+	  case $$scenario in mtu*) more=;; gro) more=--trace;; *) more=--no-capture;; esac; \
+	  $(BIN)/zcanalysis lab run --scenario $$scenario --seconds 10 $$more -o $$place || exit; \
 	done
 	$(BIN)/python -c 'from pathlib import Path; from zcanalysis.lab.manifest import write_manifest; write_manifest(Path("traces"))'
 

@@ -113,8 +113,8 @@ def agreement(counters: pl.DataFrame, load: dict[str, Any], phase: str) -> Agree
     counters, load
         Of one recording made by the lab.
     phase
-        Its name; of each repeat one iperf3 interval (0.1 s) at either end is left out, because the recorder's own start and end
-        change the rate inside the intervals they fall into.
+        Its name; of each repeat one iperf3 interval (0.1 s) at either end is left out, because the recorder's own start
+        and end change the rate inside the intervals they fall into.
 
     Raises
     ------

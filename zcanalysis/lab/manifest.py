@@ -30,7 +30,7 @@ def _recording(place: Path) -> dict[str, Any]:
         "kernel": host["kernel"],
         "machine": host["machine"],
         "device": f"{host['device']} ({host['driver']})",
-        "command": f"zcanalysis lab run --scenario {lab['name']} --seconds {_seconds(host)} -o {place.name}",
+        "command": f"zcanalysis lab run --scenario {lab['name']} --seconds {_seconds(host)}{_options(host)} -o {place.name}",
         "licence": LICENCE,
         "files": {file.name: _file(file) for file in sorted(place.iterdir())},
     }
@@ -52,6 +52,11 @@ def _in_words(lab: dict[str, Any]) -> str:
 def _seconds(host: dict[str, Any]) -> int:
     elapsed_ns = sum(int(phase["to_ns"]) - int(phase["from_ns"]) for phase in host["phases"])
     return round(elapsed_ns / 1e9)
+
+
+def _options(host: dict[str, Any]) -> str:
+    names = {phase["name"] for phase in host["phases"]}
+    return ("" if "capture" in names else " --no-capture") + (" --trace" if "trace" in names else "")
 
 
 def _file(file: Path) -> dict[str, Any]:
