@@ -94,9 +94,7 @@ def advise(recording: Recording, *, advice_id: str | None = None, notes: tuple[s
     answer = answered(recording)
     if answer.evidence.quiet is None or answer.goodput_gbps is None:
         raise TraceError(f"{recording.path}: holds no undisturbed counters: without a goodput there is no advice")
-    seen = signs(answer.evidence)
-    rows = [*_weighed(answer, seen), *_competitor(answer, seen, live=advice_id is not None)]
-    best, rest = _ranked(rows, answer)
+    best, rest = ranked_changes(answer, live=advice_id is not None)
     return Advice(
         recording=recording.name,
         device=recording.host.device,
@@ -111,6 +109,20 @@ def advise(recording: Recording, *, advice_id: str | None = None, notes: tuple[s
         left_out=tuple(rest),
         notes=notes,
     )
+
+
+def ranked_changes(answer: Answer, *, live: bool = False) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The changes worth trying, best first, and the others with what speaks against them.
+
+    Parameters
+    ----------
+    answer
+        Of a recording; without CPU samples or goodput no change can be priced.
+    live
+        Whether the recorded processes are those that run here now.
+    """
+    seen = signs(answer.evidence)
+    return _ranked([*_weighed(answer, seen), *_competitor(answer, seen, live=live)], answer)
 
 
 def candidates(host: HostFacts, seen: Signs | None) -> list[Patch]:

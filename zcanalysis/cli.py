@@ -109,7 +109,10 @@ def report(
 
             write_report(answer, output, on_step)
     if as_json:
-        _print_json(report_document(answer))
+        from zcanalysis.advice import ranked_changes
+
+        best, rest = ranked_changes(answer)
+        _print_json(report_document(answer) | {"patches": [*best, *rest] or None})
         return
     from zcanalysis.terminal import print_answer
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
+from zcanalysis.advice import ranked_changes
 from zcanalysis.answer import Answer, gbps_text, sentence, stage_name
 from zcanalysis.cpu.kernel_stages import NOT_RECEIVE
 from zcanalysis.cpu.timeline import cpu_timeline, flame
@@ -73,6 +74,7 @@ def report_html(answer: Answer, on_step: Callable[[str], None] = lambda step: No
         costs=_cost_rows(answer),
         flows=_flow_rows(answer),
         flows_left=max(answer.evidence.flows.height - FLOWS_SHOWN, 0),
+        changes=_change_rows(answer),
         facts=_facts(answer),
         bundle=_vega_bundle() if figures else "",
     )
@@ -243,10 +245,29 @@ def _cost_rows(answer: Answer) -> list[Row]:
                 number(row["ns_per_packet"]),
                 f"{number(row['low'])}-{number(row['high'])}",
                 number(row["ns_per_byte"]),
+                "" if row["ns_per_batch"] is None else f"{row['ns_per_batch']:,.0f}",
+                "" if row["batches_per_s"] is None else f"{row['batches_per_s']:,.0f} {row['batch']}",
                 f"{row['cpu_share']:.1%}",
             )
         )
         for row in answer.costs.filter(pl.col("cpu_share") >= SMALLEST_COST_SHOWN).iter_rows(named=True)
+    ]
+
+
+def _change_rows(answer: Answer) -> list[Row]:
+    best, _ = ranked_changes(answer)
+    return [
+        Row(
+            (
+                row["patch"],
+                "not known" if row["predicted_gbps"] is None else f"{row['predicted_gbps']:.0f}",
+                "" if row["predicted_gbps"] is None else f"{row['low_gbps']:.0f}-{row['high_gbps']:.0f}",
+                row["limit_after"] or "",
+                row["command"],
+                row["undo"] or "",
+            )
+        )
+        for row in best
     ]
 
 

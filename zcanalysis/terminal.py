@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from zcanalysis.advice import ranked_changes
 from zcanalysis.answer import Answer, gbps_text, sentence, stage_name
 from zcanalysis.output import printable, write
 from zcanalysis.trust import MOSTLY_SKID
@@ -102,6 +103,7 @@ def print_answer(answer: Answer, report: Path | None) -> None:
     head.add_row("ceiling", safe(answer.ceiling.why))
     emit(head, "")
     _print_evidence(answer)
+    _print_changes(answer)
     if report is not None:
         size_mb = report.stat().st_size / 1e6
         emit("", f"{safe(report)} written ({size_mb:.1f} MB, works offline)")
@@ -139,6 +141,27 @@ def _blame_table(answer: Answer, ceiling_gbps: float) -> Table:
         table.caption = "~ mostly sampled where interrupts are turned on again: the work before is meant"
         table.caption_justify = "left"
     return table
+
+
+def _print_changes(answer: Answer) -> None:
+    """What would help; commands and undo are what `advise` is for."""
+    best, _ = ranked_changes(answer)
+    if not best:
+        return
+    table = Table(box=None, pad_edge=False, title="what would help (null models)", title_justify="left")
+    table.title_style = "bold"
+    table.add_column("change", no_wrap=True)
+    table.add_column("Gbit/s", justify="right", no_wrap=True)
+    table.add_column("range", justify="right", no_wrap=True)
+    table.add_column("then the limit", no_wrap=True)
+    for row in best:
+        known = row["predicted_gbps"] is not None
+        rate = f"{row['predicted_gbps']:.0f}" if known else "?"
+        span = f"{row['low_gbps']:.0f}-{row['high_gbps']:.0f}" if known else ""
+        table.add_row(f"  {safe(row['patch'])}", rate, span, safe(row["limit_after"] or ""))
+    table.caption = "commands and undo: zcanalysis advise"
+    table.caption_justify = "left"
+    emit("", table)
 
 
 def _cost_table(answer: Answer) -> Table:

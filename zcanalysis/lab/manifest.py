@@ -30,7 +30,7 @@ def _recording(place: Path) -> dict[str, Any]:
         "kernel": host["kernel"],
         "machine": host["machine"],
         "device": f"{host['device']} ({host['driver']})",
-        "command": f"zcanalysis lab run --scenario {lab['name']} --seconds {_seconds(host)}{_options(host)} -o {place.name}",
+        "command": f"zcanalysis lab run --scenario {lab['name']} {_options(host)} -o {place.name}",
         "licence": LICENCE,
         "files": {file.name: _file(file) for file in sorted(place.iterdir())},
     }
@@ -56,7 +56,8 @@ def _seconds(host: dict[str, Any]) -> int:
 
 def _options(host: dict[str, Any]) -> str:
     names = {phase["name"] for phase in host["phases"]}
-    return ("" if "capture" in names else " --no-capture") + (" --trace" if "trace" in names else "")
+    absent, traced = "" if "capture" in names else " --no-capture", " --trace" if "trace" in names else ""
+    return f"--seconds {_seconds(host)}{absent}{traced}"
 
 
 def _file(file: Path) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 PROC: Final = Path("/proc")
+LAST_CPU_AFTER_COMM: Final = 36  # field 39 of /proc/PID/stat, proc(5); the command is field 2
 
 
 def process_cpu_ns(pid: int) -> int | None:
@@ -15,6 +16,15 @@ def process_cpu_ns(pid: int) -> int | None:
     try:
         return time.clock_gettime_ns((~pid << 3) | 2)  # the kernel's id of another process's CPU clock
     except OSError:
+        return None
+
+
+def last_cpu(pid: int) -> int | None:
+    """The CPU where the process's first thread runs, or last ran; None when it is gone."""
+    try:
+        after_comm = (PROC / str(pid) / "stat").read_text(errors="replace").rpartition(")")[2].split()
+        return int(after_comm[LAST_CPU_AFTER_COMM])
+    except (OSError, IndexError, ValueError):
         return None
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from zcanalysis.errors import HostError
 from zcanalysis.recorder import kernel_text, probes
+from zcanalysis.recorder.affinity import out_of_the_readers_way
 from zcanalysis.recorder.capture_file import FILE_HEADER_BYTES
 from zcanalysis.recorder.clocks import EpochClock, read_clock_pair
 from zcanalysis.recorder.host_document import write_host
@@ -26,7 +27,7 @@ from zcanalysis.recorder.plan import PERF, TCPDUMP, TRACE, Phase, RecordOptions,
 from zcanalysis.recorder.processes import comm_of, describe_process, socket_owners, softirq_threads
 from zcanalysis.recorder.run_state import Probe, Run
 from zcanalysis.recorder.sampling import Reading, Sampler, Source, counters_table, default_sources
-from zcanalysis.recorder.sockets import TcpSocket, dump_sockets, parse_sockets
+from zcanalysis.recorder.sockets import TcpSocket, dump_sockets, moved_bytes, parse_sockets
 from zcanalysis.recorder.tracing import TraceProbe, why_tracing_cannot_run
 
 BEFORE: Final = Turn("before")
@@ -71,7 +72,8 @@ def record(directory: Path, options: RecordOptions | None = None) -> Path:
                 command = _start_command(options)
             run = _prepare(directory, options, command, notes)
             try:
-                _run_phases(run, plan)
+                with out_of_the_readers_way(run.readers):
+                    _run_phases(run, plan)
             finally:
                 _finish(run)
             _await_command(run)
@@ -150,17 +152,15 @@ def _find_processes(run: Run, addresses: tuple[str, ...] | None) -> None:
     if addresses is not None:
         with contextlib.suppress(OSError):
             sockets = [s for s in parse_sockets(dump_sockets()) if not addresses or s.local in addresses]
-    busiest = sorted(sockets, key=_moved_bytes, reverse=True)[:MOST_OWNERS]
+    busiest = sorted(sockets, key=moved_bytes, reverse=True)[:MOST_OWNERS]
     run.owners = socket_owners([connection.inode for connection in busiest])
+    received = {s.inode for s in busiest if s.counters.get("bytes_received", 0) > s.counters.get("bytes_acked", 0)}
+    run.readers = {pid for inode in received for pid in run.owners.get(inode, ())}
     owners = {pid for pids in run.owners.values() for pid in pids}
     run.pids.extend(sorted(owners | set(run.options.sender_pids) | set(softirq_threads()) | {os.getpid()}))
     for pid in run.pids:
         if described := describe_process(pid):
             run.described[pid] = described
-
-
-def _moved_bytes(connection: TcpSocket) -> int:
-    return connection.counters.get("bytes_received", 0) + connection.counters.get("bytes_acked", 0)
 
 
 def _run_phases(run: Run, plan: list[Phase]) -> None:

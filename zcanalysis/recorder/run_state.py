@@ -35,6 +35,8 @@ class Run:
     probing: dict[str, Probe] = field(default_factory=dict)
     """Probes that run now, looking or held back."""
     owners: dict[int, list[int]] = field(default_factory=dict)
+    readers: set[int] = field(default_factory=set)
+    """Owners of sockets that receive more than they send."""
     pids: list[int] = field(default_factory=list)
     described: dict[int, dict[str, Any]] = field(default_factory=dict)
     sampler_cpu_ns: int = 0

@@ -14,12 +14,13 @@ from zcanalysis.recorder.clocks import EpochClock
 from zcanalysis.recorder.kernel_text import Row
 from zcanalysis.recorder.plan import Turn
 from zcanalysis.recorder.processes import process_cpu_ns
-from zcanalysis.recorder.sockets import dump_sockets, parse_sockets
+from zcanalysis.recorder.sockets import ask_sockets, dump_sockets, moved_bytes, parse_sockets
 from zcanalysis.tables import COUNTERS, conform, polars_schema
 
 TICK_SECONDS: Final = 0.1
 DEAR_READ_NS: Final = 2_000_000
 DEAR_READ_TICKS: Final = 10
+MOST_ASKED: Final = 16
 READ_BYTES: Final = 1 << 16
 
 
@@ -29,6 +30,8 @@ class Source(NamedTuple):
     name: str
     read: Callable[[], bytes]
     rows: Callable[[bytes], Iterable[Row]]
+    read_again: Callable[[], bytes] | None = None
+    """A cheaper way to ask for what `read` has found, where there is one."""
 
 
 class Reading(NamedTuple):
@@ -52,17 +55,22 @@ class Sampler:
     ticks: int = 0
 
     def sample(self, turn: Turn, *, everything: bool = True) -> None:
-        """Read the sources once; those that take over 2 ms at every tenth tick, unless all are asked."""
+        """Read the sources once; those that take over 2 ms at every tenth tick, unless all are asked.
+
+        Where a source has a cheaper way to be asked again, it is asked so in between.
+        """
         self.ticks += 1
         dear_too = everything or self.ticks % DEAR_READ_TICKS == 0
         for source in tuple(self.sources):
-            if dear_too or self.cost_ns.get(source.name, 0) < DEAR_READ_NS:
-                self._read(source, turn)
+            if not dear_too and source.read_again is not None:
+                self._read(source, turn, source.read_again)
+            elif dear_too or self.cost_ns.get(source.name, 0) < DEAR_READ_NS:
+                self._read(source, turn, source.read)
 
-    def _read(self, source: Source, turn: Turn) -> None:
+    def _read(self, source: Source, turn: Turn, read: Callable[[], bytes]) -> None:
         before_ns = self.clock.now_ns()
         try:
-            content = source.read()
+            content = read()
         except OSError as error:
             self.sources.remove(source)
             self.missing.append(f"counters {source.name}: {error.strerror or error}")
@@ -146,7 +154,16 @@ def read_whole(path: Path | str) -> bytes:
 
 
 def _socket_source(addresses: Collection[str]) -> Source:
-    return Source("socket", dump_sockets, lambda dump: _socket_rows(dump, addresses))
+    """All connections of the addresses; between two looks at all, those that have moved most."""
+    loud: list[bytes] = []
+
+    def read() -> bytes:
+        dump = dump_sockets()
+        found = [s for s in parse_sockets(dump) if not addresses or s.local in addresses]
+        loud[:] = [s.identity for s in sorted(found, key=moved_bytes, reverse=True)[:MOST_ASKED]]
+        return dump
+
+    return Source("socket", read, lambda dump: _socket_rows(dump, addresses), lambda: ask_sockets(loud))
 
 
 def _socket_rows(dump: bytes, addresses: Collection[str]) -> Iterator[Row]:
