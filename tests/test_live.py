@@ -49,6 +49,7 @@ def test_a_transfer_that_ended_meanwhile_cannot_be_compared():
 def test_a_look_is_mostly_counters_and_makes_no_capture():
     for seconds in (3.0, 20.0, 600.0):
         plan = sampling_plan(seconds)
+        assert sum(phase.seconds for phase in plan) == pytest.approx(0.6 * seconds, abs=0.02)
         assert {phase.probes for phase in plan} == {(), ("perf",)}
-        assert sum(phase.seconds for phase in plan if phase.probes) <= 0.26 * seconds
+        assert sum(phase.seconds for phase in plan if phase.probes) <= 0.15 * seconds
     assert [phase.probes for phase in counting_plan(5)] == [()]

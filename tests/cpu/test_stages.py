@@ -53,6 +53,17 @@ def test_without_roles_whoever_receives_reads_and_whoever_sends_sends():
     assert stage_of(table) == ["syscall", "reader", "sender", "sender", "foreign"]
 
 
+def test_where_only_the_reader_is_known_whoever_hands_packets_over_to_this_machine_sends():
+    handed_over = "veth_xmit\t[k]\tk\ndev_hard_start_xmit\t[k]\tk\n" + SEND
+    table = samples(
+        {"ts_ns": 0, "tid": 20, "callchain": handed_over},
+        {"ts_ns": 1, "tid": 20, "callchain": USER},
+        {"ts_ns": 2, "tid": 30, "callchain": SEND},
+        {"ts_ns": 3, "tid": 10, "callchain": SELECT},
+    )
+    assert stage_of(table, reader={10}) == ["sender", "sender", "foreign", "syscall"]
+
+
 @pytest.mark.parametrize(
     ("event", "period", "weight"),
     [

@@ -1,6 +1,6 @@
 """Samples with the stage each one is charged to, and the time it stands for."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import polars as pl
@@ -9,6 +9,7 @@ from zcanalysis.cpu.callchains import Charge, charge
 from zcanalysis.cpu.kernel_stages import NETWORK_STAGES, Generation
 from zcanalysis.tables import SAMPLES, STAGED_SAMPLES, conform
 
+HANDED_OVER: Final = r"(?:^|;)(?:veth_xmit|loopback_xmit)(?:;|$)"
 OWN_TIME: Final = ("syscall", "user")
 LONGEST_PERIOD_NS: Final = 1_000_000_000  # nobody samples less than once a second; more is damage
 PROBE_COMMS: Final = (
@@ -40,8 +41,9 @@ def staged(samples: pl.DataFrame, roles: Roles | None = None, generation: Genera
     samples
         SAMPLES rows of one sampling event; rows with `error` are left out (the audit counts them).
     roles
-        Who reads and who sends. Where not given, whoever is seen in a receive system call reads, and
-        whoever is seen in a send system call sends.
+        Who reads and who sends. Where neither is given, whoever is seen in a receive system call reads, and whoever is
+        seen in a send system call sends; where only readers are, whoever sends over a device that hands packets over to
+        this machine.
     generation
         Whose table of kernel functions to use.
 
@@ -56,7 +58,13 @@ def staged(samples: pl.DataFrame, roles: Roles | None = None, generation: Genera
     joined = clean.join(charges, on="callchain", how="left").with_columns(
         pl.col("cpu").fill_null(-1), pl.col("comm").fill_null(""), pl.col("event").fill_null("")
     )
-    roles = roles if roles and roles.reader | roles.sender else _roles_seen(joined, roles or Roles())
+    known = roles or Roles()
+    seen = _roles_seen(joined, known)
+    if not known.reader | known.sender:
+        known = seen
+    elif not known.sender:  # told who reads, by a host that cannot see who sends
+        known = replace(known, sender=_local_senders(joined) - known.reader - known.probe)
+    roles = known
     by_role = joined.with_columns(_stage_by_role(roles), (pl.col("ts_ns") - pl.col("ts_ns").min()).alias("at_ns"))
     return conform(_weighted(by_role), STAGED_SAMPLES)
 
@@ -84,6 +92,14 @@ def _roles_seen(joined: pl.DataFrame, roles: Roles) -> Roles:
         sender=frozenset(uses.filter(~reads).get_column("tid").drop_nulls()),
         probe=roles.probe,
     )
+
+
+def _local_senders(joined: pl.DataFrame) -> frozenset[int]:
+    """Threads whose sent data is seen to be received on this machine, by a device that hands it over in one call."""
+    sends = (
+        (pl.col("context") == "syscall") & (pl.col("socket_use") == "send") & pl.col("folded").str.contains(HANDED_OVER)
+    )
+    return frozenset(joined.filter(sends).get_column("tid").drop_nulls())
 
 
 def _stage_by_role(roles: Roles) -> pl.Expr:

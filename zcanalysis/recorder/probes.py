@@ -162,7 +162,7 @@ class PerfProbe:
         control_theirs, control = os.pipe()
         acknowledged, acknowledged_theirs = os.pipe()
         log = data_path.with_suffix(".log").open("w+b")
-        arguments = ["perf", "record", "-a", "-g", "-N", "-e", "cpu-clock", "-F", str(sampling_hz)]
+        arguments = ["perf", "record", "-a", "-g", "-N", "-B", "-e", "cpu-clock", "-F", str(sampling_hz)]
         arguments += ["-m", perf_buffer(), "-k", "CLOCK_MONOTONIC", "-D", "-1", "-o", str(data_path)]
         arguments += ["--control", f"fd:{control_theirs},{acknowledged_theirs}"]
         arguments += ["--", "sleep", str(int(longest_seconds + 2 * READY_SECONDS))]
