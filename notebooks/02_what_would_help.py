@@ -16,8 +16,8 @@
 # # What holds the receiver back, and what would help?
 #
 # Six recordings of real transfers between two network namespaces of one machine, each held back by something else.
-# **Answer: twice the CPU of the reader, once a process beside it, twice the CPU that runs the stack, once a small
-# receive buffer; the null models see which change acts on the limit, and not how much it gives.**
+# **Answer: a saturated CPU holds back five of them (in one because another process takes half of it), a small receive
+# buffer the sixth. The null models are wrong by half and more about what a change gives.**
 
 # %%
 from pathlib import Path

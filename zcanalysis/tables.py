@@ -142,6 +142,7 @@ COSTS: Final[Schema] = {
     "ns_per_packet": Column(pl.Float64(), "CPU time over packets received in the same window"),
     "ns_per_byte": Column(pl.Float64(), "CPU time over payload bytes received in the same window"),
     "ns_per_batch": Column(pl.Float64(), "CPU time over batches on this CPU in the same window; null if none"),
+    "follows": Column(pl.String(), "what the stage's time grows with: packet, byte or batch; the term to use"),
     "batch": Column(pl.String(), "which batches: interrupts, NET_RX runs or idle exits"),
     "batches_per_s": Column(pl.Float64(), "how many of them a second on this CPU; null if not counted"),
     "cpu_share": Column(pl.Float64(), "share of the CPU's wall time"),

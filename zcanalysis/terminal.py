@@ -180,6 +180,7 @@ def print_costs(costs: pl.DataFrame) -> None:
     shown.add_column("stage", no_wrap=True)
     for name in ("CPU", "share", "ns/packet", "90 %", "ns/byte", "ns/batch"):
         shown.add_column(name, justify="right", no_wrap=True)
+    shown.add_column("follows", no_wrap=True)
     shown.add_column("batches", no_wrap=True)
     for row in costs.iter_rows(named=True):
         shown.add_row(*_cost_cells(row))
@@ -196,6 +197,7 @@ def _cost_cells(row: dict[str, Any]) -> list[str]:
         f"{row['low']:.0f}-{row['high']:.0f}" if per_packet else f"{row['low']:.1%}-{row['high']:.1%}",
         "-" if row["ns_per_byte"] is None else f"{row['ns_per_byte']:.3f}",
         "-" if row["ns_per_batch"] is None else f"{row['ns_per_batch']:,.0f}",
+        row["follows"] or "",
         "" if row["batches_per_s"] is None else f"{row['batches_per_s']:,.0f}/s {row['batch']}",
     ]
 

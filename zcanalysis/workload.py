@@ -218,7 +218,7 @@ def _drops(seen: Evidence) -> int | None:
     recording = seen.recording
     if recording.counters is None or recording.host.device is None:
         return None
-    names = ("rx_dropped", "rx_fifo_errors", "rx_missed_errors")
+    names = ("rx_dropped", "rx_fifo")
     device = recording.host.device
     counts = [total(recording.counters, "netdev", name, phase=QUIET_PHASE, instance=device) for name in names]
     known = [count for count in counts if count is not None]

@@ -7,6 +7,7 @@ import polars as pl
 
 from zcanalysis.cpu.batches import BATCH_OF, batch_counts
 from zcanalysis.cpu.intervals import STRETCHES, drawn_sums, interval
+from zcanalysis.cpu.kernel_stages import FOLLOWS
 from zcanalysis.cpu.wall_time import span_ns
 from zcanalysis.tables import COSTS, conform
 
@@ -64,9 +65,10 @@ def stage_costs(
 def _per_batch(table: pl.DataFrame, batches: pl.DataFrame | None, window_ns: int) -> pl.DataFrame:
     """The table with the kind of batch of each stage, how many there were and what each cost."""
     kind = pl.col("stage").replace_strict(BATCH_OF, default=None, return_dtype=pl.String)
+    follows = pl.col("stage").replace_strict(FOLLOWS, default=None, return_dtype=pl.String)
     counted = batch_counts(None, "") if batches is None else batches
     return (
-        table.with_columns(kind.alias("batch"))
+        table.with_columns(kind.alias("batch"), follows.alias("follows"))
         .join(counted, on=["cpu", "batch"], how="left", maintain_order="left")
         .with_columns(
             (pl.col("ns") / pl.col("batches")).alias("ns_per_batch"),
