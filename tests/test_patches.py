@@ -207,7 +207,7 @@ def test_every_patch_says_what_it_changes_and_from_where_that_is_known():
 def test_the_shipped_recordings_give_commands_for_their_device():
     host = read_recording(TRACES / "veth-1500").host
     assert patches.undo(patches.rps(0), host) == "echo 2 > /sys/class/net/veth-r/queues/rx-0/rps_cpus"
-    assert patches.command(patches.cpu("split"), host) == "taskset -acp 0 29962"
+    assert patches.command(patches.cpu("split"), host) == f"taskset -acp 0 {min(host.reader_pids)}"
     assert "also runs the sender" in patches.applicability(patches.cpu("split"), host)[1]
     assert patches.applicability(patches.rps(1), host) == (False, "packets are handed to CPU 1 already")
     assert patches.in_place(patches.gro(True), read_recording(TRACES / "veth-gro").host) is True

@@ -13,6 +13,7 @@ from zcanalysis.answer import Answer, answered
 from zcanalysis.io.compressed import open_bytes
 from zcanalysis.io.recording import read_recording
 from zcanalysis.lab.alignment import agreement
+from zcanalysis.trust import audit
 
 TRACES = Path(__file__).parent.parent / "traces"
 MANIFEST = json.loads((TRACES / "manifest.json").read_text())
@@ -62,17 +63,19 @@ def test_stages_and_idle_account_for_each_cpus_wall_time(answer):
         assert abs(share) <= (0.03 if idle[cpu] < 0.03 else 0.1)
 
 
-def test_the_sender_was_sampled_as_much_as_its_clock_says(answer):
+def test_a_sender_that_hardly_sleeps_was_sampled_as_much_as_its_clock_says(answer):
     senders = answer.evidence.processes.filter(pl.col("pid").is_in(answer.recording.host.sender_pids))
     assert senders.height == 1
+    if senders.get_column("clock").item() < 0.9:
+        pytest.skip("the sender sleeps")
     assert (senders.get_column("sampled") / senders.get_column("clock") - 1).abs().max() <= 0.05
 
 
 def test_goodput_from_counters_is_iperf3s_own_within_1_percent(answer):
     recording = answer.recording
-    same = agreement(recording.counters, recording.load, "counters")
-    assert same.ratio == pytest.approx(1.0, abs=0.01)
-    # and the answer's figure, over the whole phase, is that of the stretch iperf3 was asked about
+    assert agreement(recording.counters, recording.load, "counters").ratio == pytest.approx(1.0, abs=0.01)
+    # and the answer's figure, over the whole windows, with whatever happened at their ends
+    same = agreement(recording.counters, recording.load, "counters", margin_ns=0)
     assert answer.goodput_gbps == pytest.approx(same.iperf_bytes * 8 / same.elapsed_ns, rel=0.01)
 
 
@@ -83,7 +86,9 @@ def test_blame_sums_to_the_gap(answer):
 
 @pytest.mark.skipif(not shutil.which("tshark"), reason="needs tshark")
 def test_flows_are_tsharks_conversations(answer, tmp_path):
-    capture = next(answer.recording.path.glob("capture.pcap*"))
+    capture = next(answer.recording.path.glob("capture.pcap*"), None)
+    if capture is None:
+        pytest.skip("recorded without a capture")
     plain = tmp_path / "capture.pcap"
     with open_bytes(capture) as stream:
         plain.write_bytes(stream.read())
@@ -99,3 +104,18 @@ def test_flows_are_tsharks_conversations(answer, tmp_path):
     ours = answer.evidence.flows.select(*ends, "packets", "wire_bytes", "payload_bytes")
     assert ours.height
     assert sorted(totals.rows()) == sorted(ours.rows())
+
+
+def test_the_limit_of_each_recording_is_what_it_was_made_for():
+    limits = {name: answered(read_recording(TRACES / name)).held_back_by for name in NAMES}
+    where = {name: (limit.kind, limit.where) for name, limit in limits.items()}
+    assert where["veth-1500"] == where["veth-cpu-hog"] == ("receiver cpu", "CPU 1")
+    assert where["veth-gro"] == where["veth-no-rps"] == ("receiver cpu", "CPU 0")
+    assert where["veth-small-buffer"] == ("receive window", "the receive buffer")
+    assert where["veth-9000"][1] in ("CPU 0", "CPU 1")  # both are full: either slows it alike
+    assert any("other processes took" in fact for fact in limits["veth-cpu-hog"].evidence)
+
+
+def test_idle_time_of_a_cpu_that_hardly_sleeps_is_that_of_the_scheduler():
+    rows = audit(read_recording(TRACES / "veth-gro")).filter(pl.col("check") == "CPU 0 idle time")
+    assert rows.get_column("verdict").to_list() == ["ok"]

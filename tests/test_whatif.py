@@ -267,7 +267,7 @@ def test_each_patch_meets_the_host_that_those_before_it_left(shipped):
     split = row(shipped, patches.rps(0), patches.cpu("split"))
     assert split["command"] == "echo 1 > /sys/class/net/veth-r/queues/rx-0/rps_cpus"
     shared = row(shipped, patches.rps(0), patches.cpu("shared"))
-    assert shared["command"].endswith("&& taskset -acp 0 29962")
+    assert shared["command"].endswith(f"&& taskset -acp 0 {min(shipped.recording.host.reader_pids)}")
     again = row(shipped, patches.mtu(9000), patches.mtu(3000))
     assert again["undo"] == "ip link set dev veth-r mtu 9000 && ip link set dev veth-r mtu 1500"
     assert again["predicted_gbps"] == pytest.approx(row(shipped, patches.mtu(3000))["predicted_gbps"])

@@ -85,9 +85,9 @@ def test_ctrl_c_in_mid_phase_leaves_a_recording(tmp_path):
     assert namespaces_of(child.pid) == []
     recording = read_recording(tmp_path)
     assert recording.counters is not None
-    assert [phase.name for phase in recording.host.phases] == ["counters"]
+    assert {phase.name for phase in recording.host.phases} <= {"counters", "sampling"}
     assert recording.host.label == "gro"
-    assert "phase counters: interrupted" in recording.host.missing
+    assert any(line.endswith(": interrupted") for line in recording.host.missing)
 
 
 def test_nothing_is_left_when_the_run_fails_inside():

@@ -105,7 +105,7 @@ class Agreement(NamedTuple):
         return self.socket_bytes / self.iperf_bytes
 
 
-def agreement(counters: pl.DataFrame, load: dict[str, Any], phase: str) -> Agreement:
+def agreement(counters: pl.DataFrame, load: dict[str, Any], phase: str, margin_ns: int = MARGIN_NS) -> Agreement:
     """Hold the socket's count against iperf3's own over the inside of a phase.
 
     Parameters
@@ -113,7 +113,9 @@ def agreement(counters: pl.DataFrame, load: dict[str, Any], phase: str) -> Agree
     counters, load
         Of one recording made by the lab.
     phase
-        Its name; of each repeat one iperf3 interval (0.1 s) at either end is left out, because the recorder's own start
+        Its name.
+    margin_ns
+        Left out at either end of each repeat: by default one iperf3 interval (0.1 s), because the recorder's own start
         and end change the rate inside the intervals they fall into.
 
     Raises
@@ -128,7 +130,7 @@ def agreement(counters: pl.DataFrame, load: dict[str, Any], phase: str) -> Agree
     )
     begin, end = (bound.over("repeat") for bound in (pl.col("ts_ns").min(), pl.col("ts_ns").max()))
     inside = curve.join(readings, on="ts_ns").filter(
-        pl.col("ts_ns") >= begin + MARGIN_NS, pl.col("ts_ns") <= end - MARGIN_NS
+        pl.col("ts_ns") >= begin + margin_ns, pl.col("ts_ns") <= end - margin_ns
     )
     if inside.height < LEAST_READINGS:
         raise HostError(f"phase {phase}: only {inside.height} readings of a socket inside it; record longer")

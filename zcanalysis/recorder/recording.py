@@ -174,7 +174,11 @@ def _run_phases(run: Run, plan: list[Phase]) -> None:
             if run.command_ended():
                 run.note(f"phase {phase.name}: the command had ended")
                 continue
-            _run_phase(run, phase, turn)
+            try:
+                _run_phase(run, phase, turn)
+            except KeyboardInterrupt:
+                run.note(f"phase {phase.name}: interrupted")
+                raise
             _stop_probes(run, {name for later in plan[number + 1 :] for name in later.probes})
             done_seconds += phase.seconds
     finally:
@@ -252,9 +256,6 @@ def _sample_window(run: Run, phase: Phase, turn: Turn, window: dict[str, Any]) -
         run.sampler.keep_sampling(turn, from_ns + int(phase.seconds * 1e9), run.command_ended)
         if run.command_ended():
             run.note(f"phase {phase.name}: the command ended before the phase did")
-    except KeyboardInterrupt:
-        run.note(f"phase {phase.name}: interrupted")
-        raise
     finally:
         run.sampler.sample(turn)
         window |= {"from_ns": from_ns, "to_ns": run.clock.now_ns()}
