@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -119,3 +120,21 @@ def test_the_limit_of_each_recording_is_what_it_was_made_for():
 def test_idle_time_of_a_cpu_that_hardly_sleeps_is_that_of_the_scheduler():
     rows = audit(read_recording(TRACES / "veth-gro")).filter(pl.col("check") == "CPU 0 idle time")
     assert rows.get_column("verdict").to_list() == ["ok"]
+
+
+def test_without_idle_counters_no_other_limit_is_named(answer):
+    counters = answer.recording.counters.filter(pl.col("source") != "cpuidle")
+    blind = answered(replace(answer.recording, counters=counters)).held_back_by
+    known = answer.held_back_by
+    assert (blind.kind, blind.where) == (known.kind, known.where) or blind.kind == "unknown"
+
+
+def test_damaged_counters_are_said(tmp_path):
+    shutil.copytree(TRACES / "veth-cpu-hog", tmp_path / "r")
+    file = tmp_path / "r" / "counters.parquet"
+    damaged = pl.read_parquet(file).with_columns(
+        pl.when(pl.int_range(pl.len()) % 3 == 0).then(None).otherwise(pl.col("value")).alias("value")
+    )
+    damaged.write_parquet(file)
+    row = audit(read_recording(tmp_path / "r")).row(by_predicate=pl.col("check") == "counters", named=True)
+    assert (row["verdict"], row["value"]) == ("bad", f"{damaged['value'].null_count():,} rows unreadable")

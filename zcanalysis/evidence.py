@@ -68,8 +68,9 @@ def gather(recording: Recording, on_step: Callable[[str], None] = lambda step: N
     raw = _staged(recording, samples, windows)
     counters = None if windows.is_empty() else recording.counters
     times = cpu_times(raw, counters, phase)
-    processes = process_shares(raw, counters, phase)
-    stages = scaled_to_clocks(raw, processes)
+    apart = bool(recording.host.irq_time_apart)
+    processes = process_shares(raw, counters, phase, irq_time_apart=apart)
+    stages = scaled_to_clocks(raw, processes, irq_time_apart=apart)
     on_step("capture")
     packets = recording.packets
     unreadable = samples.get_column("error").drop_nulls() if samples is not None else pl.Series(dtype=pl.String)
@@ -150,7 +151,7 @@ def sampled_windows(counters: pl.DataFrame | None, phase: str) -> pl.DataFrame:
     schema = {"from_ns": pl.Int64, "to_ns": pl.Int64, "begun_ns": pl.Int64}
     if counters is None:
         return pl.DataFrame(schema=schema)
-    sampled = counters.filter(pl.col("phase") == phase)
+    sampled = counters.filter(pl.col("phase") == phase, pl.col("source") != "ethtool")  # read outside the window
     idle = sampled.filter(pl.col("source") == "cpuidle")
     spans = (
         (sampled if idle.is_empty() else idle)

@@ -16,10 +16,10 @@ SAMPLED_PHASES: Final = ("sampling", "chains")
 """Phases whose samples price the stages; the second is that of the first recorder."""
 ETHERNET_HEADER_BYTES: Final = 14
 IPV4_TCP_TIMESTAMPS_BYTES: Final = 20 + 20 + 12
-SOCKETS_EXPLAIN: Final = 0.8
+SOCKETS_EXPLAIN: Final = 0.95
 SOCKET_READING_NS: Final = 250_000_000  # two and a half readings: a socket seen later began inside the window
 FEWEST_RATES: Final = 5
-FEWEST_REPEATS: Final = 5
+FEWEST_REPEATS: Final = 3
 Floats = npt.NDArray[np.float64]
 
 PREAMBLE_FCS_GAP_BYTES: Final = 24  # preamble 8, frame check 4, inter-packet gap 12 (IEEE 802.3)
@@ -76,10 +76,10 @@ def counted_goodput(recording: Recording, phase: str = QUIET_PHASE) -> Goodput |
     Notes
     -----
     The sockets' own ``bytes_received`` counts payload, in order, once. It is taken where it explains most of what the
-    device received (all but a fifth); else, as with UDP, the device's bytes less the headers of TCP over IPv4 with
-    timestamps. The interval is Student's for the mean: of the repeats where there are five or more, which holds what
-    differs from one to the next, and never narrower than that of the device's 10 Hz rates, with the number of
-    readings reduced for their autocorrelation.
+    device received (all but a twentieth: short connections come and go unseen between readings); else, as with UDP, the
+    device's bytes less the headers of TCP over IPv4 with timestamps. The interval is Student's for the mean: of the
+    repeats where there are three or more, which holds what differs from one to the next, and never narrower than that
+    of the device's 10 Hz rates, with the number of readings reduced for their autocorrelation.
     """
     windows = _windows(recording.counters, phase)
     if windows is None:
@@ -166,8 +166,10 @@ def _windows(counters: pl.DataFrame | None, phase: str) -> _Windows | None:
     if counters is None:
         return None
     rows = counters.filter(pl.col("phase") == phase, pl.col("source").is_in(["netdev", "socket"]))
+    read_twice = rows.group_by("repeat", "source").agg(pl.col("ts_ns").n_unique().alias("readings"))
+    rows = rows.join(read_twice.filter(pl.col("readings") > 1), on=["repeat", "source"], how="semi")
     spans = rows.group_by("repeat").agg(pl.col("ts_ns").min().alias("from_ns"), pl.col("ts_ns").max().alias("to_ns"))
-    spans = spans.filter(pl.col("to_ns") > pl.col("from_ns")).sort("repeat")  # a rate needs two readings
+    spans = spans.filter(pl.col("to_ns") > pl.col("from_ns")).sort("repeat")
     return None if spans.is_empty() else _Windows(rows, spans)
 
 

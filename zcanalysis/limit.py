@@ -161,7 +161,7 @@ def _saturated_cpu(seen: Signs) -> _Verdict | None:
 
 def _works_for_it(use: CpuUse) -> bool:
     if use.receive is None:
-        return True
+        return use.handled >= LEAST_NETWORK
     return use.own >= LEAST_OWN and use.receive + use.sender >= LEAST_NETWORK
 
 
@@ -207,8 +207,9 @@ def _small_window(seen: Signs) -> _Verdict | None:
 
 
 def _by_exclusion(seen: Signs) -> _Verdict:
-    if not seen.cpus:
-        return _Verdict("unknown", None, "What limits is unknown: how busy the CPUs were was not recorded.")
+    if not seen.cpus or not all(use.idle_known for use in seen.cpus):
+        words = "What limits is unknown: how idle the CPUs were was not recorded (no cpuidle counters)."
+        return _Verdict("unknown", None, words)
     crowded = [use for use in seen.cpus if use.busy >= SATURATED_SHARE and use.foreign >= 1 - LEAST_OWN]
     if crowded and (use := max(crowded, key=lambda use: use.receive or 0.0)).receive:
         where, facts = f"CPU {use.cpu}", tuple(_cpu_facts(seen, use))

@@ -44,6 +44,8 @@ class CpuUse(NamedTuple):
     """What it mostly does, dearest first."""
     handled: float = 0.0
     """Its share of the packets that all CPUs took in softirq."""
+    idle_known: bool = True
+    """Whether `busy` is from idle counters; else it is what was sampled, and less than the truth."""
 
     @property
     def own(self) -> float:
@@ -76,7 +78,7 @@ class Signs(NamedTuple):
     """What the device received, with framing."""
     cpus: tuple[CpuUse, ...]
     reader_clock: float | None
-    """CPUs that the reading processes used, by the kernel's clock of them."""
+    """CPUs that the busiest of the reading processes used, by the kernel's clock of it."""
     queue: ReceiveQueue | None
     zero_windows: int | None
     packets: int | None
@@ -134,7 +136,7 @@ def _cpus(evidence: Evidence, counters: pl.DataFrame) -> tuple[CpuUse, ...]:
     handled = dict(processed.select(number, pl.col("increment") / pl.col("increment").sum()).iter_rows())
     numbers = sorted({*busy, *account.get_column("cpu")})
     uses = ((cpu, _use(cpu, busy.get(cpu), account.filter(pl.col("cpu") == cpu))) for cpu in numbers)
-    return tuple(use._replace(handled=handled.get(cpu, 0.0)) for cpu, use in uses)
+    return tuple(use._replace(handled=handled.get(cpu, 0.0), idle_known=cpu in busy) for cpu, use in uses)
 
 
 def _use(cpu: int, busy: float | None, account: pl.DataFrame) -> CpuUse:
@@ -170,7 +172,7 @@ def _reader_clock(evidence: Evidence, counters: pl.DataFrame) -> float | None:
     )
     if clocks.is_empty():
         return None
-    return float(clocks.select(GROWTH_PER_NS.sum()).item())
+    return float(clocks.select(GROWTH_PER_NS.max()).item())
 
 
 def _queue(counters: pl.DataFrame) -> ReceiveQueue | None:

@@ -7,7 +7,7 @@ import polars as pl
 
 from zcanalysis.blame import LimitingCpu
 from zcanalysis.cpu.switches import idle_by_switches
-from zcanalysis.cpu.wall_time import UNSAMPLED, cpu_times
+from zcanalysis.cpu.wall_time import UNSAMPLED, can_be_scaled, cpu_times
 from zcanalysis.evidence import Evidence, gather, sampled_windows
 from zcanalysis.goodput import QUIET_PHASE, SAMPLED_PHASES, Ceiling, probe_effects
 from zcanalysis.io.recording import Recording
@@ -88,6 +88,9 @@ def _contents(seen: Evidence) -> Iterator[Check]:
         )
     else:
         yield Check("contents", "ok", "counters, CPU samples and capture", "every part of an answer has its source")
+    if recording.unreadable_counters:
+        found = f"{recording.unreadable_counters:,} rows unreadable"
+        yield Check("counters", "bad", found, "the file is damaged: rates from what is left may be wrong")
     for line in recording.host.missing:
         yield Check("recorder", "warn", line, "the recorder could not read this source")
     if recording.clock is not None:
@@ -244,10 +247,12 @@ def _accounting(seen: Evidence) -> Iterator[Check]:
     unknown = sorted(set(seen.stages.get_column("cpu")) - set(busy)) if busy else []
     if unknown:
         yield Check("idle counters", "warn", f"missing for CPU {unknown[0]}", "its idle time is what was not sampled")
+    scaled_pids = set(seen.processes.filter(can_be_scaled()).get_column("pid"))
     for pid, clock, sampled in seen.processes.iter_rows():
         if clock >= BUSY_PROCESS:
             verdict: Verdict = "ok" if abs(sampled / clock - 1) <= BIAS_WARN else "warn"
-            why = "by samples, over the kernel's own clock of it; its samples are scaled to the clock"
+            then = "are scaled to the clock" if pid in scaled_pids else "are left as they are: that is more than a bias"
+            why = f"by samples, over the kernel's own clock of it; its samples {then}"
             yield Check(f"process {pid}", verdict, f"{sampled:.1%} of {clock:.1%}", why)
 
 
@@ -255,8 +260,15 @@ def _idle_twice(recording: Recording) -> Iterator[Check]:
     """Idle time by cpuidle's counters against the scheduler's account, where a phase was traced."""
     if recording.events is None:
         return
+    lost = recording.host.lost.get("trace_events")
+    unreadable = int(recording.events.select(pl.col("error").is_not_null().sum()).collect().item())
+    if lost or unreadable:
+        found = f"{lost or 0:,} lost, {unreadable:,} unreadable"
+        yield Check("traced events", "warn", found, "idle time by the scheduler is a guess where switches are missing")
     for window in sampled_windows(recording.counters, TRACED_PHASE).iter_rows(named=True):
-        counted = cpu_times(empty(STAGED_SAMPLES), recording.counters, TRACED_PHASE)
+        assert recording.counters is not None
+        inside = recording.counters.filter(pl.col("ts_ns").is_between(window["from_ns"], window["to_ns"]))
+        counted = cpu_times(empty(STAGED_SAMPLES), inside, TRACED_PHASE)
         traced = idle_by_switches(recording.events, window["from_ns"], window["to_ns"])
         both = counted.join(traced, on="cpu", suffix="_traced").sort("cpu")
         for cpu, wall_s, idle_s, idle_traced_s in both.select("cpu", "wall_s", "idle_s", "idle_s_traced").iter_rows():

@@ -207,9 +207,9 @@ def _merged(seen: Evidence, goodput: Goodput) -> float:
     recording = seen.recording
     if not recording.host.features.get("generic-receive-offload"):
         return 1.0
-    given = (
-        None if recording.counters is None else total(recording.counters, "snmp", "Ip.InReceives", phase=QUIET_PHASE)
-    )
+    counters = recording.counters
+    received = (("snmp", "Ip.InReceives"), ("snmp6", "Ip6InReceives"))
+    given = 0 if counters is None else sum(total(counters, *name, phase=QUIET_PHASE) or 0 for name in received)
     most = max(GRO_BYTES * (goodput.packets or 0) / max(goodput.payload_bytes, 1), 1.0)
     return min(max(goodput.packets / given, 1.0), most) if given and goodput.packets else most
 

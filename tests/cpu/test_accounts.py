@@ -66,15 +66,23 @@ def test_a_biased_sampler_is_scaled_to_the_clock_of_the_process():
         [staged_rows(300, "copy"), staged_rows(100, "tcp_rx"), staged_rows(9, "copy").with_columns(pid=pl.lit(7))],
         how="vertical_relaxed",
     )
-    scaled = scaled_to_clocks(stages, processes(0.5, 0.4))
+    scaled = scaled_to_clocks(stages, processes(0.5, 0.4), irq_time_apart=False)
     by_pid = dict(scaled.group_by("pid").agg(pl.col("weight_ns").sum()).iter_rows())
     assert by_pid == {1: 500_000_000, 7: 9_000_000}  # process 7 is not followed
     assert scaled.get_column("stage").to_list() == stages.get_column("stage").to_list()
 
 
+def test_interrupts_are_not_scaled_where_the_clock_leaves_them_out():
+    copied = staged_rows(400, "copy").with_columns(context=pl.lit("syscall"))
+    stages = pl.concat([copied, staged_rows(100, "tcp_rx")])  # in a softirq that interrupted the same process
+    scaled = scaled_to_clocks(stages, processes(0.5, 0.4), irq_time_apart=True)
+    by_stage = dict(scaled.group_by("stage").agg(pl.col("weight_ns").sum()).iter_rows())
+    assert by_stage == {"copy": 500_000_000, "tcp_rx": 100_000_000}
+
+
 @pytest.mark.parametrize(("clock", "sampled"), [(1.0, 0.1), (0.1, 0.9), (0.015, 0.01)])
 def test_a_sampler_that_is_more_than_biased_is_not_scaled(clock, sampled):
-    scaled = scaled_to_clocks(staged_rows(100, "copy"), processes(clock, sampled))
+    scaled = scaled_to_clocks(staged_rows(100, "copy"), processes(clock, sampled), irq_time_apart=False)
     assert scaled.get_column("weight_ns").sum() == 100_000_000
 
 

@@ -163,7 +163,7 @@ def test_without_perf_a_strict_recording_does_not_start(tmp_path, monkeypatch):
         record(tmp_path, RecordOptions(device="lo", plan=(Phase("chains", 5, ("perf",)),), strict=True))
 
 
-@pytest.mark.parametrize(("seconds", "rounds"), [(1, 1), (4, 2), (10, 5), (600, 5)])
+@pytest.mark.parametrize(("seconds", "rounds"), [(1, 1), (4, 4), (10, 5), (600, 5)])
 def test_each_sampled_window_of_the_default_plan_lies_between_two_undisturbed_ones(seconds, rounds):
     plan = default_plan(seconds)
     names = [phase.name for phase in plan]
@@ -208,7 +208,7 @@ def test_a_traced_phase_leaves_its_events_and_no_instance_behind(tmp_path, loopb
     window = host_of(directory)["phases"][-1]
     inside = events.filter(pl.col("ts_ns").is_between(window["from_ns"] - 5e8, window["to_ns"] + 5e8))
     assert inside.height == events.height  # on the time axis of the counters
-    assert not list(Path("/sys/kernel/tracing/instances").glob(f"zc-{os.getpid()}"))
+    assert not list(Path("/sys/kernel/tracing/instances").glob(f"zc-*-{os.getpid()}"))
 
 
 def test_without_root_a_traced_phase_is_left_out_and_said(tmp_path, monkeypatch):

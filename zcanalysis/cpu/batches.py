@@ -15,13 +15,14 @@ BATCHES: Final = {
 }
 """Each kind of batch, and where it is counted."""
 
-WAKES: Final = ("wakeup_sched", "syscall", "reader")
+KINDS: Final = {"hardirq": "interrupts", "wakeup_sched": "idle exits"}
+NOT_COUNTED: Final = ("syscall", "reader")
 BATCH_OF: Final[Mapping[str, str]] = {
-    stage: "interrupts" if stage == "hardirq" else "idle exits" if stage in WAKES else "NET_RX runs"
-    for stage in STAGES
-    if stage not in NOT_RECEIVE
+    stage: KINDS.get(stage, "NET_RX runs") for stage in STAGES if stage not in (*NOT_RECEIVE, *NOT_COUNTED)
 }
-"""The kind of batch that each stage of the receive path goes by."""
+"""The kind of batch that each stage of the receive path goes by; nobody counts the reader's system calls."""
+LEAST_PER_S: Final = 10.0
+"""Rarer batches do not carry a stage's work: a CPU that hardly sleeps is woken by something else."""
 
 
 def batch_counts(counters: pl.DataFrame | None, phase: str) -> pl.DataFrame:

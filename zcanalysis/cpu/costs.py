@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from zcanalysis.cpu.batches import BATCH_OF, batch_counts
+from zcanalysis.cpu.batches import BATCH_OF, LEAST_PER_S, batch_counts
 from zcanalysis.cpu.intervals import STRETCHES, drawn_sums, interval
 from zcanalysis.cpu.kernel_stages import FOLLOWS
 from zcanalysis.cpu.wall_time import span_ns
@@ -74,6 +74,7 @@ def _per_batch(table: pl.DataFrame, batches: pl.DataFrame | None, window_ns: int
             (pl.col("ns") / pl.col("batches")).alias("ns_per_batch"),
             (pl.col("batches") / (window_ns / 1e9)).alias("batches_per_s"),
         )
+        .with_columns(pl.when(pl.col("batches_per_s") >= LEAST_PER_S).then(pl.col("ns_per_batch")))
     )
 
 

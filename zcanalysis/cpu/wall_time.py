@@ -10,6 +10,7 @@ UNSAMPLED: Final = "unsampled"
 SMALLEST_FACTOR: Final = 0.5
 LARGEST_FACTOR: Final = 2.0
 LEAST_SAMPLED: Final = 0.02
+INTERRUPTS: Final = ("hardirq", "softirq")
 
 
 def cpu_times(stages: pl.DataFrame, counters: pl.DataFrame | None, phase: str | None) -> pl.DataFrame:
@@ -67,7 +68,7 @@ def span_ns(stages: pl.DataFrame) -> int:
     return int(between_ns) + int(interval_ns if isinstance(interval_ns, int | float) else 0)
 
 
-def scaled_to_clocks(stages: pl.DataFrame, processes: pl.DataFrame) -> pl.DataFrame:
+def scaled_to_clocks(stages: pl.DataFrame, processes: pl.DataFrame, *, irq_time_apart: bool) -> pl.DataFrame:
     """The samples with weights that add up to the CPU time the kernel booked for each followed process.
 
     Parameters
@@ -77,6 +78,9 @@ def scaled_to_clocks(stages: pl.DataFrame, processes: pl.DataFrame) -> pl.DataFr
     processes
         As `process_shares` gives it. A process whose samples caught less than half or more than twice its time, or too
         few to tell, is left as it is: what is wrong there is more than a bias.
+    irq_time_apart
+        Whether the clocks leave interrupts out (CONFIG_IRQ_TIME_ACCOUNTING): then only what the process did itself is
+        scaled.
 
     Notes
     -----
@@ -84,13 +88,23 @@ def scaled_to_clocks(stages: pl.DataFrame, processes: pl.DataFrame) -> pl.DataFr
     time. Measured on two virtual CPUs, samples of the reader over its own clock: 0.63 under GRO, 0.84 without RPS, 0.95
     to 1.03 where its CPU hardly sleeps; 0.99 to 1.01 for the sender.
     """
-    usable = processes.filter(pl.col("sampled") >= LEAST_SAMPLED).select(
-        "pid", (pl.col("clock") / pl.col("sampled")).alias("factor")
-    )
-    usable = usable.filter(pl.col("factor").is_between(SMALLEST_FACTOR, LARGEST_FACTOR))
-    scaled = (pl.col("weight_ns") * pl.col("factor").fill_null(1.0)).round().cast(pl.Int64)
+    factor = (pl.col("clock") / pl.col("sampled")).alias("factor")
+    usable = processes.filter(can_be_scaled()).select("pid", factor)
+    meant = _of_the_process(irq_time_apart) & pl.col("factor").is_not_null()
+    scaled = (pl.col("weight_ns") * pl.when(meant).then("factor").otherwise(1.0)).round().cast(pl.Int64)
     joined = stages.join(usable, on="pid", how="left", maintain_order="left")
     return joined.with_columns(scaled.alias("weight_ns")).drop("factor")
+
+
+def can_be_scaled() -> pl.Expr:
+    """Of the rows that `process_shares` gives: whether samples and clock differ by a bias, not by more."""
+    factor = pl.col("clock") / pl.col("sampled")
+    return (pl.col("sampled") >= LEAST_SAMPLED) & factor.is_between(SMALLEST_FACTOR, LARGEST_FACTOR)
+
+
+def _of_the_process(irq_time_apart: bool) -> pl.Expr:
+    """Of STAGED_SAMPLES: the samples that the clock of the interrupted process counts."""
+    return ~pl.col("context").is_in(INTERRUPTS) if irq_time_apart else pl.lit(True)
 
 
 def wall_time_account(stages: pl.DataFrame, times: pl.DataFrame) -> pl.DataFrame:
@@ -129,23 +143,26 @@ def wall_time_account(stages: pl.DataFrame, times: pl.DataFrame) -> pl.DataFrame
     )
 
 
-def process_shares(stages: pl.DataFrame, counters: pl.DataFrame | None, phase: str | None) -> pl.DataFrame:
+def process_shares(
+    stages: pl.DataFrame, counters: pl.DataFrame | None, phase: str | None, *, irq_time_apart: bool = False
+) -> pl.DataFrame:
     """CPU time of the followed processes twice: by their own CPU clocks and by samples.
 
     Returns
     -------
     pl.DataFrame
         ``pid``, ``clock`` and ``sampled``, both in CPUs (1.0 is one CPU all the time). The clock is the kernel's exact
-        run time and knows nothing of samples; like them it includes the interrupts that came meanwhile.
+        run time and knows nothing of samples. Both include the interrupts that came meanwhile, unless the kernel keeps
+        these apart.
     """
     schema = {"pid": pl.Int32, "clock": pl.Float64, "sampled": pl.Float64}
     if counters is None or stages.is_empty():
         return pl.DataFrame(schema=schema)
-    elapsed = pl.col("elapsed_ns")
     clocks = increments(counters, "process", phase).filter(pl.col("counter") == "cpu_ns")
-    wall_ns = clocks.select(elapsed.max()).item()
-    sampled = stages.group_by("pid").agg((pl.col("weight_ns").sum() / wall_ns).alias("sampled"))
+    wall_ns = clocks.select(pl.col("elapsed_ns").max()).item()
+    own = stages.filter(_of_the_process(irq_time_apart))
+    sampled = own.group_by("pid").agg((pl.col("weight_ns").sum() / wall_ns).alias("sampled"))
     by_clock = clocks.select(
-        pl.col("instance").cast(pl.Int32, strict=False).alias("pid"), (pl.col("increment") / elapsed).alias("clock")
+        pl.col("instance").cast(pl.Int32, strict=False).alias("pid"), (pl.col("increment") / wall_ns).alias("clock")
     )
     return by_clock.drop_nulls().join(sampled, on="pid").select(list(schema)).sort("clock", descending=True)

@@ -88,6 +88,8 @@ class HostFacts:
     reader_pids: frozenset[int] = frozenset()
     sender_pids: frozenset[int] = frozenset()
     probe_pids: frozenset[int] = frozenset()
+    irq_time_apart: bool | None = None
+    """Whether the kernel keeps interrupts out of the CPU time of the process they interrupt."""
     made_in_lab: bool = False
     lost: Mapping[str, int | None] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
@@ -139,6 +141,7 @@ def _facts(document: Mapping[str, Any]) -> HostFacts:
         reader_pids=_pids(roles.get("reader")),
         sender_pids=_pids(roles.get("sender")),
         probe_pids=_probe_pids(document.get("probe") or {}),
+        irq_time_apart=None if document.get("irq_time_apart") is None else bool(document["irq_time_apart"]),
         made_in_lab=bool(document.get("lab")),
         lost={str(name): _whole(count, 0, 1 << 62) for name, count in (document.get("lost") or {}).items()},
         missing=tuple(str(_text(line)) for line in document.get("missing") or ()),

@@ -17,6 +17,7 @@ from zcanalysis.io.perf import scan_perf
 from zcanalysis.io.trace_events import scan_events
 from zcanalysis.tables import COUNTERS, conform
 
+LATEST_NS: Final = 1 << 62
 COUNTERS_LIMIT_ROWS: Final = 5_000_000
 CAPTURE_NAMES: Final = tuple(f"capture.{kind}{packed}" for kind in ("pcap", "pcapng") for packed in ("", ".zst", ".gz"))
 PERF_NAMES: Final = ("perf.txt", "perf.txt.zst", "perf.txt.gz", "perf.data", "perf.data.zst", "perf.data.gz")
@@ -32,6 +33,8 @@ class Recording:
     path: Path
     host: HostFacts = field(default_factory=HostFacts)
     counters: pl.DataFrame | None = None
+    unreadable_counters: int = 0
+    """Rows of counters.parquet that hold nothing, or no time: left out."""
     samples: pl.LazyFrame | None = None
     """SAMPLES, on the epoch's time axis where the recording holds clock pairs."""
     packets: pl.LazyFrame | None = None
@@ -71,11 +74,14 @@ def read_recording(path: str | Path, perf: str | Path | None = None) -> Recordin
     load = place / "load.json"
     if capture is None and trace is None and not counters.exists():
         raise TraceError(f"{place}: is no recording: it holds neither capture.pcap, perf.txt nor counters.parquet")
+    table = _read_counters(counters) if counters.exists() else None
+    usable = None if table is None else table.drop_nulls().filter(pl.col("ts_ns").is_between(0, LATEST_NS))
     return Recording(
         name=place.resolve().name,
         path=place,
         host=host,
-        counters=_read_counters(counters) if counters.exists() else None,
+        counters=usable,
+        unreadable_counters=0 if table is None or usable is None else table.height - usable.height,
         samples=_on_epoch(scan_perf(trace), clock) if trace else None,
         packets=_scan_capture(capture) if capture else None,
         events=_on_epoch(scan_events(events), clock) if events else None,
@@ -112,7 +118,7 @@ def _read_counters(file: Path) -> pl.DataFrame:
         table = pl.read_parquet(file)
         if "repeat" not in table.columns:  # of the first recorder, which made each phase once
             table = table.with_columns(pl.lit(0).alias("repeat"))
-        return conform(table, COUNTERS).drop_nulls()
+        return conform(table, COUNTERS)
     except TableError as error:
         raise TraceError(f"{file}: {error}") from error
     except (OSError, pl.exceptions.PolarsError) as error:

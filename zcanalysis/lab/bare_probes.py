@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+import signal
 import subprocess
 import tempfile
 import time
@@ -20,7 +21,7 @@ POLL_SECONDS: Final = 0.005
 LONGEST_SECONDS: Final = "120"
 SNAPLEN_BYTES: Final = "96"
 BUFFER_KIB: Final = "131072"
-INTERRUPT: Final = 2
+
 SAMPLES_TAKEN: Final = re.compile(rb"\((\d+) samples\)")
 
 
@@ -89,12 +90,12 @@ def looking(probe: BareProbe, pair: HostPair, scratch: Path) -> Iterator[Tally]:
         log = cleanup.enter_context((Path(place) / "log").open("w+b"))
         with interruptions_held_back():
             child = spawn(inside(pair.receiver, probe.arguments), stdout=subprocess.DEVNULL, stderr=log, cwd=place)
-            cleanup.callback(end_child, child, INTERRUPT)
+            cleanup.callback(end_child, child, signal.SIGINT)
         _await_looking(probe, child, Path(place) / "log")
         from_s = time.monotonic()
         yield tally
         elapsed_s = time.monotonic() - from_s
-        end_child(child, INTERRUPT)
+        end_child(child, signal.SIGINT)
         if probe.arguments[0] == "perf":
             tally.samples_per_s = _samples_taken(probe, (Path(place) / "log").read_bytes()) / elapsed_s
 

@@ -20,6 +20,7 @@ from zcanalysis.lab.outcome import CaseOutcome, Foretold, NamedLimit, Validation
 from zcanalysis.lab.scenarios import BASELINE, Scenario, scenario_named
 from zcanalysis.lab.trial import LabOptions, require_cpus, run_scenario
 from zcanalysis.lab.untraced import untraced_gbps
+from zcanalysis.patches import parse_patch
 from zcanalysis.recorder import Phase, default_plan
 from zcanalysis.recorder.interruption import terminated_like_interrupted
 from zcanalysis.recorder.probes import why_perf_cannot_run
@@ -99,6 +100,8 @@ def validate(directory: Path, options: ValidationOptions, instruments: Instrumen
     tools = instruments or real_instruments(options)
     baseline = scenario_named(options.scenario)
     scenarios = {patch: patched(baseline, patch) for patch in options.patches}
+    for patch in options.patches:
+        parse_patch(patch)  # a value that nobody can foretell is said before anything is built
     tools.require([baseline, *scenarios.values()])
     claim_directory(directory)
     with terminated_like_interrupted():

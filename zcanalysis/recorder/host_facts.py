@@ -100,7 +100,7 @@ def machine_facts() -> dict[str, Any]:
             "virtual": bool(re.search(r"^flags\s*:.*\bhypervisor\b", cpuinfo, re.MULTILINE)),
         },
         "cpus": os.cpu_count(),
-        "hz": _timer_hz(),
+        **_kernel_config(),
         "sysctls": {name: re.sub(r"\s+", " ", value) for name, value in names.items() if value is not None},
     }
 
@@ -117,11 +117,13 @@ def generation(release: str) -> str:
     return "linux-6" if int(numbers[0]) >= OLDEST_TODAY else "linux-" + ".".join(numbers)
 
 
-def _timer_hz() -> int | None:
+def _kernel_config() -> dict[str, Any]:
+    """How the kernel was built, as far as it matters; None where it does not say."""
     config = Path(f"/boot/config-{platform.release()}")
     text = file_text(config) or (tool_output("zcat", "/proc/config.gz") if Path("/proc/config.gz").exists() else "")
-    found = re.search(r"^CONFIG_HZ=(\d+)$", text, re.MULTILINE)
-    return int(found[1]) if found else None
+    hertz = re.search(r"^CONFIG_HZ=(\d+)$", text, re.MULTILINE)
+    apart = re.search(r"^CONFIG_IRQ_TIME_ACCOUNTING=y$", text, re.MULTILINE) is not None
+    return {"hz": int(hertz[1]) if hertz else None, "irq_time_apart": apart if text else None}
 
 
 def device_facts(device: str) -> dict[str, Any]:

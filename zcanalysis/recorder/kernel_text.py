@@ -77,6 +77,14 @@ def protocol_rows(text: str) -> Iterator[Row]:
             yield "", f"{protocol}.{name}", int(value)
 
 
+def protocol6_rows(text: str) -> Iterator[Row]:
+    """Counters like `Ip6InReceives`, one a line, from /proc/net/snmp6."""
+    for line in text.splitlines():
+        name, _, value = line.partition(" ")
+        if value.strip().isdigit():
+            yield "", name.rstrip(), int(value)
+
+
 def steal_rows(text: str) -> Iterator[Row]:
     """Time the hypervisor kept from each CPU, from /proc/stat; steps of 10 ms."""
     for line in text.splitlines():

@@ -15,7 +15,7 @@ TRACE_SECONDS: Final = 0.5
 SAMPLED_PART: Final = 0.4
 FASTEST_HZ: Final = 20_000
 MOST_ROUNDS: Final = 5
-SECONDS_PER_ROUND: Final = 1.6
+SECONDS_PER_ROUND: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +48,8 @@ def default_plan(
     Parameters
     ----------
     seconds
-        Of all windows together, > 0; up to five rounds, so that the spread from one to the next can be seen. About a
-        tenth of a second passes between windows.
+        Of all windows together, > 0 (but counters and samples get at least half of it); up to five rounds, so that the
+        spread from one to the next can be seen. About a tenth of a second passes between windows.
     sampled_part
         Part of the time that is sampled, above 0 and below 1.
     capture
@@ -65,8 +65,8 @@ def default_plan(
 
     Examples
     --------
-    >>> [(phase.name, phase.seconds) for phase in default_plan(2)]
-    [('counters', 0.555), ('sampling', 0.74), ('counters', 0.555), ('capture', 0.15)]
+    >>> [(phase.name, phase.seconds) for phase in default_plan(1.15)]
+    [('counters', 0.3), ('sampling', 0.4), ('counters', 0.3), ('capture', 0.15)]
     """
     if not seconds > 0:
         raise ValueError(f"seconds must be > 0, got {seconds}")
@@ -125,3 +125,6 @@ class RecordOptions:
     def __post_init__(self) -> None:
         if not 1 <= self.sampling_hz <= FASTEST_HZ:
             raise ValueError(f"sampling_hz must be 1 to {FASTEST_HZ}, got {self.sampling_hz}")
+        for probe in (TCPDUMP, TRACE):  # each leaves one file
+            if sum(probe in phase.probes for phase in self.plan) > 1:
+                raise ValueError(f"plan must have at most one phase with {probe}")

@@ -195,8 +195,8 @@ class PerfProbe:
 
     def pause(self, _from_ns: int, _to_ns: int) -> None:
         """Look away until the next `begin`."""
-        if self.looking and self.child.poll() is None:
-            self._order("disable", STOP_SECONDS)
+        if self.looking and self.child.poll() is None and not self._order("disable", STOP_SECONDS):
+            end_child(self.child, signal.SIGINT)  # else it would watch windows that are called undisturbed
         self.looking = False
 
     def stop(self) -> None:

@@ -33,6 +33,7 @@ from zcanalysis.recorder.tracing import TraceProbe, why_tracing_cannot_run
 BEFORE: Final = Turn("before")
 AFTER: Final = Turn("after")
 MOST_OWNERS: Final = 16
+GROWTH_SECONDS: Final = 0.1
 # for the transfer to recover from what we just did, before a window opens: a process started, or nothing but a probe
 # let go or held back
 SETTLE_SECONDS: Final = 0.25
@@ -148,11 +149,7 @@ def _prepare(directory: Path, options: RecordOptions, command: probes.Child | No
 
 def _find_processes(run: Run, addresses: tuple[str, ...] | None) -> None:
     """Whose CPU time to follow: owners of the busiest sockets, named senders, ksoftirqd, ourselves."""
-    sockets: list[TcpSocket] = []
-    if addresses is not None:
-        with contextlib.suppress(OSError):
-            sockets = [s for s in parse_sockets(dump_sockets()) if not addresses or s.local in addresses]
-    busiest = sorted(sockets, key=moved_bytes, reverse=True)[:MOST_OWNERS]
+    busiest = [] if addresses is None else _busiest_sockets(addresses)
     run.owners = socket_owners([connection.inode for connection in busiest])
     received = {s.inode for s in busiest if s.counters.get("bytes_received", 0) > s.counters.get("bytes_acked", 0)}
     run.readers = {pid for inode in received for pid in run.owners.get(inode, ())}
@@ -161,6 +158,16 @@ def _find_processes(run: Run, addresses: tuple[str, ...] | None) -> None:
     for pid in run.pids:
         if described := describe_process(pid):
             run.described[pid] = described
+
+
+def _busiest_sockets(addresses: tuple[str, ...]) -> list[TcpSocket]:
+    """The connections that move most right now; old ones may have moved more in all their life."""
+    with contextlib.suppress(OSError):
+        before = {s.identity: moved_bytes(s) for s in parse_sockets(dump_sockets())}
+        time.sleep(GROWTH_SECONDS)
+        sockets = [s for s in parse_sockets(dump_sockets()) if not addresses or s.local in addresses]
+        return sorted(sockets, key=lambda s: moved_bytes(s) - before.get(s.identity, 0), reverse=True)[:MOST_OWNERS]
+    return []
 
 
 def _run_phases(run: Run, plan: list[Phase]) -> None:
@@ -211,7 +218,8 @@ def _run_phase(run: Run, phase: Phase, turn: Turn) -> None:
                 pausing.callback(probe.pause, window["from_ns"], window["to_ns"])
         if window["to_ns"]:
             run.windows.append(window)
-            _shorten_to_capture(run, window)
+            if TCPDUMP in phase.probes:
+                _shorten_to_capture(run, window)
 
 
 def _begin_probe(run: Run, name: str, turn: Turn) -> None:

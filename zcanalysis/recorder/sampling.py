@@ -96,15 +96,26 @@ class Sampler:
 def counters_table(readings: Iterable[Reading]) -> pl.DataFrame:
     """All readings in long form (schema COUNTERS), sorted by time, without interrupts that never came."""
     rows = [
-        (reading.ts_ns, *reading.turn, reading.source.name, *row)
+        (reading.ts_ns, *reading.turn, reading.source.name, instance, counter, _signed(value))
         for reading in readings
-        for row in reading.source.rows(reading.content)
+        for instance, counter, value in reading.source.rows(reading.content)
     ]
     table = pl.DataFrame(rows, schema=polars_schema(COUNTERS), orient="row")
     silent = pl.col("source").is_in(["irq", "softirqs"]) & (
         pl.col("value").max().over("source", "instance", "counter") == 0
     )
     return conform(table.filter(~silent).sort("ts_ns", maintain_order=True), COUNTERS)
+
+
+def _signed(value: int) -> int:
+    """A counter as 64 bits with sign: drivers let some of theirs run below 0.
+
+    Examples
+    --------
+    >>> _signed(7), _signed(2**64 - 1)
+    (7, -1)
+    """
+    return (value + (1 << 63)) % (1 << 64) - (1 << 63)
 
 
 def default_sources(addresses: Collection[str] | None, pids: Collection[int]) -> list[Source]:
@@ -127,6 +138,7 @@ def default_sources(addresses: Collection[str] | None, pids: Collection[int]) ->
         _text_source("irq", Path("/proc/interrupts"), kernel_text.interrupt_rows),
         _text_source("softirqs", Path("/proc/softirqs"), kernel_text.softirq_rows),
         _text_source("snmp", net / "snmp", kernel_text.protocol_rows),
+        _text_source("snmp6", net / "snmp6", kernel_text.protocol6_rows),
         _text_source("netstat", net / "netstat", kernel_text.protocol_rows),
         _text_source("stat", Path("/proc/stat"), kernel_text.steal_rows),
         _text_source("psi", Path("/proc/pressure/cpu"), kernel_text.pressure_rows),
@@ -154,13 +166,17 @@ def read_whole(path: Path | str) -> bytes:
 
 
 def _socket_source(addresses: Collection[str]) -> Source:
-    """All connections of the addresses; between two looks at all, those that have moved most."""
+    """All connections of the addresses; between two looks at all, those that moved most since the last."""
     loud: list[bytes] = []
+    before: dict[bytes, int] = {}
 
     def read() -> bytes:
         dump = dump_sockets()
-        found = [s for s in parse_sockets(dump) if not addresses or s.local in addresses]
-        loud[:] = [s.identity for s in sorted(found, key=moved_bytes, reverse=True)[:MOST_ASKED]]
+        moved = {s.identity: moved_bytes(s) for s in parse_sockets(dump) if not addresses or s.local in addresses}
+        grown = {identity: count - before.get(identity, 0) for identity, count in moved.items()}
+        loud[:] = sorted(grown, key=lambda identity: grown[identity], reverse=True)[:MOST_ASKED]
+        before.clear()
+        before.update(moved)
         return dump
 
     return Source("socket", read, lambda dump: _socket_rows(dump, addresses), lambda: ask_sockets(loud))

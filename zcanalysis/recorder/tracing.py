@@ -22,7 +22,9 @@ EVENTS: Final = (
 )  # fmt: skip
 """Events of batches, not of packets: those of packets halve the throughput."""
 BUFFER_KIB_PER_CPU: Final = 32_768
-OURS: Final = re.compile(r"^zc-(\d+)$")
+BUFFER_KIB: Final = 262_144
+OURS: Final = re.compile(r"^zc-(\d+)-(\d+)$")
+"""Inode of the PID namespace, and the process."""
 COPY_BYTES: Final = 1 << 20
 
 
@@ -60,13 +62,16 @@ class TraceProbe:
         if place is None:
             raise HostError(why_tracing_cannot_run() or "tracefs is gone")
         sweep_leftovers(place)
-        probe = cls(place / "instances" / f"zc-{os.getpid()}", text_path)
+        probe = cls(place / "instances" / f"zc-{_pid_namespace()}-{os.getpid()}", text_path)
         try:
             probe.instance.mkdir()
+        except OSError as error:
+            raise HostError(f"tracefs refuses {error.filename}: {error.strerror or error}") from error
+        try:
             probe._write("tracing_on", "0")
             probe._write("trace_clock", "mono")
             probe._write("options/overwrite", "0")  # should we be killed, it ends by itself when the buffer is full
-            probe._write("buffer_size_kb", str(BUFFER_KIB_PER_CPU))
+            probe._write("buffer_size_kb", str(min(BUFFER_KIB_PER_CPU, BUFFER_KIB // (os.cpu_count() or 1))))
             for event in EVENTS:
                 if (probe.instance / "events" / event).is_dir():
                     probe._write(f"events/{event}/enable", "1")
@@ -110,9 +115,13 @@ def remove_instance(instance: Path) -> None:
         instance.rmdir()
 
 
+def _pid_namespace() -> int:
+    return Path("/proc/self/ns/pid").stat().st_ino
+
+
 def sweep_leftovers(place: Path) -> None:
-    """Remove the instances of runs whose process is dead."""
+    """Remove the instances of runs whose process, one of our PID namespace, is dead."""
     for instance in (place / "instances").iterdir():
         found = OURS.match(instance.name)
-        if found and not Path(f"/proc/{found[1]}").exists():
+        if found and int(found[1]) == _pid_namespace() and not Path(f"/proc/{found[2]}").exists():
             remove_instance(instance)
