@@ -12,6 +12,7 @@ from zcanalysis.io.json_file import read_json
 
 HIGHEST_GBPS: Final = 1e6
 LATEST_NS: Final = 1 << 62
+MOST_QUEUE_CPUS: Final = 1 << 18
 MOST_CPUS: Final = 1 << 16
 MOST_ROWS: Final = 1 << 16
 LONGEST_TEXT: Final = 1 << 16
@@ -147,7 +148,7 @@ def _facts(document: Mapping[str, Any]) -> HostFacts:
         missing=tuple(str(_text(line)) for line in document.get("missing") or ()),
         features={str(_text(name)): bool(on) for name, on in (document.get("features") or {}).items()},
         fixed_features=frozenset(str(_text(name)) for name in document.get("features_fixed") or ()),
-        queues=tuple(_queue(queue) for queue in _rows(document.get("queues"))),
+        queues=_queues(_rows(document.get("queues"))),
         sysctls=_sysctls(document.get("sysctls") or {}),
         ring=_ring(document.get("ring")),
         coalesce=_coalesce(document.get("coalesce")),
@@ -211,6 +212,19 @@ def _process(process: Mapping[str, Any]) -> Process:
         raise ValueError("a process without a pid")
     cpus = [_whole(cpu, 0, MOST_CPUS - 1) for cpu in _rows(process.get("cpus"))]
     return Process(pid, _text(process.get("comm")), tuple(sorted({cpu for cpu in cpus if cpu is not None})))
+
+
+def _queues(rows: list[Any]) -> tuple[Queue, ...]:
+    """The queues; refused as soon as their CPUs together are more than any machine would list."""
+    queues: list[Queue] = []
+    named = 0
+    for row in rows:
+        queue = _queue(row)
+        named += len(queue.cpus) + len(queue.rps_cpus or ())
+        if named > MOST_QUEUE_CPUS:
+            raise ValueError(f"the queues name more than {MOST_QUEUE_CPUS} CPUs together")
+        queues.append(queue)
+    return tuple(queues)
 
 
 def _queue(queue: Mapping[str, Any]) -> Queue:
