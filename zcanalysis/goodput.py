@@ -239,9 +239,9 @@ def throughput(recording: Recording) -> pl.DataFrame:
     Returns
     -------
     pl.DataFrame
-        ``ts_ns``, ``phase``, ``gbps``; empty without counters.
+        ``ts_ns``, ``phase``, ``repeat``, ``gbps``; empty without counters.
     """
-    empty = pl.DataFrame(schema={"ts_ns": pl.Int64, "phase": pl.String, "gbps": pl.Float64})
+    empty = pl.DataFrame(schema={"ts_ns": pl.Int64, "phase": pl.String, "repeat": pl.Int32, "gbps": pl.Float64})
     counters, device = recording.counters, recording.host.device
     if counters is None or device is None:
         return empty
@@ -250,7 +250,7 @@ def throughput(recording: Recording) -> pl.DataFrame:
     octets = total(counters, "netdev", "rx_bytes", phase=QUIET_PHASE, instance=device)
     payload_part = quiet.payload_bytes / octets if quiet and octets else 1.0
     return rates.select(
-        "ts_ns", "phase", (pl.col("per_s") * BITS_PER_BYTE * min(payload_part, 1.0) / 1e9).alias("gbps")
+        "ts_ns", "phase", "repeat", (pl.col("per_s") * BITS_PER_BYTE * min(payload_part, 1.0) / 1e9).alias("gbps")
     )
 
 

@@ -12,6 +12,7 @@ PHASE_COLOURS: Final = {
     "sampling": "#cc6677",
     "chains": "#cc6677",
     "capture": "#aa4499",
+    "trace": "#999933",
 }
 
 
@@ -21,7 +22,7 @@ def rate_over_time(rates: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.Face
     Parameters
     ----------
     rates
-        ``ts_ns``, ``phase``, ``gbps``, as `zcanalysis.goodput.throughput` gives it.
+        ``ts_ns``, ``phase``, ``repeat``, ``gbps``, as `zcanalysis.goodput.throughput` gives it.
     """
     first_ns = rates.get_column("ts_ns").min()
     shown = rates.with_columns(
@@ -36,6 +37,7 @@ def rate_over_time(rates: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.Face
         .encode(
             x=alt.X("seconds:Q", title="time since the first reading (s)"),
             y=alt.Y("gbps:Q", title="payload (Gbit/s)", scale=alt.Scale(zero=True)),
+            detail="repeat:N",  # a line a window: what was between them was not watched
             color=alt.Color(
                 "phase:N",
                 title="phase",
