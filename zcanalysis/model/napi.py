@@ -74,8 +74,9 @@ def through_napi(arrival_ns: Nanoseconds, service_ns: Nanoseconds, napi: Napi) -
     A packet that finds NAPI asleep raises the interrupt or sends the IPI (enqueue_to_backlog, 6.18 net/core/dev.c). A
     poll takes at most weight packets; with less it ends NAPI. net_rx_action (dev.c:7929-7995) polls until that, or
     until the budget is used up, or two ticks have begun since its start (checked between polls). handle_softirqs
-    (kernel/softirq.c:579-652) goes on at once within its 2 ms and 10 passes; then ksoftirqd has it. The queue that
-    process_backlog has spliced away no longer counts against the limit.
+    (kernel/softirq.c:579-652) goes on at once within its 2 ms and 10 passes (max_restart is taken down before it is
+    tested: nine restarts); then ksoftirqd has it. The queue that process_backlog has spliced away no longer counts
+    against the limit.
     """
     counts = [napi.slots, napi.spliced, napi.weight, napi.budget, napi.ticks, napi.tick_ns, napi.softirq_ticks]
     prices = [napi.passes, napi.wake_ns, napi.poll_ns, napi.ksoftirqd_ns]
