@@ -1,6 +1,6 @@
 """The arrays that walk through the receive path: one row per wire packet, first stage to last, scenarios in front."""
 
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -67,14 +67,3 @@ def require(value: float, name: str, least: float, *, beyond: bool = False) -> N
     if value > least or (value == least and not beyond):
         return
     raise ValueError(f"{name} must be {'>' if beyond else '>='} {least}, got {value}")
-
-
-def as_ns(values: Any) -> Nanoseconds:  # noqa: ANN401 - whatever numpy can read
-    """Values as int64 nanoseconds.
-
-    Parameters
-    ----------
-    values
-        Integers: a number, a sequence or an array.
-    """
-    return np.asarray(values, dtype=np.int64)
