@@ -56,7 +56,10 @@ class World:
     def __init__(self, host: Linux24, packets: int) -> None:
         self.env = simpy.Environment()
         self.host, self.packets, self.socket = host, packets, Socket()
-        self.socket.rcv_wnd = host.window_bytes - host.window_bytes % host.mss_bytes
+        self.clamp = host.window_bytes
+        if self.clamp > 2 * host.mss_bytes:
+            self.clamp = max(2 * host.mss_bytes, host.window_bytes - host.mss_bytes)
+        self.socket.rcv_wnd = self.clamp - self.clamp % host.mss_bytes
         self.edge = self.socket.rcv_wnd
         summed = host.hardware_checksum == "verified"
         summed |= host.hardware_checksum == "summed" and not host.netfilter_hooks
@@ -67,7 +70,7 @@ class World:
         self.interruptible: simpy.Process | None = None
         self.asleep = False
         self.woken_ns = 0
-        self.acks = self.delayed_acks = self.scheduler_failed = 0
+        self.acks = self.delayed_acks = self.scheduler_failed = self.wake_ups = 0
         self.wire: simpy.Store = simpy.Store(self.env)
         self.env.process(self.sender())
         self.env.process(self.link())
@@ -198,6 +201,7 @@ class World:
         if self.asleep:
             yield self.env.timeout(self.host.wake_ns)
             self.asleep, self.woken_ns = False, self.env.now
+            self.wake_ups += 1
 
     def delack_timer(self) -> Steps:
         socket = self.socket
@@ -227,10 +231,11 @@ class World:
         self.env.process(expire())
 
     def selected_window(self) -> int:
-        mss, full = self.host.mss_bytes, self.host.window_bytes
-        free = full - mss * len(self.socket.receive_queue)
-        if free < full // 2 and free < mss:
+        mss = self.host.mss_bytes
+        free = self.host.window_bytes - mss * len(self.socket.receive_queue)
+        if free < self.clamp // 2 and free < mss:
             return 0
+        free = min(free, self.clamp)
         if free - mss < self.socket.rcv_wnd <= free:
             return self.socket.rcv_wnd
         return free - free % mss
@@ -301,7 +306,7 @@ class World:
         socket, due = self.socket, False
         if socket.ack_scheduled:
             due = socket.ack_blocked or socket.rcv_nxt - socket.rcv_wup > self.host.mss_bytes
-        if not due and copied > 0 and 2 * self.still_open() <= self.host.window_bytes:
+        if not due and copied > 0 and 2 * self.still_open() <= self.clamp:
             due = self.selected_window() > 0 and self.selected_window() >= 2 * self.still_open()
         if due:
             yield from self.send_ack()

@@ -6,8 +6,12 @@ rule of the model; what is simplified against the tree is listed at the end.
 **Sender and link.** n packets of one full segment (mss) each; time 0 is when the sender starts on the first. Packet i
 is *sent* sender_packet after the later of packet i-1 sent and the window having opened for all of its bytes; *on the
 wire* (mss + framing) x link price after the later of sent and packet i-1 on the wire; *in memory* the delay later.
-An ACK reaches the sender the delay after it left. The window is ``acked + advertised window``; at first the largest
-multiple of mss that fits. Nothing is lost and there is no congestion window.
+An ACK reaches the sender the delay after it left. What fits: ``acked + advertised window``. Nothing is lost and there
+is no congestion window.
+
+**The window.** window_bytes is what the receive buffer is worth as window, 3/4 of rcvbuf (``tcp_full_space``). One
+segment of it is kept in reserve: the *clamp* is window_bytes - mss, but at least two segments, if they fit
+(tcp_init_buffer_space, "force reservation of one segment"). At first the largest multiple of mss in the clamp is open.
 
 **The CPU** does one thing at a time. A packet in memory interrupts; interrupts are served in order of arrival, at the
 same nanosecond the packet before the timer. Interrupt work is never interrupted. The reader's work is, and goes on
@@ -38,12 +42,12 @@ armed and it found the socket locked or would fire within a quarter of 40 ms, se
 now, or leave an earlier time. *Timer* [tcp_timer.c:210]: socket held: remember ``blocked``, again 40 ms later. Else
 TCP takes all of the prequeue in softirq context (TCPSchedulerFailed), and if an ACK is scheduled it is sent.
 *cleanup* [tcp.c:1278], before waiting for data and at the end of recv: send if one is scheduled and (blocked or more
-than one segment is unacknowledged); else, if this recv copied anything, the sender may send at most half the full
-window, and the new window is not 0 and at least twice what it may send: send. *Sending* costs ``ack``; it
+than one segment is unacknowledged); else, if this recv copied anything, the sender may send at most half the
+clamp, and the new window is not 0 and at least twice what it may send: send. *Sending* costs ``ack``; it
 acknowledges what TCP has taken when it leaves; it clears timer, scheduled and blocked. The *advertised window*
-[tcp_output.c:643] is free = full window - segments in the receive queue (a partly read one counts in full); 0 if that
-is less than half the full window and less than mss; the last advertised one if that is within (free - mss, free];
-else free rounded down to mss; and never less than what the sender may already send.
+[tcp_output.c:643] comes from free = window_bytes - segments in the receive queue (a partly read one counts in full):
+0 if that is less than half the clamp and less than mss; with free at most the clamp, the last advertised one if that is
+within (free - mss, free]; else free rounded down to mss; and never less than what the sender may already send.
 
 **The reader** calls recv again and again. Blocking, at time 0 it waits in recv: ``syscall``; lock; then, until its
 buffer is full: copy from the receive queue (``copy``) if there is anything; else, if it has copied something and the
@@ -81,6 +85,7 @@ Counts = npt.NDArray[np.int64]
 SMALL_BYTES: Final = 76  # tcp_ipv4.c:1520
 TCP_HEADER_BYTES: Final = 32  # with time stamps
 BACKLOG_PACKETS: Final = 300  # netdev_max_backlog, net/core/dev.c:1072
+COUNTERS: Final = ("acks", "delayed_acks", "scheduler_failed", "eaten_packets", "wake_ups")
 AT_LEAST_ONE: Final = ("window_bytes", "mss_bytes", "reader_bytes", "delack_ns", "prequeue_timer_ns")
 
 
@@ -150,6 +155,8 @@ class Replay(NamedTuple):
     """Shape (hosts,). Timers that found a prequeue (TCPSchedulerFailed)."""
     eaten_packets: Counts
     """Shape (hosts,). Segments copied to the user by TCP itself, never queued (TCPHPHitsToUser)."""
+    wake_ups: Counts
+    """Shape (hosts,). How often the reader had slept."""
 
 
 STAGES: Final = rules.STAGES
@@ -182,7 +189,7 @@ def replay(hosts: Sequence[Linux24], packets: int) -> Replay:
     done = rules.replay_hosts(rows, states, nodes, times, path_ns, uses)
     if done < rows.size:
         raise RuntimeError(f"no event is left before the last byte is copied: {hosts[done]}")
-    counters = (states[name].copy() for name in ("acks", "delayed_acks", "scheduler_failed", "eaten_packets"))
+    counters = (states[name].copy() for name in COUNTERS)
     return Replay(times, times["copied_ns"][:, -1].copy(), path_ns, uses, *counters)
 
 
@@ -214,6 +221,7 @@ def _row(host: Linux24) -> tuple[int, ...]:
         "late_checksum_ns": checksum_ns * late,
         "late_checksum": int(late),
         "fused_ps_per_byte": host.copy_and_checksum_ps_per_byte,
+        "clamp_bytes": max(min(2 * host.mss_bytes, host.window_bytes), host.window_bytes - host.mss_bytes),
         "blocking": int(host.reader == "blocking"),
         "prequeue": int(host.prequeue and (late or not host.kleen_bypass)),
     }

@@ -30,13 +30,14 @@ NEVER: Final = np.iinfo(np.int64).max
 HOST_FIELDS: Final = (
     "sender_ns", "wire_ns", "delay_ns", "interrupt_ns", "softirq_ns", "tcp_ns", "early_checksum_ns",
     "late_checksum_ns", "late_checksum", "copy_ps_per_byte", "fused_ps_per_byte", "ack_ns", "wake_ns",
-    "schedule_ns", "syscall_ns", "reader_delay_ns", "delack_ns", "prequeue_timer_ns", "window_bytes", "mss_bytes",
+    "schedule_ns", "syscall_ns", "reader_delay_ns", "delack_ns", "prequeue_timer_ns", "window_bytes", "clamp_bytes",
+    "mss_bytes",
     "reader_bytes", "blocking", "prequeue",
 )
 STATE_FIELDS: Final = (
     "now", "nodes", "sent", "arrived", "next", "head", "offset", "prequeued", "backlogged", "asleep", "owned",
     "installed", "wake_node", "bind", "left", "copied", "eaten", "acked", "window", "scheduled", "blocked", "timer",
-    "timer_node", "acks", "delayed_acks", "scheduler_failed", "eaten_packets", "last_copy",
+    "timer_node", "acks", "delayed_acks", "scheduler_failed", "eaten_packets", "wake_ups", "last_copy",
 )
 NODE: Final = np.dtype(
     [
@@ -98,8 +99,9 @@ def _send(h: Record, s: Record, packets: Rows, opened_ns: int, ack_node: int) ->
 def _select_window(h: Record, s: Record) -> int:
     """__tcp_select_window, tcp_output.c:643."""
     free = h.window_bytes - (s.next - s.head) * h.mss_bytes
-    if free < h.window_bytes // 2 and free < h.mss_bytes:
+    if free < h.clamp_bytes // 2 and free < h.mss_bytes:
         return 0
+    free = min(free, h.clamp_bytes)
     if s.window <= free - h.mss_bytes or s.window > free:
         return (free // h.mss_bytes) * h.mss_bytes  # type: ignore[no-any-return]
     return s.window  # type: ignore[no-any-return]
@@ -145,6 +147,7 @@ def _wake(h: Record, s: Record, nodes: Rows) -> None:
     if s.asleep:
         _node(s, nodes, WAKE, h.wake_ns, BY_CPU, 0)
         s.asleep, s.wake_node = 0, s.nodes - 1
+        s.wake_ups += 1
 
 
 @compiled
@@ -336,7 +339,7 @@ def _drain_backlog(h: Record, s: Record, nodes: Rows, packets: Rows) -> None:
 def _cleanup(h: Record, s: Record, nodes: Rows, packets: Rows) -> None:
     """cleanup_rbuf, tcp.c:1278."""
     due = s.scheduled > 0 and (s.blocked > 0 or s.next - s.acked > 1)
-    if not due and s.copied > 0 and 2 * _open_bytes(h, s) <= h.window_bytes:
+    if not due and s.copied > 0 and 2 * _open_bytes(h, s) <= h.clamp_bytes:
         window = _select_window(h, s)
         due = window > 0 and window >= 2 * _open_bytes(h, s)
     if due:
@@ -409,7 +412,7 @@ def replay_host(h: Record, s: Record, nodes: Rows, packets: Rows) -> bool:
         Rows of PACKET, one a packet.
     """
     s.timer, s.bind = NEVER, -1
-    s.window = h.window_bytes // h.mss_bytes * h.mss_bytes
+    s.window = h.clamp_bytes // h.mss_bytes * h.mss_bytes
     _send(h, s, packets, 0, -1)
     first = True
     while s.head < packets.size:
