@@ -42,7 +42,9 @@ def hosts(draw) -> Linux24:
     """Any host, the interesting regimes at least as often as the dull ones."""
     price = st.sampled_from([0, 0, 1, 700, 3000, 20_000]) | st.integers(0, 60_000)
     byte = st.sampled_from([0, 100, 1000, 8000]) | st.integers(0, 20_000)
-    mss = draw(st.sampled_from([40, 44, 45, 1000, 1448, 8948, 32_000]))
+    if draw(st.booleans()):  # many things at the same nanosecond
+        price, byte = st.sampled_from([0, 1000, 2000, 5000]), st.sampled_from([0, 1000])
+    mss = draw(st.sampled_from([40, 44, 45, 1000, 1000, 1448, 8948, 32_000]))
     segments = draw(st.sampled_from([1, 2, 3, 4, 5, 9, 41]))
     names = [field.name for field in fields(Linux24) if field.name.endswith("_ns") and "dela" not in field.name]
     names.remove("prequeue_timer_ns")
@@ -53,6 +55,8 @@ def hosts(draw) -> Linux24:
         copy_ps_per_byte=draw(byte),
         copy_and_checksum_ps_per_byte=draw(byte),
         delay_ns=draw(st.sampled_from([0, 1000, 5 * MS]) | st.integers(0, 100_000)),
+        delack_ns=draw(st.sampled_from([40 * MS, 40 * MS, 10_000, 50_000, 400_000])),
+        prequeue_timer_ns=draw(st.sampled_from([150 * MS, 150 * MS, 10_000, 50_000, 400_000])),
         reader_delay_ns=draw(st.sampled_from([0, 0, 5000, 100_000, 30 * MS, 200 * MS])),
         mss_bytes=mss,
         window_bytes=mss * segments + draw(st.integers(0, mss - 1)) * (segments < 300),
@@ -149,6 +153,23 @@ def test_an_ack_waits_40_ms_when_the_reader_does_not_run_and_nothing_is_prequeue
     assert (rows["queue"][:2] == QUEUES.index("direct")).all()
     assert rows["acked_ns"][:2].tolist() == [rows["softirq_ns"][0] + 3000 + 40 * MS + 4000] * 2
     assert replayed.delayed_acks[0] > 0
+
+
+def test_a_scheduled_ack_keeps_its_earlier_timer_when_a_segment_is_prequeued():
+    # The reader eats segment 0 100 ms after it was woken and delays the ACK: the timer of 150 ms becomes 140 ms.
+    # Segment 1 is prequeued at 120 ms; at 140 ms the timer takes it (tcp) and the ACK of both leaves (ack).
+    slow = host(sender_packet_ns=120 * MS, reader_delay_ns=100 * MS, hardware_checksum="verified")
+    rows = only(slow, 3)
+    eaten_ns = rows["copied_ns"][0]
+    assert eaten_ns == rows["softirq_ns"][0] + 500 + 100 * MS + 1500 + 3000 + 2000
+    assert rows["acked_ns"][:2].tolist() == [eaten_ns + 40 * MS + 3000 + 4000] * 2
+
+
+def test_a_packet_at_the_nanosecond_of_the_timer_goes_first():
+    # segment 0 is in memory at 112,000 and through TCP at 118,000; segment 1 is in memory at 212,000
+    rows = only(host(prequeue=False, hardware_checksum="verified", delack_ns=212_000 - 118_000))
+    assert rows["in_memory_ns"][1] == 212_000
+    assert rows["acked_ns"][:2].tolist() == [212_000 + 1000 + 2000 + 3000 + 4000] * 2
 
 
 def test_polling_readers_never_prequeue():
