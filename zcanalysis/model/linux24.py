@@ -1,7 +1,8 @@
 """A Linux 2.4 receiver on one CPU, one bulk TCP connection, replayed in closed loop: its ACKs clock the sender.
 
 Sources: [tree] is vanilla 2.4.17 (file:line), [Kleen] his patch of 28 June 2002 to tcp_v4_rcv. Everything below is a
-rule of the model; what is simplified against the tree is listed at the end.
+rule of the model; what is simplified against the tree is listed at the end. tcp_recvmsg, tcp_rcv_established and
+tcp_init_buffer_space were also read in 2.4.0. Prices are the caller's: none is built in.
 
 **Sender and link.** n packets of one full segment (mss) each; time 0 is when the sender starts on the first. Packet i
 is *sent* sender_packet after the later of packet i-1 sent and the window having opened for all of its bytes; *on the
@@ -11,7 +12,8 @@ is no congestion window.
 
 **The window.** window_bytes is what the receive buffer is worth as window, 3/4 of rcvbuf (``tcp_full_space``). One
 segment of it is kept in reserve: the *clamp* is window_bytes - mss, but at least two segments, if they fit
-(tcp_init_buffer_space, "force reservation of one segment"). At first the largest multiple of mss in the clamp is open.
+(tcp_init_buffer_space, read in 2.4.0: "force reservation of one segment"). At first the largest multiple of mss in the
+clamp is open.
 
 **The CPU** does one thing at a time. A packet in memory interrupts; interrupts are served in order of arrival, at the
 same nanosecond the packet before the timer. Interrupt work is never interrupted. The reader's work is, and goes on
@@ -61,19 +63,19 @@ queue has, then cleanup, backlog, unlock; then ``syscall`` for poll, which sleep
 something.
 
 **Simplified against 2.4.** Steady state: no slow start, no quick ACKs (the first 16 segments and window growth), ato
-stays 40 ms, header prediction always hits, times are continuous (2.4 counts in ticks of 10 ms). Queued bytes are
-payload: sizeof(sk_buff) and tcp_adv_win_scale are in the window given; so neither the limits of prequeue memory and
-receive buffer nor the netif_rx backlog of 300 can be reached, and a window of more than 300 segments is refused. An
-interrupt and its softirq are one piece; softirqs are held off for one segment's protocol work, not for a whole queue's.
-A timer that finds nothing to do costs nothing, nor does one left over from an ACK already sent. The sender pays nothing
-for ACKs, and their time on the wire is part of the delay. All segments are alike, so none overtakes the prequeue (the
-hazard of Kleen's test). The reader does nothing with its data.
+stays 40 ms, header prediction always hits (in the tree not after a closed window), times are continuous (2.4 counts in
+ticks of 10 ms). Queued bytes are payload: sizeof(sk_buff) and tcp_adv_win_scale are in the window given; so neither the
+limits of prequeue memory and receive buffer nor the netif_rx backlog of 300 can be reached, and a window of more than
+300 segments is refused. An interrupt and its softirq are one piece; softirqs are held off for one segment's protocol
+work, not for a whole queue's. A timer that finds nothing to do costs nothing, nor does one left over from an ACK
+already sent. The sender pays nothing for ACKs, and their time on the wire is part of the delay. All segments are alike,
+so none overtakes the prequeue (the hazard of Kleen's test). The reader does nothing with its data.
 
 **What is no law.** A free stage, or a faster link, can make the transfer slower (0.5 to 6 of 100 random hosts, by
-stage, some of them several times): who is quicker meets another queue, and what the queues do differs in price (a segment that TCP eats is
-copied and summed in one pass, one that does not fit the buffer in two; a reader that never sleeps is never woken).
-Where queues, shared ACKs, sleeps and eaten segments stay the same, it hurt once in 30,000 hosts: a packet that came
-earlier interrupted the work in front of an ACK.
+stage, some of them several times): who is quicker meets another queue, and what the queues do differs in price (a
+segment that TCP eats is copied and summed in one pass, one that does not fit the buffer in two; a reader that never
+sleeps is never woken). Where queues, shared ACKs, sleeps and eaten segments stay the same, it hurt once in 30,000
+hosts: a packet that came earlier interrupted the work in front of an ACK.
 """
 
 from collections.abc import Sequence
