@@ -24,7 +24,9 @@ def test_a_loop_without_a_file_is_compiled_for_this_process_only():
 
 
 def test_naming_the_stages_does_not_load_the_compiler():
-    stages = sorted(path.stem for path in Path(model.__file__).parent.glob("*.py") if path.stem != "__init__")
+    # the closed loop is all loop: whoever names it replays it
+    rest = ("__init__", "linux24", "linux24_rules")
+    stages = sorted(path.stem for path in Path(model.__file__).parent.glob("*.py") if path.stem not in rest)
     assert len(stages) > 10
     imports = ", ".join(f"zcanalysis.model.{stage}" for stage in stages)
     program = f"import sys, {imports}; sys.exit('numba' in sys.modules)"
