@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from zcanalysis import advice_text
-from zcanalysis.advice import Advice, advise, document, is_in_place, to_keep, verified
+from zcanalysis.advice import Advice, advise, document, is_in_place, numbered, to_keep, verified
 from zcanalysis.errors import HostError, TraceError, ZcError
 from zcanalysis.io.recording import read_recording
 from zcanalysis.ledger import KeptAdvice, all_kept, keep, kept_change, new_id, outcomes
@@ -27,16 +27,16 @@ def live(device: str, seconds: float, on_step: OnStep) -> Said:
     """Look at a device that receives, advise, and keep the advice."""
     with look(device, sampling_plan(seconds), on_step) as seen:
         on_step("weighing changes")
-        found = advise(seen.recording, advice_id=new_id(), notes=tuple(_hidden(seen)))
+        found = advise(seen.recording, live=True, notes=tuple(_hidden(seen)))
         found = replace(found, overhead_share=overhead_share(seen))
-    found, kept = _kept(found)
-    return Said(document(found), lambda: advice_text.print_advice(found, kept=kept))
+    found = _kept(found)
+    return Said(document(found), lambda: advice_text.print_advice(found))
 
 
 def recorded(folder: Path) -> Said:
     """Advise on a recording; nothing is kept, for the host may be another."""
     found = advise(read_recording(folder))
-    return Said(document(found), lambda: advice_text.print_advice(found, kept=False))
+    return Said(document(found), lambda: advice_text.print_advice(found))
 
 
 def verify(change_id: str, seconds: float, on_step: OnStep) -> Said:
@@ -69,12 +69,14 @@ def ledger() -> Said:
     )
 
 
-def _kept(found: Advice) -> tuple[Advice, bool]:
+def _kept(found: Advice) -> Advice:
+    """The advice under its new id; without one where it cannot be kept, for it is worth as much on the screen."""
     try:
-        keep(to_keep(found))
+        named = numbered(found, new_id())
+        keep(to_keep(named))
     except ZcError as error:
-        return replace(found, notes=(*found.notes, str(error))), False
-    return found, True
+        return replace(found, notes=(*found.notes, f"not kept, cannot be verified later: {error}"))
+    return named
 
 
 def _hidden(seen: Look) -> list[str]:
