@@ -1,9 +1,10 @@
 """The four uses of `advise`: of a live device, of a recording, of a change that was made, of the ledger."""
 
+import shlex
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from zcanalysis import advice_text
 from zcanalysis.advice import Advice, advise, document, is_in_place, numbered, to_keep, verified
@@ -13,6 +14,7 @@ from zcanalysis.ledger import KeptAdvice, all_kept, keep, kept_change, new_id, o
 from zcanalysis.live import Look, counting_plan, look, overhead_share, sampling_plan, why_less
 
 OnStep = Callable[[str], None]
+LOOK_S: Final = 20.0
 
 
 class Said(NamedTuple):
@@ -23,9 +25,9 @@ class Said(NamedTuple):
     complaint: str | None = None
 
 
-def live(device: str, seconds: float, on_step: OnStep) -> Said:
+def live(device: str, seconds: float | None, on_step: OnStep) -> Said:
     """Look at a device that receives, advise, and keep the advice."""
-    with look(device, sampling_plan(seconds), on_step) as seen:
+    with look(device, sampling_plan(seconds or LOOK_S), _again("--live", device, seconds), on_step) as seen:
         on_step("weighing changes")
         found = advise(seen.recording, live=True, notes=tuple(_hidden(seen)))
         found = replace(found, overhead_share=overhead_share(seen))
@@ -39,10 +41,11 @@ def recorded(folder: Path) -> Said:
     return Said(document(found), lambda: advice_text.print_advice(found))
 
 
-def verify(change_id: str, seconds: float, on_step: OnStep) -> Said:
+def verify(change_id: str, seconds: float | None, on_step: OnStep) -> Said:
     """Measure again after a change, compare with what was predicted, and keep both."""
     kept, change = kept_change(change_id)
-    with look(kept.device, counting_plan(seconds), on_step) as seen:
+    again = _again("--verify", change_id, seconds)
+    with look(kept.device, counting_plan(seconds or LOOK_S), again, on_step) as seen:
         done, notes = verified(change, seen.recording), _otherwise(kept, seen)
     try:
         keep(kept._replace(verifications=(*kept.verifications, done)))
@@ -67,6 +70,12 @@ def ledger() -> Said:
         lambda: advice_text.print_outcomes(table),
         f"{damaged[0]}{more}" if damaged else None,
     )
+
+
+def _again(option: str, value: str, seconds: float | None) -> str:
+    """The command that was given."""
+    length = [] if seconds is None else ["--seconds", f"{seconds:g}"]
+    return shlex.join(["zcanalysis", "advise", option, value, *length])
 
 
 def _kept(found: Advice) -> Advice:
