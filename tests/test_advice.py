@@ -9,14 +9,15 @@ import pytest
 import zcanalysis as zc
 from tests.test_limit import FULL, READER_AND_SOFTIRQ, SMALL, counters, evidence
 from tests.test_report import folder  # noqa: F401 - a fixture
-from zcanalysis import advice
+from zcanalysis import advice, advising, terminal
+from zcanalysis import document as html
 from zcanalysis.advice import candidates, document, is_in_place, numbered, to_keep, verified
 from zcanalysis.advice_text import print_advice, print_outcomes, print_verification
 from zcanalysis.answer import answered
-from zcanalysis.errors import TraceError
+from zcanalysis.errors import HostError, TraceError
 from zcanalysis.io.host_facts import HostFacts, Ring
 from zcanalysis.io.recording import Recording, read_recording
-from zcanalysis.ledger import Change, outcomes
+from zcanalysis.ledger import Change, kept_change, outcomes
 from zcanalysis.limit import Limit
 
 HOSTILE = "\x1b[2J[bold]rm -rf /"
@@ -83,6 +84,46 @@ def test_the_json_holds_the_promised_keys_and_nulls(folder, weighed):  # noqa: F
     assert (said["id"], said["overhead_share"], said["device"]) == (None, None, "eth0")
     assert set(said["changes"][0]) == {"id", "verify", *advice.ROW}
     assert set(said["limit"]) == {"kind", "where", "words", "evidence"}
+
+
+def test_a_kept_change_says_how_it_is_verified_and_another_does_not(folder, weighed, monkeypatch, tmp_path):  # noqa: F811
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    weighed += [row("gro=on", 15.0)]
+    found = zc.advise(read_recording(folder), live=True)
+    kept = advising._kept(found)
+    (change,) = document(kept)["changes"]
+    assert change["verify"] == f"zcanalysis advise --verify {kept.id}-1"
+    assert kept_change(f"{kept.id}-1")[1].patch == "gro=on"
+
+
+@pytest.mark.parametrize("broken", ["new_id", "keep"])
+def test_an_advice_that_cannot_be_kept_is_told_all_the_same(folder, weighed, monkeypatch, capsys, broken):  # noqa: F811
+    weighed += [row("gro=on", 15.0)]
+
+    def fail(*_):
+        raise HostError("set HOME or XDG_STATE_HOME")
+
+    monkeypatch.setattr(advising, broken, fail)
+    found = advising._kept(zc.advise(read_recording(folder), live=True))
+    said = document(found)
+    assert (said["id"], said["recording"], said["device"]) == (None, None, "eth0")
+    assert [(one["id"], one["verify"], one["patch"]) for one in said["changes"]] == [(None, None, "gro=on")]
+    assert said["notes"] == ["not kept, cannot be verified later: set HOME or XDG_STATE_HOME"]
+    print_advice(found)
+    shown = capsys.readouterr().out
+    assert "not kept, cannot be verified later" in shown
+    assert "1  gro=on: 15.0 Gbit/s" in shown
+    assert "--verify" not in shown
+
+
+@pytest.mark.parametrize("rate", [0.031, 0.31])
+def test_a_small_rate_is_not_shown_as_nothing(folder, weighed, capsys, rate):  # noqa: F811
+    weighed += [row("gro=on", rate, low_gbps=rate * 0.9, high_gbps=rate * 1.1)]
+    answer = replace(answered(read_recording(folder)), goodput_gbps=rate / 2)
+    shown = {0.031: "31 Mbit/s (28-34)", 0.31: "0.31 Gbit/s (0.28-0.34)"}[rate]
+    assert html._change_rows(answer)[0].cells[1] == shown
+    terminal._print_changes(answer)
+    assert shown in capsys.readouterr().out
 
 
 def ranked(limit: Limit, rows, goodput_gbps=10.0, folder=None):  # noqa: F811
