@@ -109,8 +109,9 @@ def test_a_directory_that_cannot_be_searched_is_one_line(monkeypatch):
         raise PermissionError(13, "Permission denied", str(file))
 
     monkeypatch.setattr(ledger.Path, "stat", refuse)
-    for use in (new_id, lambda: kept_change("k7f2-1")):
-        with pytest.raises(HostError, match=r"\.json: kept advice cannot be read: Permission denied"):
+    monkeypatch.setattr(ledger.Path, "iterdir", refuse)
+    for use in (new_id, all_kept, lambda: kept_change("k7f2-1")):
+        with pytest.raises(HostError, match=r": kept advice cannot be read: Permission denied"):
             use()
 
 

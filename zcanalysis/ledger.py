@@ -175,7 +175,7 @@ def kept_change(change_id: str) -> tuple[KeptAdvice, Change]:
 def all_kept() -> tuple[list[KeptAdvice], list[str]]:
     """Every kept advice, oldest first, and one line for each file that cannot be read."""
     advices, damaged = [], []
-    for file in sorted(ledger_directory().glob("*.json")):
+    for file in _files():
         try:
             advices.append(read_advice(file))
         except TraceError as error:
@@ -230,6 +230,16 @@ def _of(advice: KeptAdvice, change: Change) -> list[Verification | None]:
 
 def _outcome(done: Verification | None) -> tuple[float | None, bool | None, bool | None]:
     return (done.goodput_gbps, done.in_place, done.inside) if done else (None, None, None)
+
+
+def _files() -> list[Path]:
+    place = ledger_directory()
+    try:
+        return sorted(file for file in place.iterdir() if file.suffix == ".json")
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise HostError(f"{place}: kept advice cannot be read: {error.strerror or error}") from error
 
 
 def _file(advice_id: str) -> Path:
