@@ -1,5 +1,6 @@
 """Three changes that act on the limit, the most gain first; the others say why not; a later look is compared."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -8,18 +9,17 @@ import pytest
 import zcanalysis as zc
 from tests.test_limit import FULL, READER_AND_SOFTIRQ, SMALL, counters, evidence
 from tests.test_report import folder  # noqa: F401 - a fixture
-from zcanalysis import advice
-from zcanalysis.advice import candidates, document, is_in_place, to_keep, verified
+from zcanalysis import advice, advising, terminal
+from zcanalysis import document as html
+from zcanalysis.advice import candidates, document, is_in_place, numbered, to_keep, verified
 from zcanalysis.advice_text import print_advice, print_outcomes, print_verification
 from zcanalysis.answer import answered
-from zcanalysis.errors import TraceError
-from zcanalysis.goodput import Ceiling
+from zcanalysis.errors import HostError, TraceError
 from zcanalysis.io.host_facts import HostFacts, Ring
 from zcanalysis.io.recording import Recording, read_recording
-from zcanalysis.ledger import Change, outcomes
-from zcanalysis.limit import Limit, named_limit
+from zcanalysis.ledger import Change, kept_change, outcomes
+from zcanalysis.limit import Limit
 
-NOT_LINK = Ceiling(None, None, "unknown", 0.0)
 HOSTILE = "\x1b[2J[bold]rm -rf /"
 
 
@@ -47,7 +47,7 @@ def test_the_three_best_are_advised_and_the_others_say_why_not(folder, weighed):
         row("busy-poll=50", None, why="nobody knows"),
         row("link-gbps=40", 20.0, command=None),
     ]
-    found = zc.advise(read_recording(folder), advice_id="k7f2")
+    found = numbered(zc.advise(read_recording(folder), live=True), "k7f2")
     assert (found.limit.where, round(found.goodput_gbps, 3)) == ("CPU 1", 10.0)
     assert [(one["id"], one["patch"]) for one in found.changes] == [
         ("k7f2-1", "mtu=9000"), ("k7f2-2", "gro=on"), ("k7f2-3", "rps=0"),
@@ -82,8 +82,48 @@ def test_the_json_holds_the_promised_keys_and_nulls(folder, weighed):  # noqa: F
     said = document(zc.advise(read_recording(folder)))
     assert {"recording", "device", "id", "goodput_gbps", "limit", "overhead_share", "changes"} <= set(said)
     assert (said["id"], said["overhead_share"], said["device"]) == (None, None, "eth0")
-    assert set(said["changes"][0]) == {"id", *advice.ROW}
+    assert set(said["changes"][0]) == {"id", "verify", *advice.ROW}
     assert set(said["limit"]) == {"kind", "where", "words", "evidence"}
+
+
+def test_a_kept_change_says_how_it_is_verified_and_another_does_not(folder, weighed, monkeypatch, tmp_path):  # noqa: F811
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    weighed += [row("gro=on", 15.0)]
+    found = zc.advise(read_recording(folder), live=True)
+    kept = advising._kept(found)
+    (change,) = document(kept)["changes"]
+    assert change["verify"] == f"zcanalysis advise --verify {kept.id}-1"
+    assert kept_change(f"{kept.id}-1")[1].patch == "gro=on"
+
+
+@pytest.mark.parametrize("broken", ["new_id", "keep"])
+def test_an_advice_that_cannot_be_kept_is_told_all_the_same(folder, weighed, monkeypatch, capsys, broken):  # noqa: F811
+    weighed += [row("gro=on", 15.0)]
+
+    def fail(*_):
+        raise HostError("set HOME or XDG_STATE_HOME")
+
+    monkeypatch.setattr(advising, broken, fail)
+    found = advising._kept(zc.advise(read_recording(folder), live=True))
+    said = document(found)
+    assert (said["id"], said["recording"], said["device"]) == (None, None, "eth0")
+    assert [(one["id"], one["verify"], one["patch"]) for one in said["changes"]] == [(None, None, "gro=on")]
+    assert said["notes"] == ["not kept, cannot be verified later: set HOME or XDG_STATE_HOME"]
+    print_advice(found)
+    shown = capsys.readouterr().out
+    assert "not kept, cannot be verified later" in shown
+    assert "1  gro=on: 15.0 Gbit/s" in shown
+    assert "--verify" not in shown
+
+
+@pytest.mark.parametrize("rate", [0.031, 0.31])
+def test_a_small_rate_is_not_shown_as_nothing(folder, weighed, capsys, rate):  # noqa: F811
+    weighed += [row("gro=on", rate, low_gbps=rate * 0.9, high_gbps=rate * 1.1)]
+    answer = replace(answered(read_recording(folder)), goodput_gbps=rate / 2)
+    shown = {0.031: "31 Mbit/s (28-34)", 0.31: "0.31 Gbit/s (0.28-0.34)"}[rate]
+    assert html._change_rows(answer)[0].cells[1] == shown
+    terminal._print_changes(answer)
+    assert shown in capsys.readouterr().out
 
 
 def ranked(limit: Limit, rows, goodput_gbps=10.0, folder=None):  # noqa: F811
@@ -110,18 +150,92 @@ def test_only_what_acts_on_the_limit_is_advised(limit, advised):
     assert len(best) + len(rest) == len(rows)
 
 
-def test_moving_a_competitor_away_is_worth_at_most_its_time_and_at_least_nothing(folder):  # noqa: F811
-    hog = answered(read_recording(folder)).evidence.stages.filter(pl.col("cpu") == 1).head(100)
+def crowded(folder, target_busy=0.0, cpus=2):  # noqa: F811
+    """An answer in which process 77 takes half of CPU 1."""
+    answer = answered(read_recording(folder))
+    hog = answer.evidence.stages.filter(pl.col("cpu") == 1).head(100)
     hog = hog.with_columns(stage=pl.lit("foreign"), comm=pl.lit(HOSTILE), pid=pl.lit(77, pl.Int32))
     account = ((1, "foreign", 0.5), (1, "copy", 0.4), (1, "tcp_rx", 0.1))
-    seen = evidence(counters((0.6, 0.0), FULL), account, hog)
-    answer = answered(read_recording(folder))
+    seen = evidence(counters((1 - target_busy, 0.0), FULL), account, hog)
+    host = replace(seen.recording.host, cpus=cpus, device="eth0")
+    seen = replace(seen, recording=replace(seen.recording, host=host))
     changed = {name: getattr(answer, name) for name in answer.__slots__}
-    limited = type(answer)(**changed | {"evidence": seen, "held_back_by": named_limit(seen, NOT_LINK)})
-    (move,) = advice._competitor(limited, advice.signs(seen), live=False)
-    assert (move["patch"], move["command"]) == ("move:77=0", "taskset -acp 0 77")
-    assert move["undo"] == "taskset -acp 0,1 77"
-    assert (move["low_gbps"], move["high_gbps"]) == (pytest.approx(10), pytest.approx(20))
+    limited = Limit("receiver cpu", "CPU 1", "", ())
+    return type(answer)(**changed | {"evidence": seen, "held_back_by": limited, "low_gbps": None, "high_gbps": None})
+
+
+def moves(answer, *, live=False):
+    return list(advice._competitor(answer, advice.signs(answer.evidence), live=live))
+
+
+def bind(monkeypatch, *threads: set[int] | None):
+    """Process 77 with these threads; None for one whose CPUs cannot be read."""
+
+    def affinity(thread: int) -> set[int]:
+        if (cpus := threads[thread - 77]) is None:
+            raise PermissionError
+        return cpus
+
+    names = [Path(str(77 + number)) for number in range(len(threads))]
+    monkeypatch.setattr(advice.Path, "iterdir", lambda _: iter(names))
+    monkeypatch.setattr(advice.os, "sched_getaffinity", affinity)
+    monkeypatch.setattr(advice, "_is_kernel_thread", lambda _: False)
+
+
+@pytest.mark.parametrize(
+    ("target_busy", "low", "predicted", "high"), [(0.0, 10, 20, 20), (0.75, 20 / 3, 40 / 3, 20), (1.0, 5, 10, 20)]
+)
+def test_a_competitor_gives_back_what_the_other_cpu_has_to_spare(folder, target_busy, low, predicted, high):  # noqa: F811
+    (move,) = moves(crowded(folder, target_busy))
+    said = [move[name] for name in ("low_gbps", "predicted_gbps", "high_gbps")]
+    assert said == pytest.approx([low, predicted, high], rel=0.001)
+    assert move["bound"] in ("exact", "upper (sender not recorded)")
+
+
+def test_a_competitor_of_a_recording_is_named_without_a_command(folder, weighed, capsys):  # noqa: F811
+    weighed += [row("gro=on", 15.0)]
+    answer = crowded(folder)
+    best, _ = advice.ranked_changes(answer)
+    assert [(one["patch"], one["command"], one["undo"]) for one in best] == [
+        ("move:77=0", None, None), ("gro=on", "do gro=on", "undo gro=on"),
+    ]  # fmt: skip
+    assert best[0]["why"].endswith("to move it, on the live host: zcanalysis advise --live eth0")
+    print_advice(
+        replace(zc.advise(read_recording(folder)), changes=tuple({"id": None, "verify": None} | b for b in best))
+    )
+    assert capsys.readouterr().out.count(" undo  ") == 1
+
+
+def test_a_live_competitor_is_moved_back_to_where_it_was_allowed(folder, monkeypatch):  # noqa: F811
+    bind(monkeypatch, {0, 1}, {0, 1})
+    (move,) = moves(crowded(folder), live=True)
+    assert (move["command"], move["undo"]) == ("taskset -acp 0 77", "taskset -acp 0,1 77")
+
+
+@pytest.mark.parametrize(
+    ("threads", "why"), [(({0}, {1}), "pinned each to other CPUs"), (({0}, None), "cannot be read"), ((), "be read")]
+)
+def test_a_move_that_could_not_be_undone_is_left_out(folder, weighed, monkeypatch, threads, why):  # noqa: F811
+    weighed += [row("gro=on", 15.0)]
+    bind(monkeypatch, *threads)
+    best, rest = advice.ranked_changes(crowded(folder), live=True)
+    assert [one["patch"] for one in best] == ["gro=on"]
+    assert (rest[0]["patch"], rest[0]["command"], rest[0]["undo"]) == ("move:77=0", None, None)
+    assert why in rest[0]["why"]
+
+
+def test_a_cpu_that_the_host_does_not_have_is_no_place_to_move_work_to(folder):  # noqa: F811
+    answer = crowded(folder)
+    rows = answer.evidence.recording.counters
+    made_up = rows.with_columns(pl.col("instance").replace({"cpu0": "cpu70000"}))
+    seen = replace(answer.evidence, recording=replace(answer.evidence.recording, counters=made_up))
+    for cpus in (2, None):
+        texts = [str(patch) for patch in candidates(HostFacts(cpus=cpus), advice.signs(seen))]
+        assert not [text for text in texts if "70000" in text]
+        host = replace(seen.recording.host, cpus=cpus)
+        changed = {name: getattr(answer, name) for name in answer.__slots__}
+        told = type(answer)(**changed | {"evidence": replace(seen, recording=replace(seen.recording, host=host))})
+        assert not [move for move in moves(told) if "70000" in move["patch"]]
 
 
 def test_candidates_fit_the_host():
@@ -162,15 +276,19 @@ def test_what_is_measured_after_a_change_lies_inside_its_range_or_not(features, 
 
 
 def test_whether_a_process_was_moved_is_asked_of_the_kernel(monkeypatch):
-    monkeypatch.setattr(advice.os, "sched_getaffinity", lambda pid: {0} if pid == 77 else {0, 1})
+    bind(monkeypatch, {0}, {0})
     assert is_in_place("move:77=0", HostFacts()) is True
-    assert is_in_place("move:78=0", HostFacts()) is False
+    assert is_in_place("move:77=1", HostFacts()) is False
+    bind(monkeypatch, {0}, {0, 1})
+    assert is_in_place("move:77=0", HostFacts()) is False
+    bind(monkeypatch, None)
+    assert is_in_place("move:77=0", HostFacts()) is None
     assert is_in_place("move:x=0", HostFacts()) is None
 
 
 def test_an_advice_is_one_screen_and_hostile_text_stays_text(folder, weighed, capsys):  # noqa: F811
     weighed += [row(f"{name}={HOSTILE}", 20.0, why=HOSTILE * 3, command=HOSTILE * 9) for name in ("mtu", "gro", "rps")]
-    print_advice(zc.advise(read_recording(folder), advice_id="k7f2", notes=(HOSTILE,)), kept=True)
+    print_advice(numbered(zc.advise(read_recording(folder), live=True, notes=(HOSTILE,)), "k7f2"))
     said = capsys.readouterr().out
     assert "\x1b" not in said
     assert said.count("[bold]rm") > 9
@@ -181,7 +299,7 @@ def test_an_advice_is_one_screen_and_hostile_text_stays_text(folder, weighed, ca
 def test_a_long_command_is_one_line_to_copy(folder, weighed, capsys):  # noqa: F811
     long = " && ".join(f"echo 2 > /sys/class/net/eth0/queues/rx-{n}/rps_cpus" for n in range(16))
     weighed += [row("rps=1", 20.0, command=long)]
-    print_advice(zc.advise(read_recording(folder)), kept=False)
+    print_advice(zc.advise(read_recording(folder)))
     said = capsys.readouterr().out
     assert long in said
     assert "--verify" not in said
@@ -189,7 +307,7 @@ def test_a_long_command_is_one_line_to_copy(folder, weighed, capsys):  # noqa: F
 
 def test_nothing_to_advise_is_said(folder, weighed, capsys):  # noqa: F811
     weighed += [row("gro=on", 10.0)]
-    print_advice(zc.advise(read_recording(folder)), kept=True)
+    print_advice(zc.advise(read_recording(folder)))
     said = capsys.readouterr().out
     assert "no change of this host is predicted to help (1 weighed" in said
     assert "--verify" not in said
@@ -197,13 +315,13 @@ def test_nothing_to_advise_is_said(folder, weighed, capsys):  # noqa: F811
 
 def test_without_samples_it_is_said_that_nothing_can_be_predicted(folder, capsys):  # noqa: F811
     (folder / "perf.txt").unlink()
-    print_advice(zc.advise(read_recording(folder)), kept=True)
+    print_advice(zc.advise(read_recording(folder)))
     assert "without CPU samples nothing can be predicted" in capsys.readouterr().out
 
 
 def test_a_verification_and_the_ledger_in_words(folder, weighed, capsys):  # noqa: F811
     weighed += [row("gro=on", 11.0)]
-    kept = to_keep(zc.advise(read_recording(folder), advice_id="k7f2"))
+    kept = to_keep(numbered(zc.advise(read_recording(folder), live=True), "k7f2"))
     host = HostFacts(device="eth0", features={"generic-receive-offload": True})
     done = verified(kept.changes[0], Recording(name="x", path=Path(), host=host, counters=counters()))
     print_verification(kept, kept.changes[0], done, [HOSTILE])

@@ -58,13 +58,14 @@ def test_an_id_that_is_unknown_malformed_or_without_number_is_one_line():
         {"id": "../x"}, {"goodput_gbps": "9"}, {"goodput_gbps": None}, {"goodput_gbps": 1e300}, {"changes": {}},
         {"changes": [{}]}, {"changes": [None]}, {"device": 7}, {"device": "x" * 100_000}, {"made": "yesterday"},
         {"verifications": [dict(MET._asdict(), inside="yes")]}, {"limit": ["a"]}, {"verifications": [1] * 5000},
+        {"goodput_gbps": 10**400}, {"goodput_gbps": float("nan")}, {"goodput_gbps": float("inf")},
     ],
 )  # fmt: skip
 def test_a_damaged_file_is_one_line_and_does_not_hide_the_others(place, damage):
     keep(ADVICE)
     other = place / "abcd.json"
     if isinstance(damage, dict):
-        other.write_text(json.dumps(json.loads((place / "k7f2.json").read_text()) | damage))
+        other.write_text(json.dumps(json.loads((place / "k7f2.json").read_text()) | {"id": "abcd"} | damage))
     else:
         other.write_text(damage)
     advices, complaints = all_kept()
@@ -73,6 +74,45 @@ def test_a_damaged_file_is_one_line_and_does_not_hide_the_others(place, damage):
     assert "abcd.json" in complaints[0]
     with pytest.raises(TraceError, match=r"abcd\.json"):
         kept_change("abcd-1")
+
+
+def test_a_file_that_holds_the_id_of_another_is_refused(place):
+    keep(ADVICE)
+    (place / "abcd.json").write_text((place / "k7f2.json").read_text())
+    advices, complaints = all_kept()
+    assert [advice.id for advice in advices] == ["k7f2"]
+    assert len(complaints) == 1
+    assert "abcd.json: is no advice that was kept here: holds the id k7f2" in complaints[0]
+
+
+def test_the_commands_of_many_queues_are_kept_and_read_again():
+    long = " && ".join(f"echo 2 > /sys/class/net/eth0/queues/rx-{n}/rps_cpus" for n in range(256))
+    change = CHANGES[0]._replace(command=long, undo=long)
+    keep(ADVICE._replace(changes=(change,)))
+    assert kept_change("k7f2-1")[1] == change
+
+
+def test_without_a_home_directory_the_line_says_what_to_set(monkeypatch):
+    monkeypatch.delenv("XDG_STATE_HOME")
+
+    def homeless() -> None:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(ledger.Path, "home", homeless)
+    for use in (new_id, all_kept, lambda: keep(ADVICE), lambda: kept_change("k7f2-1")):
+        with pytest.raises(HostError, match="set HOME or XDG_STATE_HOME"):
+            use()
+
+
+def test_a_directory_that_cannot_be_searched_is_one_line(monkeypatch):
+    def refuse(file, **_):
+        raise PermissionError(13, "Permission denied", str(file))
+
+    monkeypatch.setattr(ledger.Path, "stat", refuse)
+    monkeypatch.setattr(ledger.Path, "iterdir", refuse)
+    for use in (new_id, all_kept, lambda: kept_change("k7f2-1")):
+        with pytest.raises(HostError, match=r": kept advice cannot be read: Permission denied"):
+            use()
 
 
 def test_a_directory_that_cannot_be_written_is_one_line(tmp_path, monkeypatch):

@@ -1,16 +1,32 @@
 """What a look costs is measured against its own undisturbed window."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import polars as pl
 import pytest
 
+from zcanalysis import advising, live
+from zcanalysis.errors import HostError
 from zcanalysis.io.host_facts import HostFacts
 from zcanalysis.io.recording import Recording
 from zcanalysis.live import Look, Received, counting_plan, overhead_share, sampling_plan
 from zcanalysis.tables import COUNTERS, polars_schema
 
+TERMINATED = """
+import os, signal, sys
+from zcanalysis import live
+live._find = live._check_traffic = lambda *_: None
+live.record = lambda *_: None
+live.read_recording = lambda _: None
+try:
+    with live.look("lo", (), "again", print) as seen:
+        os.kill(os.getpid(), signal.SIGTERM)
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
 SECOND_NS = 1_000_000_000
 
 
@@ -53,3 +69,52 @@ def test_a_look_is_mostly_counters_and_makes_no_capture():
         assert {phase.probes for phase in plan} == {(), ("perf",)}
         assert sum(phase.seconds for phase in plan if phase.probes) <= 0.15 * seconds
     assert [phase.probes for phase in counting_plan(5)] == [()]
+
+
+@pytest.fixture
+def elsewhere(monkeypatch):
+    """No such device here; there is one in a namespace of this name."""
+    names: list[str] = []
+
+    def missing(device):
+        raise HostError(f"{device}: no such network device here")
+
+    monkeypatch.setattr(live, "find_device", missing)
+    monkeypatch.setattr(live, "tool_output", lambda *words: "\n".join(names) if "list" in words else "up")
+    return names
+
+
+def told(use) -> str:
+    with pytest.raises(HostError) as refused:
+        use()
+    return str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["blue", "zrv{x}", "{}", "{0.__class__}"])
+def test_a_device_elsewhere_is_told_with_the_command_that_was_given(elsewhere, monkeypatch, name):
+    elsewhere.append(name)
+    start = f"eth9: is in another network namespace; run: ip netns exec {live.shlex.quote(name)} zcanalysis advise"
+    assert told(lambda: advising.live("eth9", None, print)) == f"{start} --live eth9"
+    assert told(lambda: advising.live("eth9", 12.5, print)) == f"{start} --live eth9 --seconds 12.5"
+    kept = type("Kept", (), {"device": "eth9"})
+    monkeypatch.setattr(advising, "kept_change", lambda _: (kept, None))
+    assert told(lambda: advising.verify("k7f2-1", None, print)) == f"{start} --verify k7f2-1"
+    assert told(lambda: advising.verify("k7f2-1", 5, print)) == f"{start} --verify k7f2-1 --seconds 5"
+
+
+def test_a_namespace_without_a_name_gets_one_that_is_taken_back(elsewhere, monkeypatch):
+    monkeypatch.setattr(live.Path, "readlink", lambda path: Path("net:[1]" if "self" in str(path) else "net:[2]"))
+    monkeypatch.setattr(live.Path, "glob", lambda *_: iter([Path("/proc/4321")]))
+    monkeypatch.setattr(live, "_devices", lambda _: {"eth9"})
+    assert told(lambda: advising.live("eth9", None, print)).endswith(
+        "run: ip netns attach zc-look 4321 && ip netns exec zc-look zcanalysis advise --live eth9"
+        "; ip netns delete zc-look"
+    )
+
+
+def test_sigterm_while_a_look_is_analysed_leaves_nothing(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", TERMINATED], env=os.environ | {"TMPDIR": str(tmp_path)}, check=False, timeout=60
+    )
+    assert done.returncode == 130
+    assert list(tmp_path.iterdir()) == []

@@ -211,3 +211,8 @@ def test_the_shipped_recordings_give_commands_for_their_device():
     assert "also runs the sender" in patches.applicability(patches.cpu("split"), host)[1]
     assert patches.applicability(patches.rps(1), host) == (False, "packets are handed to CPU 1 already")
     assert patches.in_place(patches.gro(True), read_recording(TRACES / "veth-gro").host) is True
+
+
+def test_moving_the_reader_says_that_threads_pinned_one_by_one_are_not_restored():
+    note = patches.applicability(patches.cpu("split"), HOST)[1]
+    assert "undo does not restore threads pinned one by one" in note

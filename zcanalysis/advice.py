@@ -4,8 +4,9 @@ Nothing is changed here: commands are text for whoever reads them.
 """
 
 import os
+import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,8 +22,8 @@ from zcanalysis.limit import NOTABLE_FOREIGN, Kind, Limit
 from zcanalysis.patches import Patch, in_place, parse_patch
 from zcanalysis.patches.placement import cpu_list
 from zcanalysis.patches.sockets import rmem_of
-from zcanalysis.signs import Signs, signs
-from zcanalysis.whatif import what_if
+from zcanalysis.signs import CpuUse, Signs, signs
+from zcanalysis.whatif import bound, what_if
 
 MOST_CHANGES: Final = 3
 LEAST_GAIN: Final = 0.01
@@ -30,6 +31,8 @@ JUMBO_BYTES: Final = 9000
 LARGE_BUFFER_BYTES: Final = 32 << 20
 INTERRUPT_DELAY_US: Final = 50
 POLL_US: Final = 50
+FAIR_SHARE: Final = 0.5
+MOST_CPUS: Final = 1 << 16
 MOVE: Final = "move"
 CPU_WORK: Final = frozenset(
     ("mtu", "gro", "hw-checksum", "rps", "rfs", "cpu", "irq-affinity", "coalesce-us", "busy-poll", MOVE)
@@ -58,15 +61,17 @@ class Advice:
     recording: str
     device: str | None
     kernel: str | None
+    live: bool
+    """Whether the host was looked at just now, so that its processes are those that run here."""
     id: str | None
-    """Under which it is kept; None for a recording."""
+    """Under which it is kept; None where it is not."""
     goodput_gbps: float
     low_gbps: float | None
     high_gbps: float | None
     limit: Limit
     audit: pl.DataFrame
     changes: tuple[dict[str, Any], ...]
-    """At most three rows as `what_if` gives them, with an ``id`` where it is kept, the most gain first."""
+    """At most three rows as `what_if` gives them, the most gain first; ``id`` and ``verify`` are null if not kept."""
     left_out: tuple[dict[str, Any], ...]
     """What else was weighed, and why it is not among them."""
     overhead_share: float | None = None
@@ -74,15 +79,15 @@ class Advice:
     notes: tuple[str, ...] = ()
 
 
-def advise(recording: Recording, *, advice_id: str | None = None, notes: tuple[str, ...] = ()) -> Advice:
+def advise(recording: Recording, *, live: bool = False, notes: tuple[str, ...] = ()) -> Advice:
     """What limits a recorded transfer, and the changes most worth trying.
 
     Parameters
     ----------
     recording
         With undisturbed counters.
-    advice_id
-        Under which it will be kept; changes are numbered behind it.
+    live
+        Whether the recorded processes are those that run here now.
     notes
         Lines for whoever reads it.
 
@@ -94,21 +99,32 @@ def advise(recording: Recording, *, advice_id: str | None = None, notes: tuple[s
     answer = answered(recording)
     if answer.evidence.quiet is None or answer.goodput_gbps is None:
         raise TraceError(f"{recording.path}: holds no undisturbed counters: without a goodput there is no advice")
-    best, rest = ranked_changes(answer, live=advice_id is not None)
+    best, rest = ranked_changes(answer, live=live)
     return Advice(
         recording=recording.name,
         device=recording.host.device,
         kernel=recording.host.kernel,
-        id=advice_id,
+        live=live,
+        id=None,
         goodput_gbps=answer.goodput_gbps,
         low_gbps=answer.low_gbps,
         high_gbps=answer.high_gbps,
         limit=answer.held_back_by,
         audit=answer.audit,
-        changes=tuple({"id": advice_id and f"{advice_id}-{n}"} | row for n, row in enumerate(best, 1)),
+        changes=tuple({"id": None, "verify": None} | row for row in best),
         left_out=tuple(rest),
         notes=notes,
     )
+
+
+def numbered(advice: Advice, advice_id: str) -> Advice:
+    """The advice with the id under which it is kept, its changes numbered behind that."""
+    ids = [f"{advice_id}-{number}" for number in range(1, len(advice.changes) + 1)]
+    rows = (
+        row | {"id": one, "verify": f"zcanalysis advise --verify {one}"}
+        for one, row in zip(ids, advice.changes, strict=True)
+    )
+    return replace(advice, id=advice_id, changes=tuple(rows))
 
 
 def ranked_changes(answer: Answer, *, live: bool = False) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -131,7 +147,7 @@ def candidates(host: HostFacts, seen: Signs | None) -> list[Patch]:
     texts += [f"coalesce-us={INTERRUPT_DELAY_US}", f"busy-poll={POLL_US}"]
     if host.mtu is not None and host.mtu >= JUMBO_BYTES:
         texts.remove(f"mtu={JUMBO_BYTES}")
-    idlest = min(seen.cpus, key=lambda use: use.busy, default=None) if seen else None
+    idlest = min(_present(host, seen), key=lambda use: use.busy, default=None)
     texts += [f"rps={idlest.cpu}", f"irq-affinity={idlest.cpu}"] if idlest is not None else []
     if host.ring is not None and host.ring.rx < host.ring.rx_max:
         texts.append(f"ring={host.ring.rx_max}")
@@ -141,10 +157,16 @@ def candidates(host: HostFacts, seen: Signs | None) -> list[Patch]:
     return [parse_patch(text) for text in texts]
 
 
+def _present(host: HostFacts, seen: Signs | None) -> list[CpuUse]:
+    """The CPUs that were seen and that the host has: a file of counters may hold any number."""
+    end = MOST_CPUS if host.cpus is None else min(host.cpus, MOST_CPUS)
+    return [use for use in (seen.cpus if seen else ()) if 0 <= use.cpu < end]
+
+
 def document(advice: Advice) -> dict[str, Any]:
     """The promised JSON of `advise`."""
     return {
-        "recording": advice.recording if advice.id is None else None,
+        "recording": None if advice.live else advice.recording,
         "device": advice.device,
         "id": advice.id,
         "goodput_gbps": advice.goodput_gbps,
@@ -197,8 +219,8 @@ def is_in_place(patch: str, host: HostFacts) -> bool | None:
     if not patch.startswith(f"{MOVE}:"):
         return in_place(parse_patch(patch), host)
     pid, _, cpus = patch.removeprefix(f"{MOVE}:").partition("=")
-    allowed = _allowed_cpus(int(pid)) if pid.isdecimal() and pid.isascii() else None
-    return None if allowed is None else cpu_list(allowed) == cpus
+    allowed = _allowed_cpus(int(pid)) if pid.isdecimal() and pid.isascii() else frozenset()
+    return {cpu_list(one) for one in allowed} == {cpus} if allowed else None
 
 
 def _weighed(answer: Answer, seen: Signs | None) -> Iterator[dict[str, Any]]:
@@ -241,9 +263,9 @@ def _as_remedy(row: dict[str, Any], limit: Limit) -> dict[str, Any]:
 
 
 def _objection(row: dict[str, Any], limit: Limit, goodput_gbps: float) -> str | None:
-    if not row["applies"] or row["command"] is None:
-        return str(row["why"]) or "there is no command that would make it"
     kind = _kind(row)
+    if not row["applies"] or (row["command"] is None and kind != MOVE):
+        return str(row["why"]) or "there is no command that would make it"
     if kind not in ACTS_ON[limit.kind] or _out_of_reach(limit):
         return f"does not act on the limit ({limit.where or limit.kind})"
     if row["predicted_gbps"] is None and kind == REMEDY.get(limit.kind):
@@ -262,38 +284,77 @@ def _out_of_reach(limit: Limit) -> bool:
 def _competitor(answer: Answer, seen: Signs | None, *, live: bool) -> Iterator[dict[str, Any]]:
     """Moving away the process that takes most of the limiting CPU, where one does.
 
-    The most it can give is that CPU's time: goodput / (1 - its share); the least is nothing, for its share may be what
-    the transfer leaves. Of a recording nobody knows whether the process still runs and where it might.
+    Of a recording nobody knows whose number that is now and where the process may run: it is named without a command.
     """
-    where, goodput_gbps = answer.held_back_by.where, answer.goodput_gbps
+    present = _present(answer.recording.host, seen)
     for cpu, comm, pid, share in seen.foreign_names if seen else ():
-        others = {use.cpu: use.busy for use in (seen.cpus if seen else ()) if use.cpu != cpu}
-        if where != f"CPU {cpu}" or share < NOTABLE_FOREIGN or pid <= 0 or not others or goodput_gbps is None:
+        others = [use for use in present if use.cpu != cpu]
+        if answer.held_back_by.where != f"CPU {cpu}" or share < NOTABLE_FOREIGN or pid <= 0 or not others:
             continue
         if live and _is_kernel_thread(pid):
             continue
-        target = min(others, key=lambda other: others[other])
-        before = (_allowed_cpus(pid) if live else None) or frozenset({cpu, *others})
-        most_gbps = goodput_gbps / max(1 - share, LEAST_GAIN)
+        target = min(others, key=lambda use: use.busy)
+        moved = f"{comm} ({pid}) takes {share:.0%} of CPU {cpu}; it then shares CPU {target.cpu}"
+        how = _affinity_change(pid, target.cpu) if live else _on_the_live_host(answer.recording.host.device)
         yield {
-            "patch": f"{MOVE}:{pid}={target}",
-            "applies": True,
-            "why": f"{comm} ({pid}) takes {share:.0%} of CPU {cpu}; it then shares CPU {target}",
-            "predicted_gbps": most_gbps,
-            "low_gbps": goodput_gbps,
-            "high_gbps": most_gbps,
-            "bound": "upper",
+            "patch": f"{MOVE}:{pid}={target.cpu}",
+            "applies": not live or how["command"] is not None,
+            "why": f"{moved}, {target.busy:.0%} busy{how['why']}",
+            **_moved_gbps(answer, share, target.busy),
+            "bound": bound(answer),
             "limit_after": None,
-            "command": f"taskset -acp {target} {pid}",
-            "undo": f"taskset -acp {cpu_list(before)} {pid}",
+            "command": how["command"],
+            "undo": how["undo"],
         }
 
 
-def _allowed_cpus(pid: int) -> frozenset[int] | None:
+def _moved_gbps(answer: Answer, share: float, target_busy: float) -> dict[str, float | None]:
+    """What the transfer gets from the CPU time of a process that moves to a CPU of which a part is in use.
+
+    That CPU has `1 - target_busy` to spare: so much of the share is counted as gained. At most all of it is, if what
+    the process then takes there was not the transfer's. At least nothing is, for the share may be what the transfer
+    leaves; and where more than half of that CPU was in use, work there keeps half of it if both want all.
+    """
+    goodput_gbps = answer.goodput_gbps
+    if goodput_gbps is None:
+        return dict.fromkeys(("predicted_gbps", "low_gbps", "high_gbps"))
+    gained = min(share, max(1 - target_busy, 0.0))
+    kept = min(FAIR_SHARE / target_busy, 1.0) if target_busy > 0 else 1.0
+    low_gbps = goodput_gbps if answer.low_gbps is None else answer.low_gbps
+    high_gbps = goodput_gbps if answer.high_gbps is None else answer.high_gbps
+    return {
+        "predicted_gbps": goodput_gbps / max(1 - gained, LEAST_GAIN),
+        "low_gbps": low_gbps * kept,
+        "high_gbps": high_gbps / max(1 - share, LEAST_GAIN),
+    }
+
+
+def _on_the_live_host(device: str | None) -> dict[str, str | None]:
+    name = shlex.quote(device) if device else "DEVICE"
+    return {"command": None, "undo": None, "why": f"; to move it, on the live host: zcanalysis advise --live {name}"}
+
+
+def _affinity_change(pid: int, target: int) -> dict[str, str | None]:
+    """The command and what takes it back; neither where one mask for all threads would not restore what was."""
+    allowed = _allowed_cpus(pid)
+    if len(allowed) != 1:
+        why = (
+            "its threads are pinned each to other CPUs: one command"
+            if allowed
+            else "where it may run cannot be read: it"
+        )
+        return {"command": None, "undo": None, "why": f"; {why} could not be undone"}
+    (before,) = allowed
+    return {"command": f"taskset -acp {target} {pid}", "undo": f"taskset -acp {cpu_list(before)} {pid}", "why": ""}
+
+
+def _allowed_cpus(pid: int) -> frozenset[frozenset[int]]:
+    """The sets of CPUs to which the threads of a process are bound; none if one of them cannot be read."""
     try:
-        return frozenset(os.sched_getaffinity(pid))
+        threads = [int(task.name) for task in Path(f"/proc/{pid}/task").iterdir()]
+        return frozenset(frozenset(os.sched_getaffinity(thread)) for thread in threads)
     except (OSError, OverflowError):
-        return None
+        return frozenset()
 
 
 def _is_kernel_thread(pid: int) -> bool:

@@ -19,7 +19,7 @@ WIDTH: Final = 100
 LABEL_CHARACTERS: Final = 10
 
 
-def print_advice(advice: Advice, *, kept: bool) -> None:
+def print_advice(advice: Advice) -> None:
     """Goodput, limit, trust, three changes, and what to do then."""
     head = Table.grid(padding=(0, 2))
     head.add_column(style="bold", no_wrap=True)
@@ -33,12 +33,13 @@ def print_advice(advice: Advice, *, kept: bool) -> None:
         head.add_row("note", safe(note))
     emit(head, "")
     _print_changes(advice)
-    if kept and advice.changes:
-        emit(f"then: zcanalysis advise --verify {advice.changes[0]['id']}")
+    first = next((row["verify"] for row in advice.changes if row["verify"]), None)
+    if first:
+        emit(f"then: {first}")
 
 
 def _goodput_line(advice: Advice) -> str:
-    where = advice.device if advice.id is not None and advice.device else advice.recording
+    where = advice.device if advice.live and advice.device else advice.recording
     rate = gbps_text(advice.goodput_gbps, advice.low_gbps, advice.high_gbps)
     cost = "" if advice.overhead_share is None else f"; looking cost {advice.overhead_share:.1%}"
     return f"{rate} on {where}{cost}"
@@ -67,8 +68,9 @@ def _print_changes(advice: Advice) -> None:
         emit(f"[bold]{row['id'] or number}[/bold]  {safe(row['patch'])}: {_predicted(row)}")
         if why := str(row["why"]).replace(BY_NULL_MODELS, "").strip("; "):
             _print_labelled("mind", why)
-        print_command("do", row["command"])
-        print_command("undo", row["undo"] or "not known")
+        if row["command"] is not None:
+            print_command("do", row["command"])
+            print_command("undo", row["undo"] or "not known")
     emit(f"nothing was changed; {weighed} other changes were weighed and left out (--json says why)")
 
 

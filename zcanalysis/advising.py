@@ -1,18 +1,20 @@
 """The four uses of `advise`: of a live device, of a recording, of a change that was made, of the ledger."""
 
+import shlex
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from zcanalysis import advice_text
-from zcanalysis.advice import Advice, advise, document, is_in_place, to_keep, verified
+from zcanalysis.advice import Advice, advise, document, is_in_place, numbered, to_keep, verified
 from zcanalysis.errors import HostError, TraceError, ZcError
 from zcanalysis.io.recording import read_recording
 from zcanalysis.ledger import KeptAdvice, all_kept, keep, kept_change, new_id, outcomes
 from zcanalysis.live import Look, counting_plan, look, overhead_share, sampling_plan, why_less
 
 OnStep = Callable[[str], None]
+LOOK_S: Final = 20.0
 
 
 class Said(NamedTuple):
@@ -23,26 +25,27 @@ class Said(NamedTuple):
     complaint: str | None = None
 
 
-def live(device: str, seconds: float, on_step: OnStep) -> Said:
+def live(device: str, seconds: float | None, on_step: OnStep) -> Said:
     """Look at a device that receives, advise, and keep the advice."""
-    with look(device, sampling_plan(seconds), on_step) as seen:
+    with look(device, sampling_plan(seconds or LOOK_S), _again("--live", device, seconds), on_step) as seen:
         on_step("weighing changes")
-        found = advise(seen.recording, advice_id=new_id(), notes=tuple(_hidden(seen)))
+        found = advise(seen.recording, live=True, notes=tuple(_hidden(seen)))
         found = replace(found, overhead_share=overhead_share(seen))
-    found, kept = _kept(found)
-    return Said(document(found), lambda: advice_text.print_advice(found, kept=kept))
+    found = _kept(found)
+    return Said(document(found), lambda: advice_text.print_advice(found))
 
 
 def recorded(folder: Path) -> Said:
     """Advise on a recording; nothing is kept, for the host may be another."""
     found = advise(read_recording(folder))
-    return Said(document(found), lambda: advice_text.print_advice(found, kept=False))
+    return Said(document(found), lambda: advice_text.print_advice(found))
 
 
-def verify(change_id: str, seconds: float, on_step: OnStep) -> Said:
+def verify(change_id: str, seconds: float | None, on_step: OnStep) -> Said:
     """Measure again after a change, compare with what was predicted, and keep both."""
     kept, change = kept_change(change_id)
-    with look(kept.device, counting_plan(seconds), on_step) as seen:
+    again = _again("--verify", change_id, seconds)
+    with look(kept.device, counting_plan(seconds or LOOK_S), again, on_step) as seen:
         done, notes = verified(change, seen.recording), _otherwise(kept, seen)
     try:
         keep(kept._replace(verifications=(*kept.verifications, done)))
@@ -69,12 +72,20 @@ def ledger() -> Said:
     )
 
 
-def _kept(found: Advice) -> tuple[Advice, bool]:
+def _again(option: str, value: str, seconds: float | None) -> str:
+    """The command that was given."""
+    length = [] if seconds is None else ["--seconds", f"{seconds:g}"]
+    return shlex.join(["zcanalysis", "advise", option, value, *length])
+
+
+def _kept(found: Advice) -> Advice:
+    """The advice under its new id; without one where it cannot be kept, for it is worth as much on the screen."""
     try:
-        keep(to_keep(found))
+        named = numbered(found, new_id())
+        keep(to_keep(named))
     except ZcError as error:
-        return replace(found, notes=(*found.notes, str(error))), False
-    return found, True
+        return replace(found, notes=(*found.notes, f"not kept, cannot be verified later: {error}"))
+    return named
 
 
 def _hidden(seen: Look) -> list[str]:

@@ -5,6 +5,7 @@ Imports that cost time stand inside the commands, so that `--help` answers at on
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -267,7 +268,7 @@ def record(
             on_progress=lambda phase, share: on_step(f"{phase} ({share:.0%})"),
         )
         made = make_recording(directory, options)
-    _print(f"recording written to {printable(str(made))}; next: zcanalysis report {printable(str(made))}")
+    _print_written(made)
 
 
 @app.command()
@@ -276,7 +277,7 @@ def advise(
     live: Annotated[str | None, typer.Option(help="Network device that receives right now.")] = None,
     verify: Annotated[str | None, typer.Option(help="Id of a change that was made: measure, and compare.")] = None,
     ledger: Annotated[bool, typer.Option("--ledger", help="List predicted against measured.")] = False,
-    seconds: Annotated[float, typer.Option(min=3, max=3600, help="How long to look.")] = 20,
+    seconds: Annotated[float | None, typer.Option(min=3, max=3600, help="How long to look; else 20 s.")] = None,
     as_json: Json = False,
 ) -> None:
     """Name the limit and three changes, each with command, undo and proof; changes nothing itself."""
@@ -319,7 +320,7 @@ def lab_run(
             on_progress=lambda what, share: on_step(f"{what} ({share:.0%})"),
         )
         made = run_scenario(scenario, directory, options)
-    _print(f"recording written to {printable(str(made))}; next: zcanalysis report {printable(str(made))}")
+    _print_written(made)
 
 
 @lab_app.command("validate")
@@ -365,12 +366,23 @@ def lab_probe_effects(
     from zcanalysis.lab.scenarios import scenario_named
 
     chosen = [scenario_named(name) for name in scenario or COMPARED]
+    if output is not None:
+        _check_writable(output)
     with _progress() as on_step:
         options = EffectOptions(rounds=rounds, on_progress=on_step)
         effects = [probe_effect(each, options) for each in chosen]
+    write(markdown(effects))
     if output is not None:
         output.write_text(json.dumps(effects_document(effects, options), indent=1) + "\n")
-    write(markdown(effects))
+
+
+def _check_writable(file: Path) -> None:
+    """Fail before minutes of measuring; what the file holds stays, and no empty one is left."""
+    there = file.exists()
+    with file.open("a"):
+        pass
+    if not there:
+        file.unlink()
 
 
 def _check_link(link_gbps: float | None) -> None:
@@ -400,6 +412,11 @@ def _print_table(named: "dict[str, pl.DataFrame]", *, as_json: bool, csv: bool =
         write(table.write_csv())
     else:
         print_table(table)
+
+
+def _print_written(recording: Path) -> None:
+    again = printable(shlex.join(["zcanalysis", "report", str(recording)]))
+    _print(f"recording written to {printable(str(recording))}; next: {again}")
 
 
 def _print_json(document: Any) -> None:  # noqa: ANN401 - any JSON document

@@ -260,10 +260,11 @@ def _change_rows(answer: Answer) -> list[Row]:
         Row(
             (
                 row["patch"],
-                "not known" if row["predicted_gbps"] is None else f"{row['predicted_gbps']:.0f}",
-                "" if row["predicted_gbps"] is None else f"{row['low_gbps']:.0f}-{row['high_gbps']:.0f}",
+                "not known"
+                if row["predicted_gbps"] is None
+                else gbps_text(row["predicted_gbps"], row["low_gbps"], row["high_gbps"]),
                 row["limit_after"] or "",
-                row["command"],
+                row["command"] or row["why"],
                 row["undo"] or "",
             )
         )

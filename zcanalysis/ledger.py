@@ -4,7 +4,6 @@ The files may have been written by anybody: they are read field by field, and th
 """
 
 import json
-import math
 import os
 import re
 import secrets
@@ -25,6 +24,7 @@ ADVICE_ID: Final = re.compile(rf"[{ALPHABET}]{{{ID_CHARACTERS}}}")
 CHANGE_ID: Final = re.compile(rf"({ADVICE_ID.pattern})-(\d)", re.ASCII)
 SCHEMA_VERSION: Final = 1
 LONGEST_TEXT: Final = 4000
+LONGEST_COMMAND: Final = 1 << 20  # one `echo` a queue and mask: 256 queues of a large machine take 60,000 characters
 HIGHEST_GBPS: Final = 1e6
 MOST_ROWS: Final = 1000
 
@@ -73,17 +73,42 @@ class KeptAdvice(NamedTuple):
 
 
 def ledger_directory() -> Path:
-    """Where advice is kept, by the XDG base directory specification; a relative XDG_STATE_HOME is passed over."""
+    """Where advice is kept, by the XDG base directory specification; a relative XDG_STATE_HOME is passed over.
+
+    Raises
+    ------
+    HostError
+        If neither XDG_STATE_HOME nor a home directory is known.
+    """
     named = Path(os.environ.get("XDG_STATE_HOME", ""))
-    return (named if named.is_absolute() else Path.home() / ".local" / "state") / "zcanalysis"
+    try:
+        return (named if named.is_absolute() else Path.home() / ".local" / "state") / "zcanalysis"
+    except RuntimeError as error:
+        raise HostError("no directory to keep advice in: set HOME or XDG_STATE_HOME") from error
 
 
 def new_id() -> str:
-    """An id that no kept advice has: short, and easy to type."""
+    """An id that no kept advice has: short, and easy to type.
+
+    Raises
+    ------
+    HostError
+        If the directory cannot be looked into.
+    """
     while True:
         found = "".join(secrets.choice(ALPHABET) for _ in range(ID_CHARACTERS))
-        if not _file(found).exists():
+        if not _exists(_file(found)):
             return found
+
+
+def _exists(file: Path) -> bool:
+    try:
+        file.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise HostError(f"{file}: kept advice cannot be read: {error.strerror or error}") from error
+    return True
 
 
 def now() -> str:
@@ -129,13 +154,15 @@ def kept_change(change_id: str) -> tuple[KeptAdvice, Change]:
     ------
     TraceError
         If it is no such id, nothing is kept under it, or the file is damaged.
+    HostError
+        If the directory cannot be looked into.
     """
     found = CHANGE_ID.fullmatch(change_id)
     advice_id = found[1] if found else change_id
     if not ADVICE_ID.fullmatch(advice_id):
         raise TraceError(f"{change_id[:40]}: is no id of a change; they look like k7f2-1, see: advise --ledger")
     file = _file(advice_id)
-    if not file.exists():
+    if not _exists(file):
         raise TraceError(f"{change_id}: no such advice in {file.parent}; see: zcanalysis advise --ledger")
     advice = read_advice(file)
     change = next((one for one in advice.changes if one.id == change_id), None)
@@ -148,7 +175,7 @@ def kept_change(change_id: str) -> tuple[KeptAdvice, Change]:
 def all_kept() -> tuple[list[KeptAdvice], list[str]]:
     """Every kept advice, oldest first, and one line for each file that cannot be read."""
     advices, damaged = [], []
-    for file in sorted(ledger_directory().glob("*.json")):
+    for file in _files():
         try:
             advices.append(read_advice(file))
         except TraceError as error:
@@ -162,13 +189,17 @@ def read_advice(file: Path) -> KeptAdvice:
     Raises
     ------
     TraceError
-        If it is no JSON object or a field has the wrong type or size; unknown fields are passed over.
+        If it is no JSON object, a field has the wrong type or size, or the id is not that of the file's name;
+        unknown fields are passed over.
     """
     document = read_json(file)
     try:
-        return _advice(document)
+        advice = _advice(document)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise TraceError(f"{file}: is no advice that was kept here: {type(error).__name__}: {error}") from error
+    if file.stem != advice.id:
+        raise TraceError(f"{file}: is no advice that was kept here: holds the id {advice.id}")
+    return advice
 
 
 def outcomes(advices: list[KeptAdvice]) -> pl.DataFrame:
@@ -201,6 +232,16 @@ def _outcome(done: Verification | None) -> tuple[float | None, bool | None, bool
     return (done.goodput_gbps, done.in_place, done.inside) if done else (None, None, None)
 
 
+def _files() -> list[Path]:
+    place = ledger_directory()
+    try:
+        return sorted(file for file in place.iterdir() if file.suffix == ".json")
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise HostError(f"{place}: kept advice cannot be read: {error.strerror or error}") from error
+
+
 def _file(advice_id: str) -> Path:
     return ledger_directory() / f"{advice_id}.json"
 
@@ -229,8 +270,8 @@ def _change(row: Mapping[str, Any]) -> Change:
     return Change(
         id=_id(row["id"], CHANGE_ID),
         patch=_required(row["patch"]),
-        command=_text(row["command"]),
-        undo=_text(row["undo"]),
+        command=_text(row["command"], LONGEST_COMMAND),
+        undo=_text(row["undo"], LONGEST_COMMAND),
         predicted_gbps=_rate(row["predicted_gbps"]),
         low_gbps=_rate(row["low_gbps"]),
         high_gbps=_rate(row["high_gbps"]),
@@ -255,9 +296,9 @@ def _id(value: Any, form: re.Pattern[str]) -> str:  # noqa: ANN401 - whatever JS
     return value
 
 
-def _text(value: Any) -> str | None:  # noqa: ANN401 - whatever JSON held
-    if value is not None and (not isinstance(value, str) or len(value) > LONGEST_TEXT):
-        raise ValueError(f"text of at most {LONGEST_TEXT} characters was expected")
+def _text(value: Any, longest: int = LONGEST_TEXT) -> str | None:  # noqa: ANN401 - whatever JSON held
+    if value is not None and (not isinstance(value, str) or len(value) > longest):
+        raise ValueError(f"text of at most {longest} characters was expected")
     return None if value is None else value.encode("utf-8", "replace").decode("utf-8")
 
 
@@ -273,8 +314,8 @@ def _rate(value: Any) -> float | None:  # noqa: ANN401 - whatever JSON held
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError("a rate is no number")
-    if not (math.isfinite(value) and 0 <= value < HIGHEST_GBPS):
-        raise ValueError(f"a rate of {value} Gbit/s")
+    if not 0 <= value < HIGHEST_GBPS:  # before it becomes a float: JSON has integers that no float holds
+        raise ValueError(f"a rate of {str(value)[:20]} Gbit/s")
     return float(value)
 
 

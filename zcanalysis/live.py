@@ -17,6 +17,7 @@ from zcanalysis.io.recording import Recording, read_recording
 from zcanalysis.rates import GROWTH_PER_NS, NS_PER_S, increments
 from zcanalysis.recorder import Phase, RecordOptions, default_plan, record
 from zcanalysis.recorder.host_facts import find_device, tool_output
+from zcanalysis.recorder.interruption import terminated_like_interrupted
 from zcanalysis.recorder.kernel_text import netdev_rows
 from zcanalysis.recorder.sampling import read_whole
 
@@ -30,6 +31,7 @@ LEAST_BYTES_PER_S: Final = 125_000  # 1 Mbit/s: less is no transfer whose limit 
 MOST_NAMESPACES: Final = 100
 FIRST_PID_NAMESPACE: Final = "pid:[4026531836]"  # PROC_PID_INIT_INO, include/linux/proc_ns.h
 LOWEST_PRIORITY: Final = 19
+ATTACHED: Final = "zc-look"
 
 
 class Received(NamedTuple):
@@ -47,8 +49,8 @@ class Look(NamedTuple):
 
 
 @contextlib.contextmanager
-def look(device: str, plan: tuple[Phase, ...], on_step: Callable[[str], None]) -> Iterator[Look]:
-    """Record a running transfer into a folder that is gone afterwards.
+def look(device: str, plan: tuple[Phase, ...], again: str, on_step: Callable[[str], None]) -> Iterator[Look]:
+    """Record a running transfer into a folder that is gone afterwards, also where SIGTERM ends what is done with it.
 
     Parameters
     ----------
@@ -56,6 +58,8 @@ def look(device: str, plan: tuple[Phase, ...], on_step: Callable[[str], None]) -
         That receives, in this network namespace.
     plan
         As `sampling_plan` or `counting_plan` give it.
+    again
+        The command that was given, to be run where the device is.
     on_step
         Told the name of each step before it starts.
 
@@ -64,9 +68,9 @@ def look(device: str, plan: tuple[Phase, ...], on_step: Callable[[str], None]) -
     HostError
         If the device is absent (with the command that enters the namespace where it is), down, or receives nothing.
     """
-    _find(device)
+    _find(device, again)
     _check_traffic(device)
-    with TemporaryDirectory(prefix="zc-look-") as scratch, _priority_restored():
+    with terminated_like_interrupted(), TemporaryDirectory(prefix="zc-look-") as scratch, _priority_restored():
 
         def progressed(phase: str, share: float) -> None:
             on_step(f"{phase} ({share:.0%})")
@@ -156,22 +160,22 @@ def why_less() -> list[str]:
     return lines
 
 
-def _find(device: str) -> None:
+def _find(device: str, again: str) -> None:
     try:
         find_device(device)
     except HostError as error:
         elsewhere = _other_namespace(device) if "no such network device" in str(error) else None
         if elsewhere is None:
             raise
-        again = f"zcanalysis advise --live {shlex.quote(device)}"
-        raise HostError(f"{device}: is in another network namespace; run: {elsewhere.format(again)}") from None
+        before, after = elsewhere
+        raise HostError(f"{device}: is in another network namespace; run: {before}{again}{after}") from None
 
 
-def _other_namespace(device: str) -> str | None:
-    """The command that enters the network namespace where the device is, `{}` for what to run there."""
+def _other_namespace(device: str) -> tuple[str, str] | None:
+    """What stands before and after a command to run it in the network namespace where the device is."""
     for name in [line.split()[0] for line in tool_output("ip", "netns", "list").splitlines()][:MOST_NAMESPACES]:
         if tool_output("ip", "-n", name, "link", "show", "dev", device):
-            return f"ip netns exec {shlex.quote(name)} {{}}"
+            return f"ip netns exec {shlex.quote(name)} ", ""
     seen = {Path("/proc/self/ns/net").readlink()}
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
@@ -181,7 +185,8 @@ def _other_namespace(device: str) -> str | None:
             seen.add(namespace)
             if device in _devices(process):
                 # nsenter alone would leave /sys of this namespace in place, where the device has no queues
-                return f"ip netns attach zc-look {process.name} && ip netns exec zc-look {{}}"
+                enter = f"ip netns attach {ATTACHED} {process.name} && ip netns exec {ATTACHED} "
+                return enter, f"; ip netns delete {ATTACHED}"
     return None
 
 

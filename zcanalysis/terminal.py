@@ -151,14 +151,11 @@ def _print_changes(answer: Answer) -> None:
     table = Table(box=None, pad_edge=False, title="what would help (null models)", title_justify="left")
     table.title_style = "bold"
     table.add_column("change", no_wrap=True)
-    table.add_column("Gbit/s", justify="right", no_wrap=True)
-    table.add_column("range", justify="right", no_wrap=True)
+    table.add_column("predicted (range)", no_wrap=True)
     table.add_column("then the limit", no_wrap=True)
     for row in best:
-        known = row["predicted_gbps"] is not None
-        rate = f"{row['predicted_gbps']:.0f}" if known else "?"
-        span = f"{row['low_gbps']:.0f}-{row['high_gbps']:.0f}" if known else ""
-        table.add_row(f"  {safe(row['patch'])}", rate, span, safe(row["limit_after"] or ""))
+        rate = _rate_text(row["predicted_gbps"], row["low_gbps"], row["high_gbps"])
+        table.add_row(f"  {safe(row['patch'])}", rate, safe(row["limit_after"] or ""))
     table.caption = "commands and undo: zcanalysis advise"
     table.caption_justify = "left"
     emit("", table)

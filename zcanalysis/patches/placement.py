@@ -91,7 +91,9 @@ def reader_cpu(patch: Patch, host: HostFacts) -> Setting:
     commands = (_taskset(target, reader) for reader in host.readers)
     undo = (_taskset(reader.cpus, reader) for reader in host.readers)
     crowded = target & frozenset(cpu for sender in host.senders for cpu in sender.cpus)
-    note = "holds until the reader ends" + (f"; CPU {cpu_list(crowded)} also runs the sender" if crowded else "")
+    note = "holds until the reader ends; undo does not restore threads pinned one by one" + (
+        f"; CPU {cpu_list(crowded)} also runs the sender" if crowded else ""
+    )
     return step(" && ".join(commands), " && ".join(undo), note)
 
 
