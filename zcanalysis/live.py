@@ -16,6 +16,7 @@ from zcanalysis.goodput import QUIET_PHASE
 from zcanalysis.io.recording import Recording, read_recording
 from zcanalysis.rates import GROWTH_PER_NS, NS_PER_S, increments
 from zcanalysis.recorder import Phase, RecordOptions, default_plan, record
+from zcanalysis.recorder.affinity import out_of_the_readers_way
 from zcanalysis.recorder.host_facts import find_device, tool_output
 from zcanalysis.recorder.interruption import terminated_like_interrupted
 from zcanalysis.recorder.kernel_text import netdev_rows
@@ -81,7 +82,8 @@ def look(device: str, plan: tuple[Phase, ...], again: str, on_step: Callable[[st
         directory = record(Path(scratch) / "look", options)
         recorded = received(device)
         recording = read_recording(directory)
-        yield Look(recording, recorded)
+        with out_of_the_readers_way(recording.host.reader_pids):
+            yield Look(recording, recorded)
 
 
 def sampling_plan(seconds: float) -> tuple[Phase, ...]:

@@ -72,11 +72,11 @@ def record(directory: Path, options: RecordOptions | None = None) -> Path:
             with interruptions_held_back():
                 command = _start_command(options)
             run = _prepare(directory, options, command, notes)
-            try:
-                with out_of_the_readers_way(run.readers):
+            with out_of_the_readers_way(run.readers):
+                try:
                     _run_phases(run, plan)
-            finally:
-                _finish(run)
+                finally:
+                    _finish(run)
             _await_command(run)
     except BaseException:
         _stop_command(command)
