@@ -1,0 +1,229 @@
+"""A Linux 6 receiver, one bulk TCP connection, replayed in closed loop: CPUs that interrupt each other, ACKs as clock.
+
+Facts of the kernel are from 6.18 (file:line as in net/core/dev.c, net/ipv4/tcp_input.c, …); which of them matter was
+learned from recordings of veth in a virtual machine (traces/veth-*). Prices are the caller's: none is built in.
+All times are integer nanoseconds. Everything is counted in full segments (packets); the transfer has n of them, and
+time 0 is when the sender's process starts to write.
+
+**CPUs.** Up to four CPUs of this host. The sender is a process on one of them (a virtual link such as veth) or a
+machine of its own (``sender_cpu=None``), which then is a fifth CPU that does nothing else. Each CPU does one piece of
+work at a time. Work ends; then its effects happen, in the order given; then the CPU chooses what comes next:
+
+1. signals it owes: to the protocol CPU (hand-over), to the reader's CPU (wake-up), to the sender's CPU (wake-up), to
+   the sender's CPU (freed skbs): ``send interrupt`` each, in that order; at its end the other CPU is interrupted;
+2. ``interrupt`` if one or more came since the last one started (they are one);
+3. a step of the driver's poll, if scheduled; else a step of the protocol's, if scheduled; else a transmission that an
+   ACK or freed room left to this CPU;
+4. its process: the piece of work that was interrupted goes on; else the process says what it does next.
+
+All but the processes' work of group 4 runs with softirqs off (``transmit`` too, though the process does it:
+__dev_queue_xmit): an interrupt that comes meanwhile waits. An interrupt to a process's piece of work stops it, and it
+goes on later where it was; to an idle CPU it starts at once. Several CPUs at one nanosecond: lowest number first, then
+the other sender, then the device's interrupt, then ACKs under way, then the ACK timer, then the tick.
+
+**Sender.** ``write`` copies up to ``gso_packets`` packets into the send queue, as many as have room in the send buffer
+(which holds what is written and not acknowledged). ``transmit`` hands over a burst: at most gso_packets, what is
+written, and what the window allows; packet k of a burst (from 0) leaves ``send_burst_ns + (k + 1) send_packet_ns``
+after its start. Allowed: up to the advertised edge, to ``cwnd_bytes`` beyond what is acknowledged, and to
+``tsq_bytes`` beyond what IP has taken (TCP small queues: tcp_small_queue_check; ip_rcv_core orphans the skb). A burst
+that is neither everything written nor gso_packets nor a third of the window waits while anything is unacknowledged
+(tcp_tso_should_defer). The process transmits if it may, else writes if there is room, else sleeps. It is woken when at
+most two thirds of the buffer are in use (sk_stream_write_space). While it sleeps, whoever sees the window or room grow
+transmits (tcp_data_snd_check, tcp_tsq_handler): the CPU that handled the ACK or took the packets.
+
+**Link.** Without ``link_ps_per_byte`` and with a sender on this host a packet is where it goes the moment it leaves.
+Else it takes (mss + framing) x link price on the wire, one after the other, and the delay; and the device interrupts.
+ACKs take the delay back and nobody's time (a local sender's ACKs take none: see ACKs).
+
+**Arrival.** The first stage is the driver's poll (``driver_cpu``; NAPI) or, without one, the protocol's backlog. A
+stage whose queue is not empty and that is not scheduled: with a link, the device interrupts its CPU ``coalesce_ns``
+after the first waiting packet is there (or now, if later), and that schedules it. Without a link, at the end of
+the burst the transmitting CPU schedules it itself, if it is the same CPU, or else owes it a signal (RPS:
+net_rps_send_ipi) and counts it as scheduled.
+
+**Driver's step.** Takes what is there, at most ``STEP_PACKETS`` and what is left of 64 (napi weight); the first step of
+a run pays ``softirq``; ``driver`` and ``gro`` for each. With GRO, packets merge until ``gro_packets`` are one skb or the
+run ends (64 taken or nothing left: gro_flush; HZ < 1000), without, each is an skb. What is complete goes on: to the
+protocol on the same CPU within this step, else ``hand-over`` each, into the backlog of the protocol CPU. The driver's
+run ends, and is no longer scheduled, when nothing is left.
+
+**Protocol's step.** Takes skbs that are there, as many as have at most STEP_PACKETS packets, at least one; the first
+step of a run pays ``softirq``. Each skb: ``ip``; then, if the reader owns the socket, it joins the socket's backlog; else TCP takes
+it. The run ends when nothing is left.
+
+**TCP takes an skb:** ``tcp``, and ``checksum`` for its bytes; the receive queue grows. More than one segment
+unacknowledged: an ACK if the window that would be advertised is not smaller than the last (``__tcp_ack_snd_check``
+tcp_input.c:5900), else it is delayed. The first unacknowledged and delayed segment starts the ACK timer, ``delack_ns``.
+At the end of the step: if the reader sleeps, ``wake-up`` (within the step), and it is runnable; on another CPU that CPU
+is owed a signal. In the reader's own context (backlog) the ACK is sent once, at the end
+(tcp_backlog_ack_defer), if more than one segment is unacknowledged.
+
+**ACK:** ``ack`` and, where the sender is on this host, ``sender's ack`` (veth hands an ACK to the softirq of the CPU
+that sent it), both within the work that sends it; effects at that work's end. It acknowledges all that TCP took. Window: the
+buffer's worth (``window_bytes``) less what the receive queue holds, never taking back an edge. The timer stops.
+The ACK timer: the CPU of the protocol sends the ACK, ``ack`` as a work of its own, if it is still unsent.
+
+**Reader.** Recv: ``syscall``; then owns the socket: copies (``copy``, at most ``gso_packets`` a piece and what is left
+of its buffer of ``reader_bytes``) while there is something; buffer full, or the queue empty and something
+copied and the backlog empty: done; else if the backlog is not empty: it takes the backlog (``tcp`` for each skb,
+softirqs off) and goes on; else, nothing copied: it sleeps (``__tcp_cleanup_rbuf`` first). Done: __tcp_cleanup_rbuf, then the backlog if
+any, then it no longer owns the socket and calls recv again. Woken: ``schedule``, then on as before with the socket owned.
+__tcp_cleanup_rbuf: if more than one segment is unacknowledged, or at least as much as the edge is away was read and the window
+can double (tcp.c:1549), ``ack`` as a work of its own.
+Every ``free_packets`` packets copied on another CPU than the sender's, that CPU is owed a signal
+(skb_attempt_defer_free), unless one is on its way.
+
+**Scheduling.** Where two of sender, reader and ``hogs`` (busy processes beside the reader) share a CPU, at every tick
+(each ``slice_ns`` of time) the next runnable one in this order has it; hogs keep it for as many ticks as there are
+hogs. Who sleeps gives it to the next at once; who wakes waits for its turn, unless the CPU has no process to run.
+
+**Simplified against 6.18.** Steady state: no slow start, no loss (a backlog of more than 1,000 packets is counted as
+overflow, not lost), no autotuning: windows are given. No ksoftirqd: softirqs always go first. Effects of a step
+come at its end. skbs do not coalesce in backlog and receive queue, other than by price.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from zcanalysis.model import linux6_rules as rules
+
+Nanoseconds = npt.NDArray[np.int64]
+Counts = npt.NDArray[np.int64]
+CPUS: Final = rules.CPUS
+STAGES: Final = rules.STAGES
+AT_LEAST_ONE: Final = ("mss_bytes", "gso_bytes", "window_bytes", "cwnd_bytes", "sndbuf_bytes", "reader_bytes", "slice_ns", "delack_ns")
+MOST_CPU: Final = 3
+PLENTY_BYTES: Final = 1 << 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Linux6:
+    """Prices and places of one receiver; times in ns, prices of a byte in ps (25 Gbit/s is 320)."""
+
+    sender_cpu: int | None
+    """None: another machine."""
+    driver_cpu: int | None
+    """Which CPU polls the device; None where packets go straight to a backlog (veth without GRO)."""
+    protocol_cpu: int
+    reader_cpu: int
+    mss_bytes: int
+    write_ps_per_byte: int
+    send_burst_ns: int
+    send_packet_ns: int
+    sender_ack_ns: int
+    send_interrupt_ns: int
+    interrupt_ns: int
+    softirq_ns: int
+    ip_skb_ns: int
+    tcp_skb_ns: int
+    ack_ns: int
+    wake_ns: int
+    schedule_ns: int
+    syscall_ns: int
+    copy_ps_per_byte: int
+    window_bytes: int
+    driver_packet_ns: int = 0
+    gro_packet_ns: int = 0
+    handover_skb_ns: int = 0
+    checksum_ps_per_byte: int = 0
+    copy_packet_ns: int = 0
+    link_ps_per_byte: int = 0
+    framing_bytes: int = 0
+    delay_ns: int = 0
+    coalesce_ns: int = 0
+    gso_bytes: int = 65536  # GSO_LEGACY_MAX_SIZE, include/linux/netdevice.h
+    gro_bytes: int = 0
+    """Most payload of a merged skb; 0: no GRO."""
+    cwnd_bytes: int = PLENTY_BYTES
+    tsq_bytes: int = PLENTY_BYTES
+    sndbuf_bytes: int = 4 << 20  # tcp_wmem[2]
+    reader_bytes: int = 128 << 10
+    free_packets: int = 0
+    hogs: int = 0
+    slice_ns: int = 4_000_000  # a tick at HZ = 250
+    delack_ns: int = 40_000_000  # TCP_DELACK_MIN, include/net/tcp.h
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value, least = getattr(self, field.name), 1 if field.name in AT_LEAST_ONE else 0
+            if value is not None and value < least:
+                raise ValueError(f"{field.name} must be >= {least}, got {value}")
+            if field.name.endswith("_cpu") and value is not None and value > MOST_CPU:
+                raise ValueError(f"{field.name} must be 0 to {MOST_CPU}, got {value}")
+        if min(self.window_bytes, self.sndbuf_bytes) < self.mss_bytes:
+            raise ValueError(f"window_bytes and sndbuf_bytes must hold a segment of {self.mss_bytes}")
+
+
+class Replay(NamedTuple):
+    """What each host took, one row a host."""
+
+    elapsed_ns: Nanoseconds
+    """Shape (hosts,). From the start of the sender's first write to the last byte copied."""
+    path_ns: Nanoseconds
+    """Shape (hosts, stages). Time of the critical path by stage of `STAGES`; sums exactly to elapsed."""
+    path_uses: Counts
+    """Shape (hosts, stages). How often the critical path pays each stage: by packet, skb, ACK or piece of work."""
+    busy_ns: Nanoseconds
+    """Shape (hosts, CPUS). Work of each CPU, other processes' left out; the last is another machine's sender."""
+    counts: dict[str, Counts]
+    """By name of `COUNTS`, shape (hosts,) each."""
+
+
+COUNTS: Final = (
+    "acks", "delayed_acks", "interrupts", "wake_ups", "sender_wake_ups", "runs", "backlogged", "overflows", "calls",
+)
+
+
+def replay(hosts: Sequence[Linux6], packets: int) -> Replay:
+    """How long each host takes for so many packets, and which stages that time was made of.
+
+    Parameters
+    ----------
+    hosts
+        Scenarios, each replayed alone.
+    packets
+        Full segments to transfer, >= 1.
+    """
+    if packets < 1:
+        raise ValueError(f"packets must be >= 1, got {packets}")
+    rows = np.array([_row(host) for host in hosts], dtype=rules.HOST)
+    states = np.zeros(rows.size, rules.STATE)
+    path_ns = np.zeros((rows.size, len(STAGES)), np.int64)
+    uses = np.zeros_like(path_ns)
+    busy_ns = np.zeros((rows.size, CPUS), np.int64)
+    done, code = rules.replay_hosts(rows, packets, 64 + 24 * packets, states, path_ns, uses, busy_ns)
+    if done < rows.size:
+        why = "no event is left before the last byte is copied" if code == 0 else "the transfer hardly moves"
+        raise RuntimeError(f"{why}: {hosts[done]}")
+    return Replay(states["now"].copy(), path_ns, uses, busy_ns, {name: states[name].copy() for name in COUNTS})
+
+
+def _row(host: Linux6) -> tuple[int, ...]:
+    """One row of HOST: everything in packets."""
+    mss = host.mss_bytes
+    local, wired = host.sender_cpu is not None, host.sender_cpu is None or host.link_ps_per_byte > 0
+    row = {
+        "sender_cpu": host.sender_cpu if local else rules.OTHER,
+        "driver_cpu": -1 if host.driver_cpu is None else host.driver_cpu,
+        "local": int(local), "wired": int(wired),
+        "write_ns": _bytes_ns(mss, host.write_ps_per_byte),
+        "driver_ns": host.driver_packet_ns, "gro_ns": host.gro_packet_ns * (host.gro_bytes > 0),
+        "handover_ns": host.handover_skb_ns, "ip_ns": host.ip_skb_ns, "tcp_ns": host.tcp_skb_ns,
+        "checksum_ns": _bytes_ns(mss, host.checksum_ps_per_byte),
+        "copy_ns": _bytes_ns(mss, host.copy_ps_per_byte) + host.copy_packet_ns,
+        "wire_ns": _bytes_ns(mss + host.framing_bytes, host.link_ps_per_byte),
+        "gso": max(host.gso_bytes // mss, 1), "gro": max(host.gro_bytes // mss, 1),
+        "window": host.window_bytes // mss, "cwnd": max(host.cwnd_bytes // mss, 1),
+        "tsq": max(host.tsq_bytes // mss, 2), "sndbuf": host.sndbuf_bytes // mss,
+        "reader": max(host.reader_bytes // mss, 1),
+        "free_packets": host.free_packets * (local and host.sender_cpu != host.reader_cpu),
+    }  # fmt: skip
+    return tuple(int(row[name] if name in row else getattr(host, name)) for name in rules.HOST_FIELDS)
+
+
+def _bytes_ns(n_bytes: int, ps_per_byte: int) -> int:
+    return -(-n_bytes * ps_per_byte // 1000)
