@@ -183,7 +183,9 @@ def cpu_mask(cpu: int) -> str:
 
 
 def _limits(pair: HostPair, scenario: Scenario) -> list[list[str]]:
-    commands = []
+    # iperf3 names its algorithm after connecting: where bbr is the default it has asked for pacing by then, and nothing
+    # takes that back (tcp_bbr.c bbr_init, tcp_output.c tcp_pacing_check). reno is allowed in every namespace.
+    commands = [inside(pair.sender, ["sysctl", "-q", "-w", "net.ipv4.tcp_congestion_control=reno"])]
     if scenario.link_rate_gbps is not None:
         rate = f"{round(scenario.link_rate_gbps * 1000)}mbit"
         tbf = ["root", "tbf", "rate", rate, "burst", "1mb", "latency", "50ms"]
