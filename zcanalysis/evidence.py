@@ -145,10 +145,10 @@ def sampled_windows(counters: pl.DataFrame | None, phase: str) -> pl.DataFrame:
     Returns
     -------
     pl.DataFrame
-        ``from_ns``, ``to_ns`` (by the idle counters where there are any) and ``begun_ns``, the time of all windows
+        ``repeat``, ``from_ns``, ``to_ns`` (by the idle counters where there are any) and ``begun_ns``, the time of all windows
         before; sorted, empty when the counters did not watch.
     """
-    schema = {"from_ns": pl.Int64, "to_ns": pl.Int64, "begun_ns": pl.Int64}
+    schema = {"repeat": pl.Int32, "from_ns": pl.Int64, "to_ns": pl.Int64, "begun_ns": pl.Int64}
     if counters is None:
         return pl.DataFrame(schema=schema)
     sampled = counters.filter(pl.col("phase") == phase, pl.col("source") != "ethtool")  # read outside the window
@@ -161,7 +161,7 @@ def sampled_windows(counters: pl.DataFrame | None, phase: str) -> pl.DataFrame:
         .sort("from_ns")
     )
     length_ns = pl.col("to_ns") - pl.col("from_ns")
-    return spans.select("from_ns", "to_ns", (length_ns.cum_sum() - length_ns).alias("begun_ns"))
+    return spans.select("repeat", "from_ns", "to_ns", (length_ns.cum_sum() - length_ns).alias("begun_ns"))
 
 
 def _staged(recording: Recording, samples: pl.DataFrame | None, windows: pl.DataFrame) -> pl.DataFrame:

@@ -163,6 +163,19 @@ BLAME: Final[Schema] = {
     "skid_share": Column(pl.Float64(), "share of its samples that landed where interrupts are turned on again"),
 }
 
+PRICES: Final[Schema] = {
+    "price": Column(pl.String(), "stage and what it is a price of, as in a host's file: copy.ns_per_byte"),
+    "value": Column(pl.Float64(), "in the unit that the name ends with"),
+    "low": Column(pl.Float64(), "5 % bound"),
+    "high": Column(pl.Float64(), "95 % bound"),
+    "per": Column(pl.String(), "what the CPU time was divided by; null where the price was not measured"),
+    "uses_per_s": Column(pl.Float64(), "how many of them a second"),
+    "determined": Column(pl.Boolean(), "whether the windows alone tell it from other prices of the same time"),
+    "condition": Column(pl.Float64(), "condition number of those windows: large where the uses go together"),
+    "origin": Column(pl.String(), "measured, calibrated, published or assumed"),
+    "source": Column(pl.String(), "how it was measured, or why it is assumed"),
+}
+
 PATCHES: Final[Schema] = {
     "patch": Column(pl.String(), "name=value; several applied together are joined by ` + `"),
     "applies": Column(pl.Boolean(), "whether it can act on this host"),

@@ -1,0 +1,223 @@
+"""What each patch does to a host: a pure function from host to host, the model does the rest."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final, NamedTuple
+
+from zcanalysis.goodput import IPV4_TCP_TIMESTAMPS_BYTES
+from zcanalysis.hosts import Host, Price
+from zcanalysis.patches import Patch
+from zcanalysis.prices.settings import ASSUMED, GSO_BYTES
+
+PAGE_BYTES: Final = 4096
+BITS_PER_BYTE: Final = 8
+NS_PER_US: Final = 1000
+NS_PER_MS: Final = 1_000_000
+MAP_A_PAGE_NS: Final = Price(150, 60, 500, "assumed", "88-110 us a MB: tcp_mmap.c; 370 ns a page measured in a VM")
+KERNEL_PRICES: Final = (
+    "interrupt.send_ns", "interrupt.receive_ns", "driver.packet_ns", "gro.packet_ns", "softirq.run_ns",
+    "softirq.handover_ns", "ip.skb_ns", "tcp.skb_ns", "tcp.ack_ns", "reader.wake_ns", "reader.schedule_ns",
+    "reader.syscall_ns", "copy.ns_per_byte", "copy.packet_ns", "checksum.ns_per_byte",
+)  # fmt: skip
+SIZES: Final = ("link.gbps", "link.delay_ns", "nic.coalesce_ns", "nic.dma_gbps")
+
+
+class Known(NamedTuple):
+    """What patches need to know besides the host."""
+
+    parts: Mapping[str, Mapping[str, float]]
+    """What part of each price is which stage (`prices.Calibration`)."""
+    window_share: float
+    """Window over receive buffer, as recorded: the kernel's scaling ratio."""
+    first_cpu: int
+    """Where packets are handled without steering."""
+
+
+def patched(host: Host, patches: Iterable[Patch], known: Known) -> Host:
+    """The host with the patches, in their order; those without a price change nothing (`is_priced`).
+
+    Parameters
+    ----------
+    host
+        As calibrated.
+    patches
+        That can act on it.
+    known
+        See there.
+
+    Raises
+    ------
+    ImpossibleHostError
+        If the patches make a host that cannot be: a segment larger than the window.
+    """
+    for patch in patches:
+        if is_priced(patch):
+            host = EFFECTS[patch.kind](host, patch, known)
+    return host
+
+
+def is_priced(patch: Patch) -> bool:
+    """Whether the model knows what it does."""
+    return patch.kind in EFFECTS
+
+
+def _settings(host: Host, **values: object) -> Host:
+    """Several settings at once: section__field=value."""
+    for name, value in values.items():
+        host = host.changed(name.replace("__", "."), value)  # type: ignore[arg-type]
+    return host
+
+
+def _scaled(host: Host, factors: Mapping[str, float]) -> Host:
+    prices = host.prices()
+    return host.with_prices({name: _times(prices[name], factor) for name, factor in factors.items() if name in prices})
+
+
+def _times(price: Price, factor: float) -> Price:
+    return Price(price.value * factor, price.low * factor, price.high * factor, price.origin, price.source)
+
+
+def _mtu(host: Host, patch: Patch, known: Known) -> Host:
+    mss = max(int(patch.number) - IPV4_TCP_TIMESTAMPS_BYTES, 1)
+    waiting = host.sender.tsq_bytes
+    if waiting is not None:  # a thousand packets of the backlog
+        host = host.changed("sender.tsq_bytes", max(waiting * mss // host.link.mss_bytes, 2 * GSO_BYTES))
+    window = max(host.socket.window_bytes, mss)
+    return _settings(host, sender__gso_bytes=max(host.sender.gso_bytes, mss), socket__window_bytes=window,
+                     link__mss_bytes=mss)  # fmt: skip
+
+
+def _gro(host: Host, patch: Patch, known: Known) -> Host:
+    if not patch.value:
+        host = host.changed("gro.most_bytes", 0)
+        return host.changed("places.driver_cpu", None) if host.places.sender_cpu is not None else host
+    if host.places.driver_cpu is None:
+        host = host.changed("places.driver_cpu", known.first_cpu)
+    return host.changed("gro.most_bytes", GSO_BYTES)
+
+
+def _checksum(host: Host, patch: Patch, known: Known) -> Host:
+    if patch.value is False:
+        host = host.with_price("checksum.ns_per_byte", ASSUMED["checksum.ns_per_byte"])
+        return host.changed("nic.hardware_checksum", "none")
+    return host.changed("nic.hardware_checksum", "verified")
+
+
+def _rps(host: Host, patch: Patch, known: Known) -> Host:
+    return host.changed("places.protocol_cpu", known.first_cpu if patch.value is None else int(patch.number))
+
+
+def _rfs(host: Host, patch: Patch, known: Known) -> Host:
+    return host.changed("places.protocol_cpu", host.places.reader_cpu if patch.value else known.first_cpu)
+
+
+def _reader_cpu(host: Host, patch: Patch, known: Known) -> Host:
+    here = host.places.protocol_cpu
+    if patch.value == "shared":
+        return host.changed("places.reader_cpu", here)
+    if host.places.reader_cpu != here:
+        return host
+    return host.changed("places.reader_cpu", 1 if here == 0 else 0)
+
+
+def _irq(host: Host, patch: Patch, known: Known) -> Host:
+    target, driver = int(patch.number), host.places.driver_cpu
+    if driver == host.places.protocol_cpu:
+        host = host.changed("places.protocol_cpu", target)
+    return host.changed("places.driver_cpu", target) if driver is not None else host
+
+
+def _coalesce(host: Host, patch: Patch, known: Known) -> Host:
+    return host.with_price("nic.coalesce_ns", patch.number * NS_PER_US)
+
+
+def _rcvbuf(host: Host, patch: Patch, known: Known) -> Host:
+    return host.changed("socket.window_bytes", int(patch.number * known.window_share))
+
+
+def _hogs(host: Host, patch: Patch, known: Known) -> Host:
+    return host.changed("scheduler.hogs", int(patch.number))
+
+
+def _copy(host: Host, patch: Patch, known: Known) -> Host:
+    return host.with_prices({
+        "copy.ns_per_byte": Price(*[BITS_PER_BYTE / patch.number] * 3, "assumed", f"{patch}"),
+    })  # fmt: skip
+
+
+def _zero_copy(host: Host, patch: Patch, known: Known) -> Host:
+    """Pages are mapped, and unmapped with a flush of other CPUs' tables, instead of copied."""
+    return host.with_prices({"copy.ns_per_byte": _times(MAP_A_PAGE_NS, 1 / PAGE_BYTES)})
+
+
+def _link(host: Host, patch: Patch, known: Known) -> Host:
+    host = host.with_price("link.gbps", patch.number)
+    if host.places.sender_cpu is None and host.sender.packet_ns.source == "data comes no faster":
+        host = host.with_price("sender.packet_ns", 0.0)
+    return host
+
+
+def _rtt(host: Host, patch: Patch, known: Known) -> Host:
+    return host.with_price("link.delay_ns", patch.number * NS_PER_US / 2)
+
+
+def _cpu_speed(host: Host, patch: Patch, known: Known) -> Host:
+    slower = 1 / patch.number
+    return _scaled(host, {name: slower for name in host.prices() if name not in SIZES})
+
+
+def _reader_bytes(host: Host, patch: Patch, known: Known) -> Host:
+    return host.changed("reader.buffer_bytes", int(patch.number))
+
+
+def _delack(host: Host, patch: Patch, known: Known) -> Host:
+    return host.changed("tcp.delack_ns", max(int(patch.number * NS_PER_MS), 1))
+
+
+def _bypass(host: Host, patch: Patch, known: Known) -> Host:
+    return _scaled(host, dict.fromkeys(KERNEL_PRICES, 0.0))
+
+
+def _speedup(host: Host, patch: Patch, known: Known) -> Host:
+    return without_stage(host, patch.stage, known.parts, patch.number / 100)
+
+
+def without_stage(host: Host, stage: str, parts: Mapping[str, Mapping[str, float]], share: float = 1.0) -> Host:
+    """The host with a stage of `STAGES` that much cheaper, free where share is 1.
+
+    Parameters
+    ----------
+    host
+        As calibrated, or patched.
+    stage
+        Which stage.
+    parts
+        What part of each price is which stage.
+    share
+        0 to 1.
+    """
+    return _scaled(host, {
+        name: max(1 - share * part[stage], 0.0) for name, part in parts.items() if part.get(stage, 0.0) > 0
+    })  # fmt: skip
+
+
+EFFECTS: Final[Mapping[str, Callable[[Host, Patch, Known], Host]]] = {
+    "mtu": _mtu,
+    "gro": _gro,
+    "hw-checksum": _checksum,
+    "rps": _rps,
+    "rfs": _rfs,
+    "cpu": _reader_cpu,
+    "irq-affinity": _irq,
+    "coalesce-us": _coalesce,
+    "rcvbuf": _rcvbuf,
+    "competing-load": _hogs,
+    "copy-gbps": _copy,
+    "zero-copy-rx": _zero_copy,
+    "link-gbps": _link,
+    "rtt-us": _rtt,
+    "cpu-speed": _cpu_speed,
+    "reader-bytes": _reader_bytes,
+    "delack-ms": _delack,
+    "kernel-bypass": _bypass,
+    "speedup": _speedup,
+}

@@ -1,0 +1,174 @@
+"""What a host is besides its measured prices: sizes, windows, places, and prices that had no occasion to show."""
+
+from typing import Final
+
+import polars as pl
+
+from zcanalysis.evidence import Evidence
+from zcanalysis.goodput import ETHERNET_HEADER_BYTES, IPV4_TCP_TIMESTAMPS_BYTES, PREAMBLE_FCS_GAP_BYTES, Ceiling
+from zcanalysis.hosts import (
+    Checksum,
+    Copy,
+    Driver,
+    Gro,
+    Host,
+    Interrupt,
+    Ip,
+    Link,
+    Nic,
+    Places,
+    Price,
+    Reader,
+    Scheduler,
+    Sender,
+    Socket,
+    Softirq,
+    Tcp,
+)
+from zcanalysis.prices.uses import Shape
+
+GSO_BYTES: Final = 65536  # GSO_LEGACY_MAX_SIZE, include/linux/netdevice.h
+CALL_BYTES: Final = 128 << 10  # iperf3's block; nobody counts calls
+BACKLOG_PACKETS: Final = 1000  # netdev_max_backlog, net/core/hotdata.c
+WINDOW_BYTES: Final = 4 << 20
+NS_PER_US: Final = 1000
+
+ASSUMED: Final = {
+    "interrupt.send_ns": Price(2000, 500, 12000, "assumed", "no CPU asked another one; 11 us in traces/veth-1500"),
+    "interrupt.receive_ns": Price(3000, 1000, 25000, "assumed", "no interrupt was sampled; 20 us in traces/veth-9000"),
+    "interrupt.idle_ns": Price(25000, 2000, 60000, "assumed", "until an idle CPU runs: no sample shows it"),
+    "gro.packet_ns": Price(50, 25, 100, "assumed", "no GRO here; 50 ns in traces/veth-gro"),
+    "driver.packet_ns": Price(20, 5, 100, "assumed", "no poll here; 18 ns in traces/veth-gro"),
+    "softirq.handover_ns": Price(60, 20, 150, "assumed", "no hand-over of skbs here"),
+    "softirq.run_ns": Price(100, 20, 400, "assumed", "68-78 ns in traces/veth-*"),
+    "checksum.ns_per_byte": Price(0.1, 0.02, 0.2, "assumed", "one pass of csum_partial over cached or uncached payload"),
+    "sender.write_ns_per_byte": Price(0, 0, 0, "assumed", "the sender is another machine: never the limit"),
+    "sender.packet_ns": Price(0, 0, 0, "assumed", "the sender is another machine: never the limit"),
+    "sender.burst_ns": Price(0, 0, 0, "assumed", "the sender is another machine: never the limit"),
+    "sender.ack_ns": Price(100, 30, 400, "assumed", "84-117 ns in traces/veth-*"),
+    "tcp.ack_ns": Price(600, 200, 1500, "assumed", "450-980 ns in traces/veth-*"),
+    "ip.skb_ns": Price(200, 100, 500, "assumed", "188-285 ns in traces/veth-*"),
+    "tcp.skb_ns": Price(200, 100, 500, "assumed", "155-279 ns in traces/veth-*"),
+    "copy.ns_per_byte": Price(0.1, 0.02, 0.3, "assumed", "0.01-0.16 ns in traces/veth-*"),
+    "copy.packet_ns": Price(0, 0, 50, "assumed", "part of the copy's bytes"),
+    "reader.wake_ns": Price(200, 50, 1000, "assumed", "try_to_wake_up without the interrupt"),
+    "reader.schedule_ns": Price(1500, 500, 4000, "assumed", "1.0-2.0 us in traces/veth-*"),
+    "reader.syscall_ns": Price(1500, 300, 5000, "assumed", "0.6-9 us a block of 128 KB in traces/veth-*"),
+    "nic.coalesce_ns": Price(0, 0, 20000, "assumed", "the device's delay is not recorded"),
+    "link.delay_ns": Price(0, 0, 0, "assumed", "both hosts are one machine"),
+}  # fmt: skip
+
+
+def shape_of(seen: Evidence) -> Shape:
+    """Sizes of packets, bursts and calls, payload bytes."""
+    sampled = seen.sampled
+    assert sampled is not None
+    packet_bytes = sampled.payload_bytes / sampled.packets if sampled.packets else 1448.0
+    return Shape(max(packet_bytes, 1.0), max(GSO_BYTES, int(packet_bytes)), CALL_BYTES)
+
+
+def host_of(
+    seen: Evidence, where: Places, shape: Shape, prices: dict[str, Price], *, held: bool, top: Ceiling
+) -> tuple[Host, tuple[str, ...]]:
+    """The host, and which of its prices are assumed."""
+    facts = seen.recording.host
+    here = where.sender_cpu is not None
+    mss = max(round(shape.packet_bytes), 1)
+    known = dict(prices)
+    if not here:
+        known = {name: price for name, price in known.items() if not name.startswith("sender.")}
+        known |= _unseen_sender(seen, mss) if held else {}
+    if facts.coalesce is not None:
+        usecs = facts.coalesce.rx_usecs * NS_PER_US
+        known["nic.coalesce_ns"] = Price(usecs, usecs, usecs, "measured", "ethtool -c rx-usecs")
+    gbps = top.gbps if top.kind == "link" else None
+    known |= {"link.delay_ns": _delay(seen)} if not here else {}
+
+    def price(name: str) -> Price:
+        return known.get(name, ASSUMED[name])
+
+    gro = bool(facts.features.get("generic-receive-offload"))
+    window = window_bytes(seen) or WINDOW_BYTES
+    waiting = max(BACKLOG_PACKETS * mss, 2 * GSO_BYTES)
+    host = Host(
+        name=seen.recording.name,
+        generation="linux-6",
+        sender=Sender(
+            write_ns_per_byte=price("sender.write_ns_per_byte"), packet_ns=price("sender.packet_ns"),
+            burst_ns=price("sender.burst_ns"), ack_ns=price("sender.ack_ns"),
+            tsq_bytes=waiting if here else None,
+        ),
+        link=Link(
+            delay_ns=price("link.delay_ns"), mss_bytes=mss,
+            gbps=None if gbps is None else Price(gbps, gbps, gbps, "measured", top.why),
+            framing_bytes=IPV4_TCP_TIMESTAMPS_BYTES + ETHERNET_HEADER_BYTES
+            + (PREAMBLE_FCS_GAP_BYTES if facts.physical else 0),
+        ),
+        nic=Nic(coalesce_ns=price("nic.coalesce_ns"), hardware_checksum=_checksum(prices)),
+        interrupt=Interrupt(
+            receive_ns=price("interrupt.receive_ns"), send_ns=price("interrupt.send_ns"),
+        ),
+        driver=Driver(packet_ns=price("driver.packet_ns")),
+        gro=Gro(packet_ns=price("gro.packet_ns"), most_bytes=GSO_BYTES if gro and where.driver_cpu is not None else 0),
+        softirq=Softirq(run_ns=price("softirq.run_ns"), handover_ns=price("softirq.handover_ns")),
+        ip=Ip(skb_ns=price("ip.skb_ns")),
+        checksum=Checksum(ns_per_byte=price("checksum.ns_per_byte")),
+        tcp=Tcp(skb_ns=price("tcp.skb_ns"), ack_ns=price("tcp.ack_ns")),
+        socket=Socket(window_bytes=max(window, mss)),
+        reader=Reader(
+            wake_ns=price("reader.wake_ns"), schedule_ns=price("reader.schedule_ns"),
+            syscall_ns=price("reader.syscall_ns"), buffer_bytes=shape.call_bytes,
+        ),
+        copy=Copy(ns_per_byte=price("copy.ns_per_byte"), packet_ns=price("copy.packet_ns")),
+        scheduler=Scheduler(),
+        places=where,
+    )  # fmt: skip
+    return host, tuple(name for name, one in host.prices().items() if one.origin == "assumed")
+
+
+def _checksum(prices: dict[str, Price]) -> str:
+    return "none" if "checksum.ns_per_byte" in prices else "verified"
+
+
+def window_bytes(seen: Evidence) -> int | None:
+    """What the receive buffer of the loudest connection is worth as window; None where no socket was seen."""
+    counters = seen.recording.counters
+    if counters is None:
+        return None
+    value = pl.col("value")
+
+    def of(name: str) -> pl.Expr:
+        return value.filter(pl.col("counter") == name)
+
+    sockets = (
+        counters.filter(pl.col("source") == "socket")
+        .group_by("instance")
+        .agg(
+            (of("bytes_received").max() - of("bytes_received").min()).alias("received"),
+            pl.max_horizontal(of("rcv_ssthresh").max(), of("rcv_wnd").max()).alias("window"),
+        )
+        .drop_nulls()
+        .sort("received", descending=True)
+    )
+    return None if sockets.is_empty() else int(sockets.get_column("window").item(0))
+
+
+def _unseen_sender(seen: Evidence, mss: int) -> dict[str, Price]:
+    """No CPU here is full: what comes no faster is taken for the sender's own pace."""
+    gbps = seen.quiet.gbps if seen.quiet is not None else 0.0
+    if not gbps > 0:
+        return {}
+    pace_ns = mss * 8 / gbps
+    return {"sender.packet_ns": Price(pace_ns, pace_ns, pace_ns, "measured", "data comes no faster")}
+
+
+def _delay(seen: Evidence) -> Price:
+    counters = seen.recording.counters
+    none = ASSUMED["link.delay_ns"]
+    if counters is None:
+        return none
+    rtt = counters.filter(pl.col("source") == "socket", pl.col("counter") == "min_rtt_us", pl.col("value") > 0)
+    if rtt.is_empty():
+        return none
+    half_ns = float(rtt.get_column("value").min()) * NS_PER_US / 2  # type: ignore[arg-type]
+    return Price(half_ns, half_ns / 2, half_ns, "measured", "half of the smallest round trip of TCP")
