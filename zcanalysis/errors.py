@@ -19,3 +19,7 @@ class HostError(ZcError):
 
 class PatchError(ZcError, ValueError):
     """There is no such patch, or it cannot have that value."""
+
+
+class ImpossibleHostError(ZcError, ValueError):
+    """A described host cannot be, or its description cannot be read."""

@@ -1,0 +1,34 @@
+"""Hosts: one receiver as frozen data, what each stage of its path costs there, how sure that is, and who says so.
+
+A file (TOML), a preset or a calibration comes in; out go rows for the replays of `model` (`replayed`), hosts with one
+number changed, and hosts drawn from the intervals. Knows `model` and `errors`, nothing else of the house.
+"""
+
+from zcanalysis.hosts.drawing import drawn_hosts
+from zcanalysis.hosts.host import Host
+from zcanalysis.hosts.price import Price
+from zcanalysis.hosts.sections import (
+    Checksum,
+    Copy,
+    Driver,
+    Gro,
+    Interrupt,
+    Ip,
+    Link,
+    Nic,
+    Places,
+    Queue,
+    Reader,
+    Scheduler,
+    Sender,
+    Socket,
+    Softirq,
+    Tcp,
+)
+from zcanalysis.hosts.toml_text import host_text, parse_host, read_host, write_host
+
+__all__ = [
+    "Checksum", "Copy", "Driver", "Gro", "Host", "Interrupt", "Ip", "Link", "Nic", "Places", "Price",
+    "Queue", "Reader", "Scheduler", "Sender", "Socket", "Softirq", "Tcp", "drawn_hosts", "host_text", "parse_host",
+    "read_host", "write_host",
+]  # fmt: skip

@@ -1,0 +1,183 @@
+"""A host as a row for the replay of its generation: whole nanoseconds, picoseconds a byte."""
+
+from typing import Final
+
+import numpy as np
+
+from zcanalysis.errors import ImpossibleHostError
+from zcanalysis.hosts.host import Host
+from zcanalysis.hosts.price import Price
+from zcanalysis.model.dma import Bus, crossing_ns
+from zcanalysis.model.linux6 import PLENTY_BYTES, Linux6
+from zcanalysis.model.linux24 import Linux24
+
+PS_PER_BYTE_AT_1_GBPS: Final = 8000
+
+
+def linux6(host: Host) -> Linux6:
+    """The host as the replay of linux-6 takes it.
+
+    Parameters
+    ----------
+    host
+        Of generation linux-6.
+
+    Raises
+    ------
+    ImpossibleHostError
+        If it is of another generation.
+
+    Notes
+    -----
+    CPUs are numbered anew, see `cpu_columns`. A device that sums or verifies leaves nothing to sum. The slower one of
+    link and bus is the link, see `_wire_ps_per_byte`.
+    """
+    _require(host, "linux-6")
+    columns = cpu_columns(host)
+    places, sender, reader, copy = host.places, host.sender, host.reader, host.copy
+    software = host.nic.hardware_checksum == "none"
+    return Linux6(
+        sender_cpu=None if places.sender_cpu is None else columns[places.sender_cpu],
+        driver_cpu=None if places.driver_cpu is None else columns[places.driver_cpu],
+        protocol_cpu=columns[places.protocol_cpu],
+        reader_cpu=columns[places.reader_cpu],
+        mss_bytes=host.link.mss_bytes,
+        write_ps_per_byte=_ps(sender.write_ns_per_byte),
+        send_burst_ns=_ns(sender.burst_ns),
+        send_packet_ns=_ns(sender.packet_ns),
+        sender_ack_ns=_ns(sender.ack_ns),
+        send_interrupt_ns=_ns(host.interrupt.send_ns),
+        interrupt_ns=_ns(host.interrupt.receive_ns),
+        softirq_ns=_ns(host.softirq.run_ns),
+        ip_skb_ns=_ns(host.ip.skb_ns),
+        tcp_skb_ns=_ns(host.tcp.skb_ns),
+        ack_ns=_ns(host.tcp.ack_ns),
+        wake_ns=_ns(reader.wake_ns),
+        schedule_ns=_ns(reader.schedule_ns),
+        syscall_ns=_ns(reader.syscall_ns),
+        copy_ps_per_byte=_ps(copy.ns_per_byte),
+        window_bytes=host.socket.window_bytes,
+        driver_packet_ns=_ns(host.driver.packet_ns),
+        gro_packet_ns=_ns(host.gro.packet_ns),
+        handover_skb_ns=_ns(host.softirq.handover_ns),
+        checksum_ps_per_byte=_ps(host.checksum.ns_per_byte) * software,
+        copy_packet_ns=_ns(copy.packet_ns),
+        link_ps_per_byte=_wire_ps_per_byte(host),
+        framing_bytes=host.link.framing_bytes,
+        delay_ns=_ns(host.link.delay_ns),
+        coalesce_ns=_ns(host.nic.coalesce_ns),
+        gso_bytes=sender.gso_bytes,
+        gro_bytes=host.gro.most_bytes,
+        cwnd_bytes=PLENTY_BYTES if sender.cwnd_bytes is None else sender.cwnd_bytes,
+        tsq_bytes=PLENTY_BYTES if sender.tsq_bytes is None else sender.tsq_bytes,
+        sndbuf_bytes=sender.sndbuf_bytes,
+        reader_bytes=reader.buffer_bytes,
+        free_packets=copy.free_packets,
+        hogs=host.scheduler.hogs,
+        slice_ns=host.scheduler.slice_ns,
+        delack_ns=host.tcp.delack_ns,
+    )
+
+
+def linux24(host: Host) -> Linux24:
+    """The host as the replay of linux-2.4 takes it.
+
+    Parameters
+    ----------
+    host
+        Of generation linux-2.4.
+
+    Raises
+    ------
+    ImpossibleHostError
+        If it is of another generation.
+
+    Notes
+    -----
+    The driver works in the interrupt and IP in the softirq, each once a packet, so their prices are added; so are what
+    the sender pays for a packet and for its bytes.
+    """
+    _require(host, "linux-2.4")
+    sender, reader, tcp = host.sender, host.reader, host.tcp
+    return Linux24(
+        link_ps_per_byte=_wire_ps_per_byte(host),
+        sender_packet_ns=round(sender.packet_ns.value + host.link.mss_bytes * sender.write_ns_per_byte.value),
+        delay_ns=_ns(host.link.delay_ns),
+        interrupt_packet_ns=round(host.interrupt.receive_ns.value + _value(host.driver.packet_ns)),
+        softirq_packet_ns=round(host.softirq.run_ns.value + host.ip.skb_ns.value),
+        tcp_packet_ns=_ns(tcp.skb_ns),
+        checksum_ps_per_byte=_ps(host.checksum.ns_per_byte),
+        copy_ps_per_byte=_ps(host.copy.ns_per_byte),
+        copy_and_checksum_ps_per_byte=_ps(host.checksum.fused_ns_per_byte),
+        ack_ns=_ns(tcp.ack_ns),
+        wake_ns=_ns(reader.wake_ns),
+        schedule_ns=_ns(reader.schedule_ns),
+        syscall_ns=_ns(reader.syscall_ns),
+        window_bytes=host.socket.window_bytes,
+        mss_bytes=host.link.mss_bytes,
+        reader_bytes=reader.buffer_bytes,
+        reader_delay_ns=_ns(reader.delay_ns),
+        framing_bytes=host.link.framing_bytes,
+        delack_ns=tcp.delack_ns,
+        prequeue_timer_ns=tcp.prequeue_timer_ns,
+        hardware_checksum=host.nic.hardware_checksum,
+        netfilter_hooks=tcp.netfilter_hooks,
+        prequeue=tcp.prequeue,
+        kleen_bypass=tcp.kleen_bypass,
+        reader=reader.kind,
+    )
+
+
+def cpu_columns(host: Host) -> dict[int, int]:
+    """Which CPU of the replay each CPU of the host is: at most four work, and are numbered from 0 in their order.
+
+    Parameters
+    ----------
+    host
+        Of either generation.
+    """
+    places = host.places
+    cpus = {places.sender_cpu, places.driver_cpu, places.protocol_cpu, places.reader_cpu}
+    return {cpu: column for column, cpu in enumerate(sorted(cpu for cpu in cpus if cpu is not None))}
+
+
+def _wire_ps_per_byte(host: Host) -> int:
+    """Price of a byte on the wire; if the bus into memory is slower, one that gives the time it needs for a packet.
+
+    Both work at once, on different packets: a long transfer feels the slower one only.
+    """
+    wire_bytes = host.link.mss_bytes + host.link.framing_bytes
+    gbps = host.link.gbps
+    link_ps = 0 if gbps is None else round(PS_PER_BYTE_AT_1_GBPS / gbps.value)
+    return max(link_ps, -(-1000 * _dma_ns(host) // wire_bytes))
+
+
+def _dma_ns(host: Host) -> int:
+    """How long the bus is busy with a full packet; 0 where it is never the limit."""
+    nic, n_bytes = host.nic, host.link.mss_bytes + host.link.framing_bytes
+    if nic.dma_gbps is None:
+        return 0
+    bus = Bus(
+        gbytes_per_s=nic.dma_gbps.value / 8,
+        burst_bytes=nic.dma_burst_bytes or n_bytes,
+        burst_ns=_value(nic.dma_burst_ns),
+        descriptor_ns=_value(nic.descriptor_ns),
+    )
+    return int(crossing_ns(np.array([n_bytes]), bus)[0])
+
+
+def _require(host: Host, generation: str) -> None:
+    if host.generation != generation:
+        raise ImpossibleHostError(f"host {host.name!r} must be of {generation} for this replay, is {host.generation}")
+
+
+def _value(price: Price | None) -> float:
+    return 0.0 if price is None else price.value
+
+
+def _ns(price: Price | None) -> int:
+    return round(_value(price))
+
+
+def _ps(price: Price | None) -> int:
+    return round(1000 * _value(price))
