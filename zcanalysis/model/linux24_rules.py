@@ -37,7 +37,7 @@ HOST_FIELDS: Final = (
 STATE_FIELDS: Final = (
     "now", "nodes", "sent", "arrived", "next", "head", "offset", "prequeued", "backlogged", "asleep", "owned",
     "installed", "wake_node", "bind", "left", "copied", "eaten", "acked", "window", "scheduled", "blocked", "timer",
-    "timer_node", "acks", "delayed_acks", "scheduler_failed", "eaten_packets", "wake_ups", "last_copy",
+    "timer_node", "acks", "delayed_acks", "scheduler_failed", "eaten_packets", "wake_ups", "last_copy", "elapsed_ns",
 )
 NODE: Final = np.dtype(
     [
@@ -292,7 +292,7 @@ def _copied(s: Record, packets: Rows) -> None:
     """The reader holds all of its next segment."""
     packets[s.head].copied_ns = s.now
     s.head += 1
-    s.last_copy = s.nodes - 1
+    s.last_copy, s.elapsed_ns = s.nodes - 1, s.now
 
 
 @compiled
@@ -497,12 +497,13 @@ def replay_hosts(hosts: Rows, states: Rows, nodes: Rows, packets: Rows, ns: Rows
     nodes
         Rows of NODE for the busiest host; used again for each.
     packets
-        Shape (hosts, packets) of PACKET.
+        Shape (hosts, packets) of PACKET, or (1, packets): used again for each.
     ns, uses
         Shape (hosts, stages), zeros.
     """
     for at in range(hosts.size):
-        if not replay_host(hosts[at], states[at], nodes, packets[at]):
+        rows = packets[at % packets.shape[0]]
+        if not replay_host(hosts[at], states[at], nodes, rows):
             return at
-        blame_path(hosts[at], states[at], nodes, packets[at], ns[at], uses[at])
+        blame_path(hosts[at], states[at], nodes, rows, ns[at], uses[at])
     return hosts.size  # type: ignore[no-any-return]
