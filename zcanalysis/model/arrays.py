@@ -5,6 +5,8 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from zcanalysis.model.compiling import over_scenarios
+
 Nanoseconds: TypeAlias = npt.NDArray[np.int64]
 Bytes: TypeAlias = npt.NDArray[np.int64]
 Groups: TypeAlias = npt.NDArray[np.int64]
@@ -32,8 +34,18 @@ def whole_ns(exact_ns: Floats) -> Nanoseconds:
     >>> whole_ns(np.array([1.5, 1.5, 1.5, 1.5])).tolist()
     [2, 1, 1, 2]
     """
-    ends_ns = np.rint(np.cumsum(exact_ns, axis=-1)).astype(np.int64)
-    return np.diff(ends_ns, axis=-1, prepend=0)
+    whole: Nanoseconds = _whole_ns(exact_ns)
+    return whole
+
+
+@over_scenarios("(n)->(n)", "void(float64[:], int64[:])")
+def _whole_ns(exact_ns: Floats, whole_ns: Nanoseconds) -> None:
+    sum_ns, end_ns = 0.0, np.int64(0)
+    for i in range(exact_ns.size):
+        sum_ns += exact_ns[i]
+        next_ns = np.int64(np.rint(sum_ns))
+        whole_ns[i] = next_ns - end_ns
+        end_ns = next_ns
 
 
 def group_first(group: Groups) -> Mask:
