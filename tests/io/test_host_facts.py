@@ -55,7 +55,7 @@ def test_device_queues_and_readers_are_read(tmp_path):
         {"sysctls": "a"},
         {"sysctls": {"net.ipv4.tcp_rmem": "9" * 5000}},
         {"roles": {"reader": [{"pid": 7, "cpus": [1 << 40]}]}},
-        {"channels": {"kind": "x; reboot", "count": 1, "most": 2}},
+        {"channels": {"kind": "x; reboot", "queues": 1, "most": 2}},
         {"channels": 7},
         {"nodes": {"zero": "0-1"}},
         {"nodes": {"0": "0; reboot"}},
@@ -74,7 +74,7 @@ def test_channels_nodes_routes_and_machine_are_read(tmp_path):
     host = facts(
         tmp_path,
         kernel="6.18.44", hz=250, machine={"architecture": "x86_64"}, ring={"rx": 1, "rx_max": 2, "data_split": True},
-        channels={"kind": "combined", "count": 4, "most": 8}, nodes={"0": "0-1", "1": "2,3"},
+        channels={"kind": "combined", "queues": 4, "most": 8}, nodes={"0": "0-1", "1": "2,3"},
         queues=[{"queue": "rx-0", "rps_cpus": "0", "numa": 1}], routes=["default via 192.0.2.1"],
     )  # fmt: skip
     assert (host.kernel, host.hz, host.architecture) == ("6.18.44", 250, "x86_64")

@@ -70,8 +70,8 @@ def test_a_device_without_ring_or_interrupt_delay_has_none():
 
 def test_queues_are_counted_as_the_device_counts_them():
     both = "Pre-set maximums:\nRX:\t\t2\nCombined:\tn/a\nCurrent hardware settings:\nRX:\t\t1\nCombined:\tn/a\n"
-    assert channels_of(both) == {"kind": "rx", "count": 1, "most": 2}
-    assert channels_of(both.replace("n/a", "8")) == {"kind": "combined", "count": 8, "most": 8}
+    assert channels_of(both) == {"kind": "rx", "queues": 1, "most": 2}
+    assert channels_of(both.replace("n/a", "8")) == {"kind": "combined", "queues": 8, "most": 8}
     assert channels_of("") is None
 
 

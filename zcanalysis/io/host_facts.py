@@ -73,7 +73,7 @@ class Channels(NamedTuple):
 
     kind: str
     """``combined``, or ``rx`` where the device counts them apart."""
-    count: int
+    queues: int
     most: int
 
 
@@ -310,7 +310,7 @@ def _ring(ring: Mapping[str, Any] | None) -> Ring | None:
 
 def _channels(channels: Mapping[str, Any]) -> Channels | None:
     kind = channels.get("kind")
-    sizes = [_whole(channels.get(name), 0, 1 << 16) for name in ("count", "most")]
+    sizes = [_whole(channels.get(name), 0, 1 << 16) for name in ("queues", "most")]
     if kind is None or sizes[0] is None or sizes[1] is None:
         return None
     if kind not in ("combined", "rx"):

@@ -223,17 +223,17 @@ def ring_of(text: str) -> dict[str, Any] | None:
 
 
 def channels_of(text: str) -> dict[str, Any] | None:
-    r"""How many queues receive (`count`) and could (`most`), in the text of `ethtool -l`; None where it has no number.
+    r"""How many queues receive (`queues`) and could (`most`), in the text of `ethtool -l`; None where it has no number.
 
     Examples
     --------
     >>> channels_of("Pre-set maximums:\nRX:\tn/a\nCombined:\t8\nCurrent hardware settings:\nRX:\tn/a\nCombined:\t4")
-    {'kind': 'combined', 'count': 4, 'most': 8}
+    {'kind': 'combined', 'queues': 4, 'most': 8}
     """
     for kind in ("Combined", "RX"):
         counts = re.findall(rf"^{kind}:\s+(\d+)$", text, re.MULTILINE)
-        if len(counts) == len(("most", "count")) and int(counts[0]):
-            return {"kind": kind.lower(), "count": int(counts[1]), "most": int(counts[0])}
+        if len(counts) == len(("most", "now")) and int(counts[0]):
+            return {"kind": kind.lower(), "queues": int(counts[1]), "most": int(counts[0])}
     return None
 
 
