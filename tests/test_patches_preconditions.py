@@ -1,12 +1,10 @@
 """When a patch cannot act, and that it then says why in words of the host's own facts."""
 
 import shlex
-import subprocess
 from dataclasses import replace
 
 import pytest
 
-from tests.lab.test_lab_run import why_not
 from zcanalysis import patches
 from zcanalysis.cpu.kernel_stages import STAGES
 from zcanalysis.errors import PatchError
@@ -96,7 +94,7 @@ QUESTIONS = [
     ("prequeue-bypass", OLD, "readers that poll or do not block never used the prequeue"),
     ("prequeue=off", OLD, "2.4.22"),
     ("delack-ms=40", OLD, "compiled in"),
-    ("delack-ms=40", on(TODAY, kernel="6.10.9"), "compiled in"),
+    ("delack-ms=40", on(TODAY, kernel="6.10.9", sysctls={}), "compiled in"),
     ("quickack", OLD, "TCP_QUICKACK"),
     ("zero-copy-rx", on(TODAY, mtu=4148), "splits headers from payload and senders by IPv4"),
     ("zero-copy-rx", on(TODAY, mtu=4168), "senders by IPv6"),
@@ -124,6 +122,10 @@ def test_a_question_has_no_command_and_says_what_it_takes(text, host, words):
     assert means.obstacle is None
     assert words in means.note
     assert (means.command, means.undo, means.in_place) == (None, None, None)
+
+
+def test_a_distribution_that_backported_the_bound_of_delayed_acks_has_it():
+    assert patches.command(patches.delack_ms(40), on(TODAY, kernel="5.14.0-600.el9")) is not None
 
 
 def test_the_prequeue_has_a_setting_where_it_can_be_turned_off():
@@ -213,31 +215,3 @@ def test_the_function_of_each_patch_makes_what_the_text_makes(name):
         assert made() == patch
     else:
         assert made(patch.value) == patch
-
-
-MADE = """
-set -e
-ip link set lo up
-ip link add veth-t type veth peer name veth-u
-ip link set veth-u up
-ip link set veth-t up
-ip address add 192.0.2.2/24 dev veth-t
-ip route add default via 192.0.2.1 metric 100
-"""
-SHOW = "ip -4 route show dev veth-t"
-
-
-@pytest.mark.root
-@pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
-def test_a_kernel_takes_the_routes_and_gives_them_back():
-    def routes(script: str) -> tuple[str, ...]:
-        done = subprocess.run(["unshare", "-n", "sh", "-c", script], capture_output=True, text=True, check=True)
-        return tuple(line.strip() for line in done.stdout.splitlines())
-
-    host = on(TODAY, device="veth-t", routes=routes(MADE + SHOW))
-    assert len(host.routes) == 2
-    quickened = f"{MADE}{patches.command(patches.quickack(True), host)}\n"
-    quick = routes(quickened + SHOW)
-    assert quick == patches.facts_after(patches.quickack(True), host).routes
-    assert all("quickack 1" in route for route in quick)
-    assert routes(f"{quickened}{patches.undo(patches.quickack(True), host)}\n{SHOW}") == host.routes

@@ -158,7 +158,7 @@ BOUNDS: Final = (
         ALWAYS,
         "no kernel between device and program: only link, sender and the reader's own code are left",
         "the MPI bound: J. Hurwitz, linux-kernel, 27 June 2002",
-        "nothing was sampled; it bounds what all the others together can give",
+        "nothing was sampled; the sender keeps its work a packet",
         questions.kernel_bypass,
         EVERY,
     ),
