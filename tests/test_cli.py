@@ -152,13 +152,16 @@ def test_predict_and_patches_as_json_are_one_document():
     done = run("predict", TRACE, "--patch", "gro", "--patch", "mtu=9000", "--json")
     assert [patch["patch"] for patch in json.loads(done.stdout)["patches"]] == ["gro=on", "mtu=9000"]
     catalogue = json.loads(run("patches", "--json").stdout)["patches"]
-    assert {"patch", "value", "what", "source", "unless"} == set(catalogue[0])
+    assert {"group", "patch", "value", "what", "source", "unless"} == set(catalogue[0])
 
 
 def test_patches_lists_the_catalogue_with_sources():
     done = run("patches")
     assert done.returncode == 0, done.stderr
     assert "net/core/gro.c" in done.stdout
+    lines = done.stdout.splitlines()
+    assert max(map(len, lines)) <= 100
+    assert lines.index("copies") < next(n for n, line in enumerate(lines) if line.startswith("  zero-copy-rx "))
 
 
 @pytest.mark.parametrize("what", ["empty", "noise", "folder", "broken", "missing"])

@@ -10,25 +10,38 @@ from hypothesis import strategies as st
 
 from zcanalysis import patches
 from zcanalysis.errors import PatchError
-from zcanalysis.io.host_facts import Coalesce, HostFacts, Process, Queue, Ring
+from zcanalysis.io.host_facts import Channels, Coalesce, HostFacts, Process, Queue, Ring
 from zcanalysis.io.recording import read_recording
 from zcanalysis.patches import parse_patch
 
 TRACES = Path(__file__).parent.parent / "traces"
-QUEUE = Queue("rx-0", frozenset(), 38, frozenset({0}), "0-3", 0)
+QUEUE = Queue("rx-0", frozenset(), 38, frozenset({0}), "0-3", 0, numa=1)
 HOST = HostFacts(
-    device="eth0", cpus=4, mtu=1500,
+    device="eth0", cpus=4, mtu=1500, kernel="6.18.44", hz=250, physical=True, driver="mlx5_core",
+    nodes={0: frozenset({0, 1}), 1: frozenset({2, 3})}, channels=Channels("combined", 2, 8),
+    routes=("default via 192.0.2.1 metric 100", "192.0.2.0/24 proto kernel scope link src 192.0.2.2"),
     features={"generic-receive-offload": False, "rx-checksumming": True}, fixed_features=frozenset({"rx-checksumming"}),
     queues=(QUEUE, QUEUE._replace(name="rx-1", irq=39, rps_cpus=frozenset({2}))),
     ring=Ring(256, 4096), coalesce=Coalesce(8, adaptive_rx=True),
     sysctls={
         "net.ipv4.tcp_rmem": "4096 131072 6291456", "net.core.rps_sock_flow_entries": "0",
-        "net.core.busy_poll": "0", "net.core.busy_read": "0",
+        "net.core.busy_poll": "0", "net.core.busy_read": "0", "net.ipv4.tcp_rto_min_us": "200000",
     },
     readers=(Process(77, "iperf3", (0, 1)),), senders=(Process(78, "iperf3", (1,)),),
 )  # fmt: skip
 
 COMMANDS = {
+    "queues=4": ("ethtool -L eth0 combined 4", "ethtool -L eth0 combined 2"),
+    "queues=1": ("ethtool -L eth0 combined 1", "ethtool -L eth0 combined 2"),
+    "numa=local": ("taskset -acp 2,3 77", "taskset -acp 0,1 77"),
+    # 40 ms are 10 ticks of 4 ms; the shortest retransmission timeout is one more
+    "delack-ms=40": ("sysctl -w net.ipv4.tcp_rto_min_us=44000", "sysctl -w net.ipv4.tcp_rto_min_us=200000"),
+    "quickack": (
+        "ip route change default dev eth0 via 192.0.2.1 metric 100 quickack 1"
+        " && ip route change 192.0.2.0/24 dev eth0 proto kernel scope link src 192.0.2.2 quickack 1",
+        "ip route change default dev eth0 via 192.0.2.1 metric 100"
+        " && ip route change 192.0.2.0/24 dev eth0 proto kernel scope link src 192.0.2.2",
+    ),
     "mtu=9000": ("ip link set dev eth0 mtu 9000", "ip link set dev eth0 mtu 1500"),
     "gro=on": ("ethtool -K eth0 gro on", "ethtool -K eth0 gro off"),
     "rps=3": (
@@ -169,6 +182,19 @@ def test_an_odd_but_possible_name_is_quoted():
         ("speedup:coppy=20", "did you mean copy?"),
         ("speedup:copy=120", "percent, 0 to 100"),
         ("", "no patch ''"),
+        ("hw-checksum=ipv6", "expected on, off, none, ipv4, ipv4+ipv6, any or trusted, got 'ipv6'"),
+        ("prequeue-bypass=off", "expected on, got 'off'"),
+        ("delack-ms=0", "milliseconds, 1 to 200"),
+        ("delack-ms=4.5", "milliseconds, 1 to 200"),
+        ("numa=remote", "expected local"),
+        ("cpu-speed=0", "above 0 and at most 100"),
+        ("rtt-us=nan", "above 0"),
+        ("queues=0", "queues, 1 to 4096"),
+        ("dma-burst=1", "bytes, 16 to 65536"),
+        ("reader-bytes=0", "expected bytes, 1 to"),
+        ("flows=many", "expected connections, 1 to 65536"),
+        ("dma-gbps=-1", "above 0"),
+        ("flows", "needs a value, as in flows=VALUE"),
     ],
 )
 def test_a_patch_that_cannot_be_read_is_one_line(text, message):
@@ -202,6 +228,8 @@ def test_every_patch_says_what_it_changes_and_from_where_that_is_known():
     rows = list(patches.catalogue_rows())
     assert len(rows) == len(patches.CATALOGUE)
     assert all(all(row.values()) for row in rows)
+    groups = [row["group"] for row in rows]
+    assert groups == sorted(groups, key=groups.index)  # each group in one piece
 
 
 def test_the_shipped_recordings_give_commands_for_their_device():

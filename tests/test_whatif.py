@@ -15,12 +15,23 @@ from zcanalysis.answer import Answer, answered
 from zcanalysis.cpu.kernel_stages import FOLLOWS, STAGES
 from zcanalysis.effects import EFFECTS, UNPRICED, applied, no_effect
 from zcanalysis.errors import TraceError
-from zcanalysis.io.host_facts import HostFacts, Process, Queue
+from zcanalysis.io.host_facts import Channels, HostFacts, Process, Queue
 from zcanalysis.io.recording import read_recording
 from zcanalysis.patches import Patch, parse_patch
 from zcanalysis.tables import PATCHES
 from zcanalysis.whatif import predict_document, what_if
-from zcanalysis.workload import NOT_SEEN, WINDOW, Window, Workload, bounds, busy_after, held, least, workload
+from zcanalysis.workload import (
+    DEARER,
+    NOT_SEEN,
+    WINDOW,
+    Window,
+    Workload,
+    bounds,
+    busy_after,
+    held,
+    least,
+    workload,
+)
 
 TRACES = Path(__file__).parent.parent / "traces"
 STEERED = HostFacts(
@@ -124,6 +135,47 @@ def test_a_checksum_without_the_device_passes_over_every_byte():
 def test_a_copy_of_another_speed():
     # 0.3 of a CPU at 8 Gbit/s is 26.7 Gbit/s; at 40 it is 0.2
     assert after(load(), "copy-gbps=40")["CPU 1"] == pytest.approx(10 / 0.9)
+
+
+def test_a_faster_clock_shortens_all_work_and_at_worst_none_on_payload():
+    # CPU 1 1.0 / 2; CPU 0 0.7 / 2. At worst the copy stays 0.3 and the sender's bytes 0.2
+    assert after(load(), "cpu-speed=2") == pytest.approx({"CPU 1": 20, "CPU 0": 10 / 0.35})
+    worst = after(load(assumed=DEARER), "cpu-speed=2")
+    assert worst == pytest.approx({"CPU 1": 10 / (0.25 + 0.3 + 0.1), "CPU 0": 10 / (0.2 + 0.2 + 0.05)})
+    # a slower clock slows work on payload in every case
+    assert after(load(assumed=DEARER), "cpu-speed=0.5")["CPU 1"] == pytest.approx(5)
+
+
+def test_without_a_kernel_the_sender_and_the_readers_own_code_are_left():
+    assert after(load(), "kernel-bypass") == pytest.approx({"CPU 0": 10 / 0.6})
+    reading = after(load([*WORK, (1, "reader", "user", "rx", "batch", 0.1)], busy={1: 1.0, 0: 0.7}), "kernel-bypass")
+    assert reading["CPU 1"] == pytest.approx(10 * 1.1 / 0.1)
+
+
+def test_mapping_pages_takes_the_place_of_the_copy():
+    # sampled at 8 Gbit/s, a byte a ns: 178 / 4096 of the time; the most, 1500 / 4096, is more than the copy's 0.3
+    assert after(load(), "zero-copy-rx")["CPU 1"] == pytest.approx(10 / (0.7 + 178 / 4096))
+    assert after(load(assumed=DEARER), "zero-copy-rx")["CPU 1"] == pytest.approx(10 / (0.7 + 1500 / 4096))
+    assert after(load(), "pinned-buffers")["CPU 1"] == pytest.approx(10 / 0.7)
+
+
+def test_more_connections_share_the_reading():
+    # the copy's 0.3 in halves: CPU 1 0.7 + 0.15, CPU 0 0.7 + 0.15
+    assert after(load(), "flows=2") == pytest.approx({"CPU 1": 10 / 0.85, "CPU 0": 10 / 0.85})
+    assert no_effect(load(), patches.flows(1)) is not None
+    assert no_effect(load(window=Window(1.0, 1.0, 8)), patches.flows(16)) is not None  # two CPUs read already
+    narrow = idle_load().changed(held_by=WINDOW, window=Window(1.0, 10.0, 2))
+    assert after(narrow, "flows=3")["receive window"] == pytest.approx(15)
+
+
+def test_queues_share_packets_as_far_as_there_are_connections():
+    host = replace(STEERED, channels=Channels("combined", 1, 4))
+    # interrupts, hand-over and TCP, 0.8, in halves: CPU 1 0.3 + 0.4, CPU 0 0.6 + 0.4
+    two = load(host=host, window=Window(1.0, 1.0, 2))
+    assert after(two, "queues=2") == pytest.approx({"CPU 1": 10 / 0.7, "CPU 0": 10})
+    assert no_effect(two, patches.queues(2)) is None
+    lone = load(host=host, window=Window(1.0, 1.0, 1))
+    assert "connections recorded: 1; each stays in one queue" in str(no_effect(lone, patches.queues(4)))
 
 
 def test_a_link_carries_headers_too():
@@ -243,6 +295,29 @@ def test_no_patch_and_one_in_place_predict_no_change(shipped):
     assert table.get_column("command").null_count() == 4
 
 
+def test_what_has_no_meaning_on_this_kernel_predicts_no_change_and_says_why(shipped):
+    for text, words in (
+        ("prequeue-bypass", "4.14 removed the prequeue"),
+        ("prequeue=off", "4.14 removed the prequeue"),
+        ("defrag-chain", "since Linux 2.4.4"),
+        ("sse-copy", "rep movsb"),
+        ("zero-copy-rx", "mtu=4148"),
+        ("dma-burst=512", "virtual"),
+        ("queues=2", "virtual"),
+        ("napi=on", "ask gro=on"),
+    ):
+        made = row(shipped, parse_patch(text))
+        assert words in made["why"]
+        assert (made["applies"], made["predicted_gbps"]) == (False, pytest.approx(shipped.goodput_gbps))
+
+
+def test_what_no_null_model_prices_has_a_reason_and_no_number(shipped):
+    for text in ("rtt-us=100", "reader-bytes=65536"):
+        made = row(shipped, parse_patch(text))
+        assert (made["applies"], made["predicted_gbps"]) == (True, None)
+        assert "no null model prices that" in made["why"]
+
+
 def test_what_cannot_be_said_is_null(shipped):
     made = row(shipped, patches.coalesce_us(50))
     assert (made["predicted_gbps"], made["low_gbps"], made["high_gbps"], made["applies"]) == (None, None, None, False)
@@ -293,7 +368,9 @@ def test_every_shipped_recording_answers_every_patch():
     texts = [
         "mtu=9000", "mtu=576", "gro=on", "gro=off", "hw-checksum=off", "rps=0", "rps=1", "rps=off", "rfs", "cpu=split",
         "cpu=shared", "irq-affinity=1", "coalesce-us=50", "ring=512", "rcvbuf=4096", "busy-poll=50", "link-gbps=5",
-        "competing-load=1", "copy-gbps=100", "speedup:copy=100",
+        "competing-load=1", "copy-gbps=100", "speedup:copy=100", "cpu-speed=2", "cpu-speed=0.5", "flows=4",
+        "queues=2", "pinned-buffers", "kernel-bypass", "zero-copy-rx", "prequeue-bypass", "prequeue=off",
+        "defrag-chain", "napi", "dma-gbps=8", "hw-checksum=trusted",
     ]  # fmt: skip
     for name in ("veth-9000", "veth-gro"):
         table = what_if(read_recording(TRACES / name), map(parse_patch, texts)).drop_nulls("predicted_gbps")

@@ -17,8 +17,29 @@ BEFORE_STEERING: Final = ("hardirq", "softirq", "driver_rx", "page_pool", "gro",
 PROCESS: Final = ("syscall", "user")
 RECEIVING: Final = ("rx", "ack")
 
-# No null model sees them: they change the size of batches, or what is lost
+PAGE_BYTES: Final = 4096
+SHARED: Final = {
+    "flows": "as many CPUs read already",
+    "queues": "each stays in one queue, so as many CPUs take packets already",
+}
+OUTSIDE_KERNEL: Final = ("sender", "reader", "unclassified")
+
+# No null model sees them: they change the size of batches, what is lost, when something happens, or what was not seen
+_ACK_CLOCK: Final = "changes when ACKs are sent"
+_BUS: Final = "changes the bus, whose load is not recorded"
 UNPRICED: Final = {
+    "napi": "changes how many packets an interrupt serves",
+    "defrag-chain": "changes reassembly, of which today's kernels have nothing left to take away",
+    "dma-gbps": _BUS,
+    "dma-burst": _BUS,
+    "prequeue-bypass": _ACK_CLOCK,
+    "prequeue": _ACK_CLOCK,
+    "delack-ms": _ACK_CLOCK,
+    "quickack": _ACK_CLOCK,
+    "rtt-us": "changes the window that is needed, and receive buffers grow with it",
+    "sse-copy": "changes the copy by an amount that is not known: ask copy-gbps=",
+    "reader-bytes": "changes the number of calls, and how much one reads now is not recorded",
+    "numa": "changes which memory is near, and no sample shows what far memory costs",
     "coalesce-us": "changes how many packets an interrupt serves",
     "ring": "changes how many packets are dropped",
     "busy-poll": "changes how long packets wait for the reader",
@@ -43,7 +64,11 @@ def no_effect(load: Workload, patch: Patch) -> str | None:
         return f"IP and TCP run on CPU {patch.value} already"
     if patch.kind == "competing-load" and _reader_cpu(load) is None:
         return "no sample shows the reader"
-    stage = {"copy-gbps": "copy", "speedup": patch.stage}.get(patch.kind)
+    if patch.kind in SHARED and _sharers(load, patch)[0] == _sharers(load, patch)[1]:
+        return f"{_counted(load)}; {SHARED[patch.kind]}"
+    stage = {"copy-gbps": "copy", "zero-copy-rx": "copy", "pinned-buffers": "copy", "speedup": patch.stage}.get(
+        patch.kind
+    )
     if stage is not None and load.work.filter(pl.col("stage") == stage).is_empty():
         return f"no sample shows the stage {stage}"
     return None
@@ -51,13 +76,6 @@ def no_effect(load: Workload, patch: Patch) -> str | None:
 
 def remark(load: Workload, patch: Patch) -> str:
     """What the prediction assumes or leaves out."""
-    if patch.kind == "gro" and patch.value:
-        return f"assumes that GRO fills skbs of {load.assumed.aggregate_bytes >> 10} KB and costs nothing itself"
-    if patch.kind == "hw-checksum" and not patch.value:
-        least, most = CHEAPER.checksum_ns_per_byte, DEARER.checksum_ns_per_byte
-        return (
-            f"a pass over the payload is assumed to take {load.assumed.checksum_ns_per_byte} ns a byte ({least}-{most})"
-        )
     if patch.kind == "mtu" and load.aggregated:
         return "packets arrive larger than the MTU: the sender's offload sets their size, so nothing changes"
     if patch.kind in ("rps", "rfs") and patch.value is not None:
@@ -66,6 +84,25 @@ def remark(load: Workload, patch: Patch) -> str:
         return f"now the copy runs at {load.at_gbps / max(_copy_share(load), 1e-9):.0f} Gbit/s"
     if patch.kind == "rcvbuf" and load.window is None:
         return "no round trip was recorded: whether the window limits is not known"
+    if patch.kind in SHARED:
+        return f"{_counted(load)}; assumes that the work is spread evenly, and that sharing costs nothing"
+    return _assumed(load, patch)
+
+
+def _assumed(load: Workload, patch: Patch) -> str:
+    """The prices that the recording cannot hold."""
+    if patch.kind == "gro" and patch.value:
+        return f"assumes that GRO fills skbs of {load.assumed.aggregate_bytes >> 10} KB and costs nothing itself"
+    if patch.kind == "hw-checksum" and not patch.value:
+        least, most = CHEAPER.checksum_ns_per_byte, DEARER.checksum_ns_per_byte
+        return (
+            f"a pass over the payload is assumed to take {load.assumed.checksum_ns_per_byte} ns a byte ({least}-{most})"
+        )
+    if patch.kind == "zero-copy-rx":
+        least, most = CHEAPER.map_ns_per_page, DEARER.map_ns_per_page
+        return f"mapping a page is assumed to take {load.assumed.map_ns_per_page:g} ns ({least:g}-{most:g})"
+    if patch.kind == "cpu-speed":
+        return "work on payload follows the clock, or in the worst case not at all"
     return ""
 
 
@@ -140,6 +177,76 @@ def _competing(load: Workload, patch: Patch) -> Workload:
     """A fair scheduler gives the reader 1 / (1 + n) of what softirqs leave: as if its work took 1 + n times as long."""
     beside = (pl.col("cpu") == _reader_cpu(load)) & pl.col("context").is_in(PROCESS)
     return _scaled(load, pl.when(beside).then(1 + patch.number).otherwise(1.0))
+
+
+def _zero_copy(load: Workload, patch: Patch) -> Workload:
+    """The copy's CPUs map pages instead, in proportion to what each copied."""
+    copied = load.work.filter(pl.col("stage") == "copy")
+    mapping = load.assumed.map_ns_per_page / PAGE_BYTES * load.at_gbps / BITS_PER_BYTE
+    mapped = copied.with_columns(
+        pl.lit("zerocopy").alias("stage"), (pl.col("share") / pl.col("share").sum() * mapping).alias("share")
+    )
+    return load.changed(work=pl.concat([_without_copy(load, patch).work, mapped]))
+
+
+def _without_copy(load: Workload, patch: Patch) -> Workload:
+    del patch
+    return load.changed(work=load.work.filter(pl.col("stage") != "copy"))
+
+
+def _bypass(load: Workload, patch: Patch) -> Workload:
+    del patch
+    return load.changed(work=load.work.filter(pl.col("stage").is_in(OUTSIDE_KERNEL)))
+
+
+def _cpu_speed(load: Workload, patch: Patch) -> Workload:
+    faster = 1 / patch.number
+    on_bytes = faster if patch.number <= 1 else 1 + (faster - 1) * load.assumed.clock_on_bytes
+    return _scaled(load, pl.when(pl.col("unit") == "byte").then(on_bytes).otherwise(faster))
+
+
+def _connections(load: Workload) -> int:
+    return load.window.connections if load.window is not None else 1
+
+
+def _counted(load: Workload) -> str:
+    counted = f"connections recorded: {_connections(load)}"
+    return counted if load.window is not None else "how many connections there are was not recorded: one is assumed"
+
+
+def _sharers(load: Workload, patch: Patch) -> tuple[int, int]:
+    """How many CPUs share the work, before and after."""
+    cpus, connections, wanted = load.host.cpus or max(len(load.busy), 1), _connections(load), int(patch.number)
+    if patch.kind == "flows":
+        return min(connections, cpus), min(wanted, cpus)
+    present = load.host.channels.queues if load.host.channels else 1
+    return min(present, connections, cpus), min(wanted, connections, cpus)
+
+
+def _flows(load: Workload, patch: Patch) -> Workload:
+    """Each connection has a reader of its own, and a window."""
+    if load.held_by == WINDOW:
+        each_gbps = load.baseline_gbps / _connections(load)
+        load = load.changed(held_by=None, window_gbps=each_gbps * patch.number)
+    return _spread(load, pl.col("context").is_in(PROCESS) & _receiving(), _sharers(load, patch)[1])
+
+
+def _queues(load: Workload, patch: Patch) -> Workload:
+    taken = pl.col("context").is_in(("hardirq", "softirq")) & _receiving()
+    return _spread(load, taken, _sharers(load, patch)[1])
+
+
+def _spread(load: Workload, chosen: pl.Expr, sharers: int) -> Workload:
+    """The chosen work in equal parts on so many CPUs, those with the least other work first."""
+    moving, staying = load.work.filter(chosen), load.work.filter(~chosen)
+    other = dict(staying.group_by("cpu").agg(pl.col("share").sum()).iter_rows())
+    known = range(load.host.cpus) if load.host.cpus else sorted(load.busy)
+    targets = sorted(known, key=lambda cpu: other.get(cpu, 0.0) + load.fixed.get(cpu, 0.0))[:sharers]
+    parts = [
+        moving.with_columns(pl.lit(cpu, pl.Int32).alias("cpu"), (pl.col("share") / len(targets)).alias("share"))
+        for cpu in targets
+    ]
+    return load.changed(work=pl.concat([staying, *parts])) if parts else load
 
 
 def _link(load: Workload, patch: Patch) -> Workload:
@@ -218,6 +325,12 @@ EFFECTS: Final[Mapping[str, Callable[[Workload, Patch], Workload]]] = {
     "rcvbuf": _rcvbuf,
     "competing-load": _competing,
     "copy-gbps": _copy,
+    "zero-copy-rx": _zero_copy,
+    "pinned-buffers": _without_copy,
+    "cpu-speed": _cpu_speed,
+    "flows": _flows,
+    "queues": _queues,
+    "kernel-bypass": _bypass,
     "link-gbps": _link,
     "speedup": _speedup,
 }

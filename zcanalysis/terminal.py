@@ -4,12 +4,14 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import polars as pl
 from rich.console import Console, RenderableType
 from rich.markup import escape
+from rich.padding import Padding
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -23,6 +25,8 @@ BAR_CHARACTERS: Final = 20
 SMALLEST_ROW_PART: Final = 0.01
 PLAIN_WIDTH: Final = 120
 FLOWS_SHOWN: Final = 6
+CATALOGUE_CHARACTERS: Final = 100
+CATALOGUE_NAME_CHARACTERS: Final = 26
 FLOW_HEADS: Final[dict[str, Literal["left", "right"]]] = {
     "#": "right", "from -> to": "left", "": "left", "packets": "right", "payload B": "right", "unique B": "right",
     "sent again B": "right", "Gbit/s": "right", "RTT ms": "right",
@@ -210,15 +214,16 @@ def print_table(table: pl.DataFrame) -> None:
 
 
 def print_catalogue(rows: Iterable[Mapping[str, str]]) -> None:
-    """The patches there are: what each changes, from where that is known, and when it does not apply."""
-    shown = Table(box=None, pad_edge=False)
-    shown.add_column("patch", no_wrap=True, style="bold")
-    for name in ("value", "what it changes, and from where that is known", "not where"):
-        shown.add_column(name, overflow="fold")
-    for row in rows:
-        what = f"{safe(row['what'])}\n[dim]{safe(row['source'])}[/dim]"
-        shown.add_row(safe(row["patch"]), safe(row["value"]), what, safe(row["unless"]))
-    emit(shown)
+    """The patches there are, by subject: what each changes, from where that is known, and when it does not apply."""
+    for group, members in groupby(rows, key=lambda row: row["group"]):
+        shown = Table.grid(padding=(0, 2))
+        shown.add_column(overflow="fold", width=CATALOGUE_NAME_CHARACTERS)
+        shown.add_column(overflow="fold", width=CATALOGUE_CHARACTERS - CATALOGUE_NAME_CHARACTERS - 4)
+        for row in members:
+            name = f"[bold]{safe(row['patch'])}[/bold]\n[dim]{safe(row['value'])}[/dim]"
+            source, unless = f"[dim]from: {safe(row['source'])}[/dim]", f"[dim]unless: {safe(row['unless'])}[/dim]"
+            shown.add_row(name, f"{safe(row['what'])}\n{source}\n{unless}")
+        emit(f"[bold]{safe(group)}[/bold]", Padding(shown, (0, 0, 1, 2)))
 
 
 def print_prediction(document: Mapping[str, Any]) -> None:

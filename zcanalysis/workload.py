@@ -48,11 +48,16 @@ class Assumed(NamedTuple):
     """Payload of an skb once GRO merges packets: gro_max_size at most (include/linux/netdevice.h)."""
     checksum_ns_per_byte: float
     """One pass of csum_partial over cached or uncached payload: assumed, not measured here."""
+    map_ns_per_page: float
+    """Mapping a received page and taking the map away. Dumazet's tcp_mmap (2018, commit 93ab6cc69162) spent 45.5 us of
+    CPU on a MB, 178 ns a page, all else included; a virtual machine that flushes TLBs by IPI came to over 1.5 us."""
+    clock_on_bytes: float
+    """What part of a faster clock reaches work on payload: none of it where memory sets the pace."""
 
 
-USUAL: Final = Assumed(GRO_BYTES, 0.1)
-DEARER: Final = Assumed(GRO_BYTES // 8, 0.2)
-CHEAPER: Final = Assumed(GRO_BYTES, 0.02)
+USUAL: Final = Assumed(GRO_BYTES, 0.1, 178.0, 1.0)
+DEARER: Final = Assumed(GRO_BYTES // 8, 0.2, 1500.0, 0.0)
+CHEAPER: Final = Assumed(GRO_BYTES, 0.02, 89.0, 1.0)
 
 
 class Window(NamedTuple):
@@ -62,6 +67,8 @@ class Window(NamedTuple):
     """Gbit/s for each byte of a window: 8 / smallest round trip, summed over connections."""
     offered_gbps: float
     """The same for the windows that were offered."""
+    connections: int = 1
+    """That received."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,7 +256,8 @@ def _window(seen: Evidence) -> Window | None:
         return None
     per_byte = BITS_PER_BYTE / (pl.col("rtt_us") * 1000.0)
     offered = (per_byte * pl.col("offered_bytes").fill_null(0)).sum()
-    return Window(*sockets.select(per_byte.sum().alias("each"), offered.alias("offered")).row(0))
+    each, together = sockets.select(per_byte.sum().alias("each"), offered.alias("offered")).row(0)
+    return Window(each, together, sockets.height)
 
 
 def held(load: Workload) -> Workload:

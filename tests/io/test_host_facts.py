@@ -5,7 +5,7 @@ import json
 import pytest
 
 from zcanalysis.errors import TraceError
-from zcanalysis.io.host_facts import Coalesce, HostFacts, Process, Queue, Ring, read_host_facts
+from zcanalysis.io.host_facts import Channels, Coalesce, HostFacts, Process, Queue, Ring, read_host_facts
 
 
 def facts(tmp_path, **fields) -> HostFacts:
@@ -55,8 +55,30 @@ def test_device_queues_and_readers_are_read(tmp_path):
         {"sysctls": "a"},
         {"sysctls": {"net.ipv4.tcp_rmem": "9" * 5000}},
         {"roles": {"reader": [{"pid": 7, "cpus": [1 << 40]}]}},
+        {"channels": {"kind": "x; reboot", "queues": 1, "most": 2}},
+        {"channels": 7},
+        {"nodes": {"zero": "0-1"}},
+        {"nodes": {"0": "0; reboot"}},
+        {"nodes": {str(number): "0-65535" for number in range(9)}},
+        {"nodes": dict.fromkeys(map(str, range(2000)), "0")},
+        {"routes": ["x" * 5000]},
+        {"hz": 0},
     ],
 )
 def test_hostile_facts_are_refused_by_name(tmp_path, fields):
     with pytest.raises(TraceError, match=r"host\.json: a field has an unexpected form"):
         facts(tmp_path, **fields)
+
+
+def test_channels_nodes_routes_and_machine_are_read(tmp_path):
+    host = facts(
+        tmp_path,
+        kernel="6.18.44", hz=250, machine={"architecture": "x86_64"}, ring={"rx": 1, "rx_max": 2, "data_split": True},
+        channels={"kind": "combined", "queues": 4, "most": 8}, nodes={"0": "0-1", "1": "2,3"},
+        queues=[{"queue": "rx-0", "rps_cpus": "0", "numa": 1}], routes=["default via 192.0.2.1"],
+    )  # fmt: skip
+    assert (host.kernel, host.hz, host.architecture) == ("6.18.44", 250, "x86_64")
+    assert host.channels == Channels("combined", 4, 8)
+    assert host.nodes == {0: frozenset({0, 1}), 1: frozenset({2, 3})}
+    assert (host.queues[0].numa, host.ring) == (1, Ring(1, 2, data_split=True))
+    assert host.routes == ("default via 192.0.2.1",)

@@ -2,6 +2,7 @@ import pytest
 
 from zcanalysis.errors import HostError
 from zcanalysis.recorder.host_facts import (
+    channels_of,
     coalesce_of,
     driver_of,
     features_of,
@@ -65,3 +66,15 @@ def test_a_device_without_ring_or_interrupt_delay_has_none():
     assert ring_of("Pre-set maximums:\nRX:\t\tn/a\nCurrent hardware settings:\nRX:\t\tn/a\n") is None
     assert coalesce_of("Adaptive RX: on  TX: off\nrx-usecs:\tn/a\n") is None
     assert coalesce_of("Adaptive RX: on  TX: off\nrx-usecs:\t50\n") == {"rx_usecs": 50, "adaptive_rx": True}
+
+
+def test_queues_are_counted_as_the_device_counts_them():
+    both = "Pre-set maximums:\nRX:\t\t2\nCombined:\tn/a\nCurrent hardware settings:\nRX:\t\t1\nCombined:\tn/a\n"
+    assert channels_of(both) == {"kind": "rx", "queues": 1, "most": 2}
+    assert channels_of(both.replace("n/a", "8")) == {"kind": "combined", "queues": 8, "most": 8}
+    assert channels_of("") is None
+
+
+def test_header_split_is_known_only_where_the_device_says_so():
+    text = "Pre-set maximums:\nRX:\t\t9\nCurrent hardware settings:\nRX:\t\t9\nTCP data split:\t"
+    assert [ring_of(text + word)["data_split"] for word in ("on", "off", "n/a")] == [True, False, None]

@@ -14,6 +14,7 @@ HIGHEST_GBPS: Final = 1e6
 LATEST_NS: Final = 1 << 62
 MOST_QUEUE_CPUS: Final = 1 << 18
 MOST_CPUS: Final = 1 << 16
+MOST_NODES: Final = 1 << 10
 MOST_ROWS: Final = 1 << 16
 LONGEST_TEXT: Final = 1 << 16
 LONGEST_SETTING: Final = 1000
@@ -54,6 +55,8 @@ class Queue(NamedTuple):
     """CPUs its interrupt may go to, as the kernel writes them."""
     flows: int | None
     """Flows that receive flow steering tells apart."""
+    numa: int | None = None
+    """The node of memory that the device is next to."""
 
 
 class Ring(NamedTuple):
@@ -61,6 +64,17 @@ class Ring(NamedTuple):
 
     rx: int
     rx_max: int
+    data_split: bool | None = None
+    """Whether the device puts headers and payload into separate buffers; None when it does not say."""
+
+
+class Channels(NamedTuple):
+    """The device's queues, as ``ethtool -l`` counts those that receive."""
+
+    kind: str
+    """``combined``, or ``rx`` where the device counts them apart."""
+    queues: int
+    most: int
 
 
 class Coalesce(NamedTuple):
@@ -77,6 +91,9 @@ class HostFacts:
     label: str | None = None
     generation: str = "linux-6"
     kernel: str | None = None
+    hz: int | None = None
+    """Ticks a second."""
+    architecture: str | None = None
     cpus: int | None = None
     device: str | None = None
     mtu: int | None = None
@@ -102,6 +119,11 @@ class HostFacts:
     sysctls: Mapping[str, str] = field(default_factory=dict)
     ring: Ring | None = None
     coalesce: Coalesce | None = None
+    channels: Channels | None = None
+    routes: tuple[str, ...] = ()
+    """IPv4 routes through the device, as ``ip route show dev`` writes them."""
+    nodes: Mapping[int, frozenset[int]] = field(default_factory=dict)
+    """CPUs of each node of memory."""
     readers: tuple[Process, ...] = ()
     senders: tuple[Process, ...] = ()
 
@@ -127,6 +149,8 @@ def _facts(document: Mapping[str, Any]) -> HostFacts:
         label=_text(document.get("label")),
         generation="linux-2.4" if document.get("generation") == "linux-2.4" else "linux-6",
         kernel=_text(document.get("kernel")),
+        hz=_whole(document.get("hz"), 1, 100_000),
+        architecture=_text((document.get("machine") or {}).get("architecture")),
         cpus=_whole(document.get("cpus"), 1, 1 << 16),
         device=_text(document.get("device")),
         mtu=_whole(document.get("mtu"), 68, 1 << 24),
@@ -152,6 +176,9 @@ def _facts(document: Mapping[str, Any]) -> HostFacts:
         sysctls=_sysctls(document.get("sysctls") or {}),
         ring=_ring(document.get("ring")),
         coalesce=_coalesce(document.get("coalesce")),
+        channels=_channels(document.get("channels") or {}),
+        routes=_routes(_rows(document.get("routes"))),
+        nodes=_nodes(document.get("nodes") or {}),
         readers=tuple(_process(process) for process in _rows(roles.get("reader"))),
         senders=tuple(_process(process) for process in _rows(roles.get("sender"))),
     )
@@ -236,6 +263,7 @@ def _queue(queue: Mapping[str, Any]) -> Queue:
         cpus=_cpus_of_list(_shaped(queue.get("cpu"), CPU_LIST)),
         irq_cpus=_shaped(queue.get("irq_cpus"), CPU_LIST),
         flows=_whole(queue.get("rps_flow_cnt"), 0, 1 << 31),
+        numa=_whole(queue.get("numa"), 0, MOST_CPUS),
     )
 
 
@@ -273,8 +301,37 @@ def _sysctls(settings: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _ring(ring: Mapping[str, Any] | None) -> Ring | None:
-    sizes = [_whole((ring or {}).get(name), 0, 1 << 31) for name in Ring._fields]
-    return None if sizes[0] is None or sizes[1] is None else Ring(sizes[0], sizes[1])
+    sizes = [_whole((ring or {}).get(name), 0, 1 << 31) for name in ("rx", "rx_max")]
+    if sizes[0] is None or sizes[1] is None:
+        return None
+    split = (ring or {}).get("data_split")
+    return Ring(sizes[0], sizes[1], None if split is None else bool(split))
+
+
+def _channels(channels: Mapping[str, Any]) -> Channels | None:
+    kind = channels.get("kind")
+    sizes = [_whole(channels.get(name), 0, 1 << 16) for name in ("queues", "most")]
+    if kind is None or sizes[0] is None or sizes[1] is None:
+        return None
+    if kind not in ("combined", "rx"):
+        raise ValueError(f"{str(kind)[:40]!r} is no kind of channel")
+    return Channels(str(kind), sizes[0], sizes[1])
+
+
+def _nodes(nodes: Mapping[str, Any]) -> dict[int, frozenset[int]]:
+    if len(nodes) > MOST_NODES:
+        raise ValueError(f"{len(nodes)} nodes, expected at most {MOST_NODES}")
+    cpus = {int(number): _cpus_of_list(_shaped(text, CPU_LIST)) for number, text in nodes.items()}
+    if sum(map(len, cpus.values())) > MOST_CPUS:
+        raise ValueError(f"the nodes name more than {MOST_CPUS} CPUs together")
+    return {number: found for number, found in cpus.items() if found}
+
+
+def _routes(lines: list[Any]) -> tuple[str, ...]:
+    routes = tuple(str(_text(line)) for line in lines)
+    if longest := next((line for line in routes if len(line) > LONGEST_SETTING), None):
+        raise ValueError(f"a route of {len(longest)} characters")
+    return routes
 
 
 def _coalesce(coalesce: Mapping[str, Any] | None) -> Coalesce | None:

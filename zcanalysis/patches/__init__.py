@@ -14,22 +14,27 @@ from collections.abc import Iterable
 
 from zcanalysis.io.host_facts import HostFacts
 from zcanalysis.patches.afterwards import facts_after
-from zcanalysis.patches.catalogue import CATALOGUE, Entry, check_stage, parse_patch
+from zcanalysis.patches.catalogue import CATALOGUE, GROUPS, check_stage, parse_patch
+from zcanalysis.patches.entry import Entry
 from zcanalysis.patches.patch import Patch, Setting, Value, cannot
 from zcanalysis.patches.values import checked
 
 __all__ = [
-    "CATALOGUE", "Entry", "Patch", "Setting", "applicability", "busy_poll", "catalogue_rows", "coalesce_us", "command",
-    "competing_load", "copy_gbps", "cpu", "facts_after", "gro", "hw_checksum", "in_place", "irq_affinity", "link_gbps",
-    "mtu", "parse_patch", "rcvbuf", "rfs", "ring", "rps", "setting", "speedup", "undo",
+    "CATALOGUE", "GROUPS", "Entry", "Patch", "Setting", "applicability", "busy_poll", "catalogue_rows", "coalesce_us",
+    "command", "competing_load", "copy_gbps", "cpu", "cpu_speed", "defrag_chain", "delack_ms", "dma_burst",
+    "dma_gbps", "facts_after", "flows", "gro", "hw_checksum", "in_place", "irq_affinity", "kernel_bypass",
+    "link_gbps", "mtu", "napi", "numa", "parse_patch", "pinned_buffers", "prequeue", "prequeue_bypass", "queues",
+    "quickack", "rcvbuf", "reader_bytes", "rfs", "ring", "rps", "rtt_us", "setting", "speedup", "sse_copy", "undo",
+    "zero_copy_rx",
 ]  # fmt: skip
 
 
 def setting(patch: Patch, host: HostFacts) -> Setting:
     """Everything the patch means on the host."""
-    if host.generation != "linux-6":
+    entry = CATALOGUE[patch.kind]
+    if host.generation not in entry.generations:
         return cannot("only for today's kernels: the recorded one has another receive path")
-    return CATALOGUE[patch.kind].on(patch, host)
+    return entry.on(patch, host)
 
 
 def applicability(patch: Patch, host: HostFacts) -> tuple[bool, str]:
@@ -54,13 +59,14 @@ def in_place(patch: Patch, host: HostFacts) -> bool | None:
 
 
 def catalogue_rows() -> Iterable[dict[str, str]]:
-    """One row a patch: name, value, what it changes, source, when it does not apply."""
-    for entry in CATALOGUE.values():
-        name = "speedup:STAGE" if entry.name == "speedup" else entry.name
-        yield {
-            "patch": name, "value": entry.value.expected, "what": entry.what, "source": entry.source,
-            "unless": entry.unless,
-        }  # fmt: skip
+    """One row a patch: its group, name, value, what it changes, source, when it does not apply."""
+    for group, entries in GROUPS.items():
+        for entry in entries:
+            name = "speedup:STAGE" if entry.name == "speedup" else entry.name
+            yield {
+                "group": group, "patch": name, "value": entry.value.expected, "what": entry.what,
+                "source": entry.source, "unless": entry.unless,
+            }  # fmt: skip
 
 
 def _made(name: str, value: Value) -> Patch:
@@ -77,9 +83,9 @@ def gro(on: bool) -> Patch:
     return _made("gro", on)
 
 
-def hw_checksum(on: bool) -> Patch:
-    """Whether the device verifies checksums."""
-    return _made("hw-checksum", on)
+def hw_checksum(verified: bool | str) -> Patch:
+    """Whether the device verifies checksums, or those of ``ipv4``, ``ipv4+ipv6``, ``any``, or is ``trusted``."""
+    return _made("hw-checksum", verified)
 
 
 def rps(cpu_number: int | None) -> Patch:
@@ -141,3 +147,93 @@ def speedup(stage: str, percent: float) -> Patch:
     """A stage that takes that much less time."""
     check_stage(stage)
     return _made(f"speedup:{stage}", percent)
+
+
+def napi(on: bool) -> Patch:
+    """Whether the driver polls under load."""
+    return _made("napi", on)
+
+
+def defrag_chain() -> Patch:
+    """Fragments chained instead of copied."""
+    return _made("defrag-chain", True)
+
+
+def queues(number: int) -> Patch:
+    """That many receive queues."""
+    return _made("queues", number)
+
+
+def dma_gbps(gbps: float) -> Patch:
+    """A bus of that rate between device and memory."""
+    return _made("dma-gbps", gbps)
+
+
+def dma_burst(size_bytes: int) -> Patch:
+    """Bytes that cross that bus without asking again."""
+    return _made("dma-burst", size_bytes)
+
+
+def prequeue_bypass() -> Patch:
+    """Past the prequeue where the checksum is known (A. Kleen, 2002)."""
+    return _made("prequeue-bypass", True)
+
+
+def prequeue(on: bool) -> Patch:
+    """Whether packets wait for a reader that sleeps."""
+    return _made("prequeue", on)
+
+
+def delack_ms(delay_ms: int) -> Patch:
+    """How long an ACK may be delayed."""
+    return _made("delack-ms", delay_ms)
+
+
+def quickack(on: bool) -> Patch:
+    """Whether every segment is acknowledged at once."""
+    return _made("quickack", on)
+
+
+def zero_copy_rx() -> Patch:
+    """Pages mapped into the reader instead of copied."""
+    return _made("zero-copy-rx", True)
+
+
+def pinned_buffers() -> Patch:
+    """Forwarding without a copy (L. Dale, 2000)."""
+    return _made("pinned-buffers", True)
+
+
+def sse_copy() -> Patch:
+    """A copy by wide registers."""
+    return _made("sse-copy", True)
+
+
+def numa(place: str = "local") -> Patch:
+    """The reader on the node of memory next to the device."""
+    return _made("numa", place)
+
+
+def flows(connections: int) -> Patch:
+    """That many connections."""
+    return _made("flows", connections)
+
+
+def rtt_us(duration_us: float) -> Patch:
+    """A round trip of that long."""
+    return _made("rtt-us", duration_us)
+
+
+def reader_bytes(size_bytes: int) -> Patch:
+    """What one call of the reader asks for."""
+    return _made("reader-bytes", size_bytes)
+
+
+def cpu_speed(times: float) -> Patch:
+    """CPUs that many times as fast."""
+    return _made("cpu-speed", times)
+
+
+def kernel_bypass() -> Patch:
+    """No kernel between device and program."""
+    return _made("kernel-bypass", True)

@@ -4,10 +4,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final
 
-from zcanalysis.io.host_facts import Coalesce, HostFacts
+from zcanalysis.io.host_facts import Coalesce, HostFacts, Queue
+from zcanalysis.patches.acks import LOW_LATENCY, RTO_MIN, routes_after, rto_min_after_us
 from zcanalysis.patches.device import GRO, RX_CHECKSUM
 from zcanalysis.patches.patch import Patch
-from zcanalysis.patches.placement import FLOW_ENTRIES, FLOW_SYSCTL, reader_target
+from zcanalysis.patches.placement import FLOW_ENTRIES, FLOW_SYSCTL, near_cpus, reader_target
 from zcanalysis.patches.sockets import BUSY, RMEM, rmem_after, rmem_of
 
 
@@ -55,6 +56,25 @@ def _rcvbuf(patch: Patch, host: HostFacts) -> HostFacts:
     return host if present is None else _sysctls(host, {RMEM: " ".join(map(str, rmem_after(patch, present)))})
 
 
+def _numa(patch: Patch, host: HostFacts) -> HostFacts:
+    del patch
+    cpus = tuple(sorted(near_cpus(host)))
+    return replace(host, readers=tuple(reader._replace(cpus=cpus) for reader in host.readers))
+
+
+def _queues(patch: Patch, host: HostFacts) -> HostFacts:
+    """Of queues that are new nothing is known but the name."""
+    if host.channels is None:
+        return host
+    count = int(patch.number)
+    new = (Queue(f"rx-{number}", None, None, frozenset(), None, None) for number in range(len(host.queues), count))
+    return replace(host, channels=host.channels._replace(queues=count), queues=(*host.queues[:count], *new))
+
+
+def _delack(patch: Patch, host: HostFacts) -> HostFacts:
+    return host if host.hz is None else _sysctls(host, {RTO_MIN: str(rto_min_after_us(patch, host.hz))})
+
+
 _CHANGES: Final[Mapping[str, Callable[[Patch, HostFacts], HostFacts]]] = {
     "mtu": lambda patch, host: replace(host, mtu=int(patch.number)),
     "gro": lambda patch, host: _feature(host, GRO, bool(patch.value)),
@@ -67,5 +87,10 @@ _CHANGES: Final[Mapping[str, Callable[[Patch, HostFacts], HostFacts]]] = {
     "ring": lambda patch, host: replace(host, ring=host.ring._replace(rx=int(patch.number)) if host.ring else None),
     "rcvbuf": _rcvbuf,
     "busy-poll": lambda patch, host: _sysctls(host, {name: str(int(patch.number)) for name in BUSY}),
+    "prequeue": lambda patch, host: _sysctls(host, {LOW_LATENCY: "0" if patch.value else "1"}),
+    "delack-ms": _delack,
+    "quickack": lambda patch, host: replace(host, routes=routes_after(patch, host.routes)),
+    "queues": _queues,
+    "numa": _numa,
     "link-gbps": lambda patch, host: replace(host, link_rate_gbps=patch.number),
 }

@@ -1,17 +1,25 @@
-"""Patches of the network device: MTU, offloads, interrupt delay, ring."""
+"""Patches of the network device: MTU, offloads, interrupt delay, ring, queues, NAPI."""
 
 import re
 import shlex
 from typing import Final
 
 from zcanalysis.io.host_facts import HostFacts
-from zcanalysis.patches.patch import Patch, Setting, already, cannot, step
+from zcanalysis.patches.kernels import NO_KERNEL, at_least
+from zcanalysis.patches.patch import Patch, Setting, already, cannot, imagined, step
 
 # What dev_valid_name takes (net/core/dev.c), less a leading dash, which tools would take for an option
 DEVICE_NAME: Final = re.compile(r"(?!-|\.{1,2}$)[^\s/:\x00-\x1f\x7f\ufffd]{1,15}")
 GRO: Final = "generic-receive-offload"
 RX_CHECKSUM: Final = "rx-checksumming"
 NO_DEVICE: Final = "the recording does not name the device"
+QUEUED_BY_HOST: Final = frozenset({"virtio_net"})  # virtual, and yet with queues and interrupts of their own
+CHECKED: Final = {
+    "ipv4": "a device that verifies TCP over IPv4 only; IPv6, tunnels and fragments stay with a CPU",
+    "ipv4+ipv6": "a device that verifies TCP over IPv4 and IPv6; tunnels and fragments stay with a CPU",
+    "any": "a device that sums whatever arrives (CHECKSUM_COMPLETE): tunnels and fragments too",
+    "trusted": "a link that checks by itself and a driver that says so; what memory or bus spoils goes unseen",
+}
 
 
 def device_of(host: HostFacts) -> str | None:
@@ -37,7 +45,11 @@ def gro(patch: Patch, host: HostFacts) -> Setting:
 
 
 def checksum(patch: Patch, host: HostFacts) -> Setting:
-    """How to turn the device's checksum verification on or off."""
+    """How to turn the device's checksum verification on or off; a device that verifies other packets is a question."""
+    if isinstance(patch.value, str):
+        if (present := host.features.get(RX_CHECKSUM)) is None:
+            return cannot(f"the recording does not say whether {RX_CHECKSUM} is on")
+        return already(f"{RX_CHECKSUM} is on already") if present else imagined(CHECKED[patch.value])
     return _offload(patch, host, RX_CHECKSUM, "rx")
 
 
@@ -82,3 +94,50 @@ def ring(patch: Patch, host: HostFacts) -> Setting:
         return already(f"the ring holds {present.rx} packets already")
     command = f"ethtool -G {shlex.quote(device)} rx"
     return step(f"{command} {patch.value}", f"{command} {present.rx}", "most drivers restart the device for it")
+
+
+def queues(patch: Patch, host: HostFacts) -> Setting:
+    """How to give the device more receive queues, or fewer."""
+    device, present = device_of(host), host.channels
+    if host.physical is False and host.driver not in QUEUED_BY_HOST:
+        return cannot("the device is virtual: packets go to the queue that their sender chose", in_place=False)
+    if device is None or present is None:
+        return cannot(NO_DEVICE if device is None else f"no channels of {device} are recorded: it may have none")
+    if patch.number > present.most:
+        return cannot(f"{device} has at most {present.most} queues", in_place=False)
+    if present.queues == patch.value:
+        return already(f"of {present.most} queues {device} receives by {present.queues} already")
+    command = f"ethtool -L {shlex.quote(device)} {present.kind}"
+    note = "one connection stays in one queue; most drivers restart the device for it"
+    return step(f"{command} {patch.value}", f"{command} {present.queues}", note)
+
+
+def napi(patch: Patch, host: HostFacts) -> Setting:
+    """Whether the driver polls under load instead of taking an interrupt a packet."""
+    known, device = at_least(host, 2, 4, 20), device_of(host)
+    if known is None:
+        return cannot(NO_KERNEL)
+    if not known:
+        why = "NAPI came with Linux 2.4.20: there is none to turn off"
+        return imagined("Linux 2.4.20 and a driver written for it") if patch.value else already(why)
+    if device == "lo":
+        return cannot("the loopback device hands packets over without it", in_place=False)
+    if host.driver == "veth":
+        return _veth_napi(patch, host)
+    if host.generation != "linux-6" or (not host.physical and host.driver not in QUEUED_BY_HOST):
+        return cannot(f"the recording does not say whether {host.driver or 'the driver'} receives by NAPI")
+    return already("the driver receives by NAPI already") if patch.value else _no_way_back(host)
+
+
+def _no_way_back(host: HostFacts) -> Setting:
+    return cannot(f"{host.driver or 'the driver'} knows no other way to receive", in_place=False)
+
+
+def _veth_napi(patch: Patch, host: HostFacts) -> Setting:
+    """Since Linux 5.13 a veth receives by NAPI where GRO is on (drivers/net/veth.c)."""
+    polls = host.features.get(GRO)
+    if polls is None or not at_least(host, 5, 13):
+        return cannot("the recording does not say whether this veth receives by NAPI")
+    if polls == patch.value:
+        return already(f"GRO is {_word(polls)}, so this veth receives {'by' if polls else 'without'} NAPI already")
+    return cannot(f"a veth receives by NAPI where GRO is on: ask gro={_word(not polls)}", in_place=False)

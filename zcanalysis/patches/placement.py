@@ -1,4 +1,4 @@
-"""Patches that move work: packet and flow steering, interrupts, the reader's CPU."""
+"""Patches that move work: packet and flow steering, interrupts, the reader's CPU and node."""
 
 import shlex
 from collections.abc import Iterable
@@ -95,6 +95,30 @@ def reader_cpu(patch: Patch, host: HostFacts) -> Setting:
         f"; CPU {cpu_list(crowded)} also runs the sender" if crowded else ""
     )
     return step(" && ".join(commands), " && ".join(undo), note)
+
+
+def numa_local(patch: Patch, host: HostFacts) -> Setting:
+    """How to keep the reader on the node of memory that the device is next to."""
+    del patch
+    if len(host.nodes) == 1:
+        return cannot("the host has one node of memory", in_place=False)
+    near = near_cpus(host)
+    if not host.nodes or not near:
+        return cannot("the recording does not say which node of memory the device is next to")
+    if not host.readers or any(not reader.cpus for reader in host.readers):
+        return cannot("the recording does not say who reads and on which CPUs")
+    if all(near.issuperset(reader.cpus) for reader in host.readers):
+        return already(f"the reader runs on CPU {cpu_list(near)} already, next to the device")
+    commands = (_taskset(near, reader) for reader in host.readers)
+    undo = (_taskset(reader.cpus, reader) for reader in host.readers)
+    note = "pages that it holds stay where they are (numactl --membind at its start); lost when it ends"
+    return step(" && ".join(commands), " && ".join(undo), note)
+
+
+def near_cpus(host: HostFacts) -> frozenset[int]:
+    """CPUs of the nodes that the device's queues are next to; empty when not recorded."""
+    nodes = {queue.numa for queue in host.queues if queue.numa is not None}
+    return frozenset(cpu for node in nodes for cpu in host.nodes.get(node, ()))
 
 
 def packet_cpus(host: HostFacts) -> frozenset[int]:

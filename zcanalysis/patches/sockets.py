@@ -1,9 +1,9 @@
-"""Patches of sockets and programs: the receive buffer, busy polling, and questions that need no command."""
+"""Patches of sockets: the receive buffer, busy polling."""
 
 from typing import Final
 
 from zcanalysis.io.host_facts import HostFacts
-from zcanalysis.patches.patch import Patch, Setting, already, cannot, imagined, step
+from zcanalysis.patches.patch import Patch, Setting, already, cannot, step
 
 RMEM: Final = "net.ipv4.tcp_rmem"
 BUSY: Final = ("net.core.busy_poll", "net.core.busy_read")
@@ -49,28 +49,3 @@ def busy_poll(patch: Patch, host: HostFacts) -> Setting:
     command = " ".join(f"{name}={patch.value}" for name in BUSY)
     undo = " ".join(f"{name}={int(word)}" for name, word in zip(BUSY, words, strict=True))
     return step(f"sysctl -w {command}", f"sysctl -w {undo}", "only sockets whose device receives by NAPI are polled")
-
-
-def competing_load(patch: Patch, host: HostFacts) -> Setting:
-    """Busy processes beside the reader: a question."""
-    del patch, host
-    return imagined("each gets as much of the reader's CPU as the reader")
-
-
-def copy_gbps(patch: Patch, host: HostFacts) -> Setting:
-    """Another copy routine: a question."""
-    del patch, host
-    return imagined("a routine of that speed has to exist first")
-
-
-def link_gbps(patch: Patch, host: HostFacts) -> Setting:
-    """Another link: a question."""
-    if host.link_rate_gbps == patch.value:
-        return already(f"the link carries {patch.value} Gbit/s already")
-    return imagined("another link; sender and switches must carry it too")
-
-
-def speedup(patch: Patch, host: HostFacts) -> Setting:
-    """A stage that takes less time: a question."""
-    del patch, host
-    return imagined("virtual: says what a faster stage would be worth")

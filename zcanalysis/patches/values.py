@@ -2,10 +2,13 @@
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from zcanalysis.errors import PatchError
 from zcanalysis.patches.patch import Value
+
+FASTEST_GBPS: Final = 1e5
+LARGEST_BUFFER_BYTES: Final = (1 << 31) - 1
 
 
 class Kind(NamedTuple):
@@ -31,6 +34,20 @@ CPU_OR_OFF = Kind(
     lambda text: None if text == "off" else int(text),
     lambda value: value is None or CPU.fits(value),
 )
+
+
+ALWAYS = Kind("on", lambda text: {"on": True}[text], lambda value: value is True, "on")
+
+
+def switch_or(*words: str) -> Kind:
+    """On or off, or one of some words; ``none`` is off."""
+    known: dict[str, Value] = {"on": True, "off": False, "none": False} | {word: word for word in words}
+    return Kind(
+        f"on, off, none, {', '.join(words[:-1])} or {words[-1]}",
+        lambda text: known[text],
+        lambda value: isinstance(value, bool) or value in words,
+        "on",
+    )
 
 
 def whole(least: int, most: int, unit: str) -> Kind:

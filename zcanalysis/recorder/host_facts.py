@@ -27,8 +27,9 @@ SYSCTLS: Final = (
     "net.core.busy_poll", "net.core.busy_read", "net.core.default_qdisc", "net.core.dev_weight",
     "net.core.netdev_budget", "net.core.netdev_budget_usecs", "net.core.netdev_max_backlog",
     "net.core.rmem_default", "net.core.rmem_max", "net.core.rps_sock_flow_entries",
-    "net.ipv4.tcp_adv_win_scale", "net.ipv4.tcp_congestion_control", "net.ipv4.tcp_moderate_rcvbuf",
-    "net.ipv4.tcp_rmem", "net.ipv4.tcp_sack", "net.ipv4.tcp_timestamps", "net.ipv4.tcp_wmem",
+    "net.ipv4.tcp_adv_win_scale", "net.ipv4.tcp_congestion_control", "net.ipv4.tcp_low_latency",
+    "net.ipv4.tcp_moderate_rcvbuf", "net.ipv4.tcp_rmem", "net.ipv4.tcp_rto_min_us", "net.ipv4.tcp_sack",
+    "net.ipv4.tcp_timestamps", "net.ipv4.tcp_wmem",
 )  # fmt: skip
 OLDEST_TODAY: Final = 3
 
@@ -100,6 +101,7 @@ def machine_facts() -> dict[str, Any]:
             "virtual": bool(re.search(r"^flags\s*:.*\bhypervisor\b", cpuinfo, re.MULTILINE)),
         },
         "cpus": os.cpu_count(),
+        "nodes": _nodes(Path("/sys/devices/system/node")),
         **_kernel_config(),
         "sysctls": {name: re.sub(r"\s+", " ", value) for name, value in names.items() if value is not None},
     }
@@ -115,6 +117,12 @@ def generation(release: str) -> str:
     """
     numbers = re.findall(r"\d+", release)[:2]
     return "linux-6" if int(numbers[0]) >= OLDEST_TODAY else "linux-" + ".".join(numbers)
+
+
+def _nodes(directory: Path) -> dict[str, str]:
+    """CPUs of each node of memory; nothing where the kernel knows no nodes."""
+    found = {path.name[4:]: file_text(path / "cpulist") for path in sorted(directory.glob("node[0-9]*"))}
+    return {number: cpus for number, cpus in found.items() if cpus}
 
 
 def _kernel_config() -> dict[str, Any]:
@@ -147,6 +155,8 @@ def device_facts(device: str) -> dict[str, Any]:
         "features_fixed": fixed_features_of(features),
         "ring": ring_of(tool_output("ethtool", "-g", device)),
         "coalesce": coalesce_of(tool_output("ethtool", "-c", device)),
+        "channels": channels_of(tool_output("ethtool", "-l", device)),
+        "routes": [line.strip() for line in tool_output("ip", "-4", "route", "show", "dev", device).splitlines()],
         "qdisc": _qdisc(device),
         "queues": _queues(directory),
         "addresses": device_addresses(device),
@@ -195,16 +205,36 @@ def fixed_features_of(text: str) -> list[str]:
     return sorted(name for name, _, rest in words if name in FEATURES and "[fixed]" in rest)
 
 
-def ring_of(text: str) -> dict[str, int] | None:
+def ring_of(text: str) -> dict[str, Any] | None:
     r"""Packets that the receive ring holds (`rx`) and could hold (`rx_max`), in the text of `ethtool -g`.
+
+    `data_split` says whether headers and payload go to separate buffers; None where the device does not say.
 
     Examples
     --------
-    >>> ring_of("Pre-set maximums:\nRX:\t\t4096\nCurrent hardware settings:\nRX:\t\t256")
-    {'rx': 256, 'rx_max': 4096}
+    >>> ring_of("Pre-set maximums:\nRX:\t\t4096\nCurrent hardware settings:\nRX:\t\t256\nTCP data split:\ton")
+    {'rx': 256, 'rx_max': 4096, 'data_split': True}
     """
     sizes = re.search(r"maximums:.*?^RX:\s+(\d+)$.*?settings:.*?^RX:\s+(\d+)$", text, re.MULTILINE | re.DOTALL)
-    return {"rx": int(sizes[2]), "rx_max": int(sizes[1])} if sizes else None
+    split = re.search(r"^TCP data split:\s+(on|off)$", text, re.MULTILINE)
+    if sizes is None:
+        return None
+    return {"rx": int(sizes[2]), "rx_max": int(sizes[1]), "data_split": split[1] == "on" if split else None}
+
+
+def channels_of(text: str) -> dict[str, Any] | None:
+    r"""How many queues receive (`queues`) and could (`most`), in the text of `ethtool -l`; None where it has no number.
+
+    Examples
+    --------
+    >>> channels_of("Pre-set maximums:\nRX:\tn/a\nCombined:\t8\nCurrent hardware settings:\nRX:\tn/a\nCombined:\t4")
+    {'kind': 'combined', 'queues': 4, 'most': 8}
+    """
+    for kind in ("Combined", "RX"):
+        counts = re.findall(rf"^{kind}:\s+(\d+)$", text, re.MULTILINE)
+        if len(counts) == len(("most", "now")) and int(counts[0]):
+            return {"kind": kind.lower(), "queues": int(counts[1]), "most": int(counts[0])}
+    return None
 
 
 def coalesce_of(text: str) -> dict[str, Any] | None:
