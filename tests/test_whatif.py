@@ -178,6 +178,18 @@ def test_queues_share_packets_as_far_as_there_are_connections():
     assert "connections recorded: 1; each stays in one queue" in str(no_effect(lone, patches.queues(4)))
 
 
+def test_connections_are_counted_by_their_sockets(shipped):
+    counters = shipped.recording.counters
+    socket = counters.filter(pl.col("source") == "socket")
+    second = pl.concat([counters, socket.with_columns((pl.col("instance") + "-again").alias("instance"))])
+    for table, connections in ((counters, 1), (second, 2)):
+        seen = replace(shipped.evidence, recording=replace(shipped.recording, counters=table))
+        recorded = workload(seen, shipped.evidence.quiet, shipped.ceiling, shipped.limit)
+        assert recorded is not None
+        assert recorded.window is not None
+        assert recorded.window.connections == connections
+
+
 def test_a_link_carries_headers_too():
     assert after(load(), "link-gbps=5")["link"] == pytest.approx(5 * 1448 / 1514)
 
