@@ -9,10 +9,18 @@ import polars as pl
 
 from zcanalysis.blame import Blame, LimitingCpu, blame_by_share, limiting_cpu
 from zcanalysis.cpu.kernel_stages import STAGES
+from zcanalysis.errors import ImpossibleHostError, TraceError
 from zcanalysis.evidence import Evidence, costs_of, gather
+from zcanalysis.gains import with_gains
 from zcanalysis.goodput import Ceiling, Goodput, captured_goodput, ceiling
+from zcanalysis.hosts import Host
 from zcanalysis.io.recording import Recording
 from zcanalysis.limit import Limit, limit_rows, named_limit
+from zcanalysis.model_trust import model_audit
+from zcanalysis.modelled import Basis, basis
+from zcanalysis.patched import Known
+from zcanalysis.prices import calibration
+from zcanalysis.prices.settings import window_share
 from zcanalysis.tables import BLAME, empty
 from zcanalysis.trust import Outcome, audit
 
@@ -41,6 +49,10 @@ class Answer:
     costs: pl.DataFrame
     blame: pl.DataFrame
     audit: pl.DataFrame
+    model: Basis | None
+    """The calibrated host, replayed; None where the recording does not price one."""
+    no_model: str | None
+    """Why not."""
 
     @property
     def recording(self) -> Recording:
@@ -75,6 +87,8 @@ def answered(
     if top.kind == "modelled" and top.gbps is not None and quiet_gbps is not None and top.gbps < quiet_gbps:
         top = top._replace(gbps=quiet_gbps, why=f"{top.why} (already reached)")
     blame = Blame(empty(BLAME), None, None)
+    on_step("replay")
+    model = _model(seen, top, limit)
     goodput = seen.quiet or _without_interval(quiet_gbps)
     if limit is not None and goodput is not None and top.gbps is not None and not seen.stages.is_empty():
         blame = blame_by_share(seen.stages, seen.account, limit, goodput, top)
@@ -89,9 +103,44 @@ def answered(
         limit=limit,
         held_back_by=named_limit(seen, top),
         costs=costs_of(seen),
-        blame=blame.table,
-        audit=audit(recording, seen, Outcome(top, limit, blame.table)),
+        blame=with_gains(blame.table, model) if isinstance(model, Basis) else blame.table,
+        audit=pl.concat([audit(recording, seen, Outcome(top, limit, blame.table)), model_audit(model)]),
+        model=model if isinstance(model, Basis) else None,
+        no_model=None if isinstance(model, Basis) else model,
     )
+
+
+def calibrate(recording: Recording | Answer) -> Host:
+    """The host of a recording: every price of its receive path, with interval and origin.
+
+    Parameters
+    ----------
+    recording
+        With CPU samples and counters of the same time; or an answer already worked out.
+
+    Raises
+    ------
+    TraceError
+        If it holds too little to price a host, or a file of it turns out to be damaged.
+    """
+    answer = recording if isinstance(recording, Answer) else answered(recording)
+    if answer.model is None:
+        raise TraceError(answer.no_model or f"{answer.recording.path}: no host can be calibrated from it")
+    return answer.model.calibration.host
+
+
+def _model(seen: Evidence, top: Ceiling, limit: LimitingCpu | None) -> Basis | str:
+    """The calibrated host, or why there is none."""
+    if seen.quiet is None:
+        return f"{seen.recording.path}: no counters of an undisturbed time, so nothing to hold a replay against"
+    try:
+        found = calibration(seen, top, limit)
+        places = found.host.places
+        first = places.driver_cpu if places.sender_cpu is None else places.sender_cpu
+        known = Known(found.parts, window_share(seen), places.protocol_cpu if first is None else first)
+        return basis(found, seen.quiet, known)
+    except (TraceError, ImpossibleHostError) as error:
+        return str(error)
 
 
 def _without_interval(gbps: float | None) -> Goodput | None:

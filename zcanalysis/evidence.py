@@ -145,8 +145,8 @@ def sampled_windows(counters: pl.DataFrame | None, phase: str) -> pl.DataFrame:
     Returns
     -------
     pl.DataFrame
-        ``repeat``, ``from_ns``, ``to_ns`` (by the idle counters where there are any) and ``begun_ns``, the time of all windows
-        before; sorted, empty when the counters did not watch.
+        ``repeat``, ``from_ns``, ``to_ns`` (by the idle counters where there are any) and ``begun_ns``, the time of all
+        windows before; sorted, empty when the counters did not watch.
     """
     schema = {"repeat": pl.Int32, "from_ns": pl.Int64, "to_ns": pl.Int64, "begun_ns": pl.Int64}
     if counters is None:

@@ -139,9 +139,7 @@ def _hogs(host: Host, patch: Patch, known: Known) -> Host:
 
 
 def _copy(host: Host, patch: Patch, known: Known) -> Host:
-    return host.with_prices({
-        "copy.ns_per_byte": Price(*[BITS_PER_BYTE / patch.number] * 3, "assumed", f"{patch}"),
-    })  # fmt: skip
+    return host.with_price("copy.ns_per_byte", BITS_PER_BYTE / patch.number)
 
 
 def _zero_copy(host: Host, patch: Patch, known: Known) -> Host:

@@ -158,8 +158,10 @@ BLAME: Final[Schema] = {
     "lost_gbps": Column(pl.Float64(), "its part of ceiling - goodput"),
     "low_gbps": Column(pl.Float64(), "5 % bound"),
     "high_gbps": Column(pl.Float64(), "95 % bound"),
-    "gain_alone_gbps": Column(pl.Float64(), "what fixing it alone gives; null until the receive-path model"),
-    "gain_last_gbps": Column(pl.Float64(), "what fixing it last gives; null until the receive-path model"),
+    "gain_alone_gbps": Column(
+        pl.Float64(), "what making it alone free gives, replayed; null where no host was calibrated"
+    ),
+    "gain_last_gbps": Column(pl.Float64(), "what making it free gives when all other stages of this table are"),
     "skid_share": Column(pl.Float64(), "share of its samples that landed where interrupts are turned on again"),
 }
 
@@ -176,15 +178,26 @@ PRICES: Final[Schema] = {
     "source": Column(pl.String(), "how it was measured, or why it is assumed"),
 }
 
+LADDER: Final[Schema] = {
+    "group": Column(pl.String(), "stages of the receiver that are made free together"),
+    "stages": Column(pl.String(), "which ones"),
+    "part_gbps": Column(pl.Float64(), "its part of the climb from goodput to all of them free, over all orders"),
+    "gain_alone_gbps": Column(pl.Float64(), "what making it alone free gives"),
+    "gain_last_gbps": Column(pl.Float64(), "what making it free gives when all others are"),
+}
+
 PATCHES: Final[Schema] = {
     "patch": Column(pl.String(), "name=value; several applied together are joined by ` + `"),
     "applies": Column(pl.Boolean(), "whether it can act on this host"),
     "why": Column(pl.String(), "why not, or what to mind; how the prediction was made"),
     "predicted_gbps": Column(pl.Float64(), "goodput with it; null where nothing here can say"),
-    "low_gbps": Column(pl.Float64(), "least that the null models and the goodput's own interval give: no confidence"),
-    "high_gbps": Column(pl.Float64(), "most that they give"),
+    "low_gbps": Column(
+        pl.Float64(), "5 % bound; where only null models answer the least that they give: no confidence then"
+    ),
+    "high_gbps": Column(pl.Float64(), "95 % bound; of null models the most that they give"),
     "bound": Column(pl.String(), "exact, or upper where the sender was not recorded"),
     "limit_after": Column(pl.String(), "what limits then"),
+    "tier": Column(pl.String(), "what it rests on: recording (a host calibrated from it, replayed) or null models"),
     "command": Column(pl.String(), "shell command for this host; null for a question without one"),
     "undo": Column(pl.String(), "shell command that restores what was recorded"),
     "no_change_gbps": Column(pl.Float64(), "null model: nothing changes"),

@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from zcanalysis.errors import ImpossibleHostError
 from zcanalysis.hosts import Host
 from zcanalysis.hosts.replayed import cpu_columns, linux6, linux24
 from zcanalysis.model import linux6 as new
@@ -51,16 +52,28 @@ def transfers(hosts: Sequence[Host], packets: int | None = None) -> Transfers:
     Raises
     ------
     ImpossibleHostError
-        If a host cannot be replayed: of another generation, or more than four CPUs.
+        If a host cannot be replayed: of another generation, more than four CPUs, or a transfer to it hangs.
     """
     n = packets or min(max(TRANSFER_BYTES // hosts[0].link.mss_bytes, FEWEST_PACKETS), MOST_PACKETS)
     payload_bits = np.array([host.link.mss_bytes * n * BITS_PER_BYTE for host in hosts], np.float64)
+    try:
+        return _replayed(hosts, n, payload_bits)
+    except RuntimeError as error:  # a host on which the transfer hangs
+        raise ImpossibleHostError(f"host {hosts[0].name!r}: {error}") from None
+
+
+def _replayed(hosts: Sequence[Host], n: int, payload_bits: Floats) -> Transfers:
     if hosts[0].generation == "linux-2.4":
         done = old.replay_summaries([linux24(host) for host in hosts], n)
         counts = {name: getattr(done, name) for name in old.COUNTERS}
         busy: tuple[dict[int, float], ...] = tuple({} for _ in hosts)
         return Transfers(
-            payload_bits / done.elapsed_ns, done.elapsed_ns, old.STAGES, done.path_ns, busy, _per_s(counts, done.elapsed_ns)
+            payload_bits / done.elapsed_ns,
+            done.elapsed_ns,
+            old.STAGES,
+            done.path_ns,
+            busy,
+            _per_s(counts, done.elapsed_ns),
         )
     replayed = new.replay([linux6(host) for host in hosts], n)
     elapsed_ns = replayed.elapsed_ns

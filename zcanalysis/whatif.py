@@ -1,7 +1,8 @@
-"""What a patch would give back, by three null models: the honest baselines that every better model has to beat.
+"""What a patch would give back: by replay of the calibrated host, and beside it by three null models.
 
-"No change"; "the share of samples removed"; and per-packet, per-byte arithmetic after Amdahl. None of them knows
-queues, waiting or the size of batches, so the range between them carries no confidence.
+The nulls are the honest baselines that every better model has to beat: "no change"; "the share of samples removed";
+and per-packet, per-byte arithmetic after Amdahl. None of them knows queues, waiting or the size of batches. Where no
+host can be calibrated, or the model does not know a patch, they alone answer, and their range carries no confidence.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,6 +15,7 @@ from zcanalysis.effects import UNPRICED, applied, no_effect, remark
 from zcanalysis.goodput import Goodput, sender_is_here
 from zcanalysis.io.host_facts import HostFacts
 from zcanalysis.io.recording import Recording
+from zcanalysis.modelled import CONFIDENCE, Modelled, all_priced, predicted
 from zcanalysis.patches import Patch, Setting, facts_after, setting
 from zcanalysis.tables import PATCHES, conform, polars_schema
 from zcanalysis.workload import (
@@ -31,7 +33,8 @@ from zcanalysis.workload import (
 
 EXACT: Final = "exact"
 UPPER: Final = "upper (sender not recorded)"
-TIER: Final = "null"
+NULL: Final = "null"
+FROM_RECORDING: Final = "recording"
 BY_NULL_MODELS: Final = "null models only: the range carries no confidence"
 NOTHING_TO_GO_BY: Final = "without goodput and CPU samples nothing can be predicted"
 MOST_REMOVED: Final = 0.99
@@ -60,6 +63,8 @@ class Prediction(NamedTuple):
     limit_before: str
     limit_after: str
     busy: Mapping[int, float]
+    tier: str = NULL
+    """What it rests on: a host calibrated from this recording, or null models only."""
 
     @property
     def name(self) -> str:
@@ -105,7 +110,7 @@ def predict(answer: Answer, patches: Iterable[Patch]) -> Prediction:
 
 
 def predict_document(answer: Answer, patches: Iterable[Patch]) -> dict[str, Any]:
-    """The promised JSON of `predict`; confidence is null because a null model has none."""
+    """The promised JSON of `predict`; confidence is null where only null models answer."""
     made = predict(answer, patches)
     return {
         "recording": answer.recording.name,
@@ -113,12 +118,12 @@ def predict_document(answer: Answer, patches: Iterable[Patch]) -> dict[str, Any]
         "predicted_gbps": made.gbps,
         "low_gbps": made.low_gbps,
         "high_gbps": made.high_gbps,
-        "confidence": None,
+        "confidence": CONFIDENCE if made.tier == FROM_RECORDING else None,
         "bound": bound(answer),
         "limit_before": made.limit_before,
         "limit_after": made.limit_after,
         "cpu_busy_after": {str(cpu): share for cpu, share in made.busy.items()},
-        "tier": TIER,
+        "tier": made.tier,
         "patches": list(_patch_rows(made)),
         "applies": made.applies,
         "why": made.why,
@@ -146,7 +151,7 @@ def _row(answer: Answer, made: Prediction) -> dict[str, Any]:
     return {
         "patch": made.name, "applies": made.applies, "why": made.why, "predicted_gbps": made.gbps,
         "low_gbps": made.low_gbps, "high_gbps": made.high_gbps, "bound": bound(answer),
-        "limit_after": made.limit_after, "command": made.command, "undo": made.undo,
+        "limit_after": made.limit_after, "tier": made.tier, "command": made.command, "undo": made.undo,
     } | made.nulls._asdict()  # fmt: skip
 
 
@@ -165,23 +170,38 @@ def _prediction(answer: Answer, load: Workload | None, patches: tuple[Patch, ...
     settings = _settings(answer.recording.host, load, patches)
     acting = tuple(patch for patch, means in zip(patches, settings, strict=True) if means.obstacle is None)
     possible = all(means.obstacle is None or means.in_place for means in settings)
+    said = [text for means in settings for text in (means.obstacle, means.note)]
+    base = Prediction(
+        patches, settings, bool(acting) and possible, "", None, None, None,
+        Nulls(answer.goodput_gbps, None, None), UNKNOWN, UNKNOWN, {},
+    )  # fmt: skip
+    if load is None:
+        return base._replace(why=_joined([*said, NOTHING_TO_GO_BY]))
+    base = base._replace(limit_before=least(bounds(load, load), load)[0])
+    if any(means.obstacle is not None and means.in_place is None for means in settings):
+        return base._replace(why=_joined(said))
     unpriced = [
         f"{patch} {UNPRICED[patch.kind]}: no null model prices that" for patch in acting if patch.kind in UNPRICED
     ]
-    said = [text for means in settings for text in (means.obstacle, means.note)] + unpriced
-    if load is None:
-        said.append(NOTHING_TO_GO_BY)
-    elif acting and not unpriced:
-        said.append(BY_NULL_MODELS)
-    base = Prediction(
-        patches, settings, bool(acting) and possible, "; ".join(dict.fromkeys(text for text in said if text)),
-        None, None, None, Nulls(answer.goodput_gbps, None, None), UNKNOWN, UNKNOWN, {},
+    by_null = base if unpriced else _by_nulls(base, load, acting, _error(answer))
+    if answer.model is None or not all_priced(acting):
+        without = [] if not acting or unpriced else [BY_NULL_MODELS]
+        return by_null._replace(why=_joined([*said, *unpriced, *without]))
+    replayed = predicted(answer.model, acting)
+    if isinstance(replayed, str):
+        return base._replace(applies=False, why=_joined([*said, replayed]))
+    return _by_model(by_null, replayed, acting)._replace(why=_joined(said))
+
+
+def _joined(said: Iterable[str | None]) -> str:
+    return "; ".join(dict.fromkeys(text for text in said if text))
+
+
+def _by_model(by_null: Prediction, replayed: Modelled, acting: tuple[Patch, ...]) -> Prediction:
+    return by_null._replace(
+        gbps=replayed.gbps, low_gbps=replayed.low_gbps, high_gbps=replayed.high_gbps,
+        limit_after=replayed.limit_after if acting else by_null.limit_before, busy=replayed.busy, tier=FROM_RECORDING,
     )  # fmt: skip
-    if load is None:
-        return base
-    base = base._replace(limit_before=least(bounds(load, load), load)[0])
-    unknown = any(means.obstacle is not None and means.in_place is None for means in settings)
-    return base if unknown or unpriced else _predicted(base, load, acting, _error(answer))
 
 
 def _settings(host: HostFacts, load: Workload | None, patches: tuple[Patch, ...]) -> tuple[Setting, ...]:
@@ -210,7 +230,7 @@ def _error(answer: Answer) -> float:
     return (quiet.relative_error or 0.0) if quiet else 0.0
 
 
-def _predicted(base: Prediction, load: Workload, patches: tuple[Patch, ...], error: float) -> Prediction:
+def _by_nulls(base: Prediction, load: Workload, patches: tuple[Patch, ...], error: float) -> Prediction:
     changed = applied(load, patches)
     usual = least(bounds(changed, load), load)
     others = [

@@ -36,6 +36,8 @@ class Calibration:
     draws: Floats
     """Shape (draws, prices), in the order of `drawn`: prices resampled together, so that they stay correlated."""
     drawn: tuple[str, ...]
+    spent_ns: dict[str, float]
+    """CPU time behind each measured price."""
     parts: dict[str, dict[str, float]]
     """What part of each price is which stage of `STAGES`; the parts of a price sum to 1."""
 
@@ -85,13 +87,14 @@ def calibration(seen: Evidence, top: Ceiling, limit: LimitingCpu | None) -> Cali
         name: Price(values[name], *_bounds(draws[:, at], values[name]), "measured", _source(name, fits))
         for at, name in enumerate(names)
     }
-    host, assumed = host_of(seen, where, shape, prices, held=limit is None or not limit.saturated, top=top)
+    host = host_of(seen, where, shape, prices, held=limit is None or not limit.saturated, top=top)
     kept = [at for at, name in enumerate(names) if name in host.prices() and host.prices()[name] is prices[name]]
     return Calibration(
         host=host,
         prices=_table(host, fits, counted),
         draws=draws[:, kept],
         drawn=tuple(names[at] for at in kept),
+        spent_ns={name: sum(fit.ns(name) for fit in fits) for name in names},
         parts={name: _parts(name, fits, samples) for name in names},
     )
 
@@ -135,14 +138,19 @@ def _by_window(mine: pl.DataFrame, samples: pl.DataFrame, counted: Uses) -> Floa
     ends = np.cumsum(counted.seconds) * 1e9
     first_ns = float(samples.get_column("at_ns").min() or 0)  # type: ignore[arg-type]
     at = np.searchsorted(ends[:-1], mine.get_column("at_ns").to_numpy() - first_ns, side="right")
-    return np.bincount(at, mine.get_column("weight_ns").to_numpy().astype(np.float64), len(ends))
+    return _sums(at, mine, len(ends))
 
 
 def _by_stretch(mine: pl.DataFrame, samples: pl.DataFrame) -> Floats:
     times = samples.get_column("at_ns").to_numpy()
     first_ns, span_ns = int(times.min()), int(times.max() - times.min()) + 1
     at = (mine.get_column("at_ns").to_numpy() - first_ns) * STRETCHES // span_ns
-    return np.bincount(at, mine.get_column("weight_ns").to_numpy().astype(np.float64), STRETCHES)
+    return _sums(at, mine, STRETCHES)
+
+
+def _sums(at: npt.NDArray[np.int64], mine: pl.DataFrame, bins: int) -> Floats:
+    weights = mine.get_column("weight_ns").to_numpy().astype(np.float64)
+    return np.bincount(at, weights, bins).astype(np.float64)
 
 
 def _draws(fits: list[_Charged], names: tuple[str, ...]) -> Floats:

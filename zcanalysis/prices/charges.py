@@ -41,7 +41,8 @@ CHARGES: Final = (
     ),
     Charge("interrupts", (_stage == "hardirq") & pl.col("folded").str.contains(ASKED),
            (("interrupt.receive_ns", "signal", 1.0),)),
-    Charge("writing", _sender & _function.is_in([*BYTE_FUNCTIONS, *PAGES]), (("sender.write_ns_per_byte", "byte", 1.0),)),
+    Charge("writing", _sender & _function.is_in([*BYTE_FUNCTIONS, *PAGES]),
+           (("sender.write_ns_per_byte", "byte", 1.0),)),
     Charge("taking ACKs", _sender & _function.is_in(AN_ACK), (("sender.ack_ns", "ack", 1.0),)),
     Charge("sending bursts", _sender & _function.is_in(A_BURST),
            (("sender.burst_ns", "burst", 0.9), ("sender.packet_ns", "packet", 0.1))),
@@ -72,7 +73,6 @@ NOBODYS: Final = ("idle", "probe", "foreign", "unclassified")
 
 def charged(stages: pl.DataFrame) -> pl.DataFrame:
     """The samples with ``charge``, the name of the one each belongs to; null where it is none's."""
-    which = pl.when(_stage.is_in(NOBODYS)).then(None)
-    for charge in CHARGES:
-        which = which.when(charge.belongs).then(pl.lit(charge.name))
-    return stages.with_columns(which.otherwise(None).alias("charge"))
+    found = [pl.when(charge.belongs).then(pl.lit(charge.name)) for charge in CHARGES]
+    nobodys = pl.when(_stage.is_in(NOBODYS)).then(pl.lit(True)).otherwise(False)
+    return stages.with_columns(pl.when(~nobodys).then(pl.coalesce(found)).alias("charge"))

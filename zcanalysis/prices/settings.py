@@ -1,6 +1,6 @@
 """What a host is besides its measured prices: sizes, windows, places, and prices that had no occasion to show."""
 
-from typing import Final
+from typing import Final, Literal
 
 import polars as pl
 
@@ -32,6 +32,8 @@ CALL_BYTES: Final = 128 << 10  # iperf3's block; nobody counts calls
 BACKLOG_PACKETS: Final = 1000  # netdev_max_backlog, net/core/hotdata.c
 WINDOW_BYTES: Final = 4 << 20
 NS_PER_US: Final = 1000
+HALF: Final = 0.5
+LEAST_SHARE: Final = 0.1
 
 ASSUMED: Final = {
     "interrupt.send_ns": Price(2000, 500, 12000, "assumed", "no CPU asked another one; 11 us in traces/veth-1500"),
@@ -41,7 +43,7 @@ ASSUMED: Final = {
     "driver.packet_ns": Price(20, 5, 100, "assumed", "no poll here; 18 ns in traces/veth-gro"),
     "softirq.handover_ns": Price(60, 20, 150, "assumed", "no hand-over of skbs here"),
     "softirq.run_ns": Price(100, 20, 400, "assumed", "68-78 ns in traces/veth-*"),
-    "checksum.ns_per_byte": Price(0.1, 0.02, 0.2, "assumed", "one pass of csum_partial over cached or uncached payload"),
+    "checksum.ns_per_byte": Price(0.1, 0.02, 0.2, "assumed", "one pass of csum_partial, payload cached or not"),
     "sender.write_ns_per_byte": Price(0, 0, 0, "assumed", "the sender is another machine: never the limit"),
     "sender.packet_ns": Price(0, 0, 0, "assumed", "the sender is another machine: never the limit"),
     "sender.burst_ns": Price(0, 0, 0, "assumed", "the sender is another machine: never the limit"),
@@ -67,10 +69,8 @@ def shape_of(seen: Evidence) -> Shape:
     return Shape(max(packet_bytes, 1.0), max(GSO_BYTES, int(packet_bytes)), CALL_BYTES)
 
 
-def host_of(
-    seen: Evidence, where: Places, shape: Shape, prices: dict[str, Price], *, held: bool, top: Ceiling
-) -> tuple[Host, tuple[str, ...]]:
-    """The host, and which of its prices are assumed."""
+def host_of(seen: Evidence, where: Places, shape: Shape, prices: dict[str, Price], *, held: bool, top: Ceiling) -> Host:
+    """The host: what was measured, and for the rest what is assumed."""
     facts = seen.recording.host
     here = where.sender_cpu is not None
     mss = max(round(shape.packet_bytes), 1)
@@ -90,7 +90,7 @@ def host_of(
     gro = bool(facts.features.get("generic-receive-offload"))
     window = window_bytes(seen) or WINDOW_BYTES
     waiting = max(BACKLOG_PACKETS * mss, 2 * GSO_BYTES)
-    host = Host(
+    return Host(
         name=seen.recording.name,
         generation="linux-6",
         sender=Sender(
@@ -123,10 +123,9 @@ def host_of(
         scheduler=Scheduler(),
         places=where,
     )  # fmt: skip
-    return host, tuple(name for name, one in host.prices().items() if one.origin == "assumed")
 
 
-def _checksum(prices: dict[str, Price]) -> str:
+def _checksum(prices: dict[str, Price]) -> Literal["none", "verified"]:
     return "none" if "checksum.ns_per_byte" in prices else "verified"
 
 
@@ -151,6 +150,17 @@ def window_bytes(seen: Evidence) -> int | None:
         .sort("received", descending=True)
     )
     return None if sockets.is_empty() else int(sockets.get_column("window").item(0))
+
+
+def window_share(seen: Evidence) -> float:
+    """What part of the receive buffer is window: tcp_win_from_space, half where no socket shows it."""
+    counters = seen.recording.counters
+    window = window_bytes(seen)
+    if counters is None or window is None:
+        return HALF
+    sizes = counters.filter(pl.col("source") == "socket", pl.col("counter") == "rcvbuf").get_column("value")
+    most = 0 if sizes.is_empty() else int(sizes.max())  # type: ignore[arg-type]
+    return min(max(window / most, LEAST_SHARE), 1.0) if most else HALF
 
 
 def _unseen_sender(seen: Evidence, mss: int) -> dict[str, Price]:

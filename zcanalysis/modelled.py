@@ -1,0 +1,150 @@
+"""What patches would give back, replayed: before and after on the same calibrated host, many times drawn."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from zcanalysis.errors import ImpossibleHostError
+from zcanalysis.goodput import Goodput
+from zcanalysis.hosts import Host
+from zcanalysis.patched import Known, is_priced, patched
+from zcanalysis.patches import Patch
+from zcanalysis.prices import Calibration
+from zcanalysis.transfers import Transfers, transfers
+
+Floats = npt.NDArray[np.float64]
+
+CONFIDENCE: Final = 0.9
+LOW, HIGH = 0.05, 0.95
+DRAWS: Final = 24
+FULL_SHARE: Final = 0.95
+MOSTLY: Final = 0.5
+WIDER: Final = 4
+GAINS_SHARE: Final = 1.05
+LINK: Final = "link"
+WINDOW: Final = "receive window"
+NOT_SEEN: Final = "a limit outside this host's CPUs"
+
+DISCREPANCY: Final[Mapping[str, float]] = {}
+"""Half-width of the 90 % interval of log(measured / predicted), by kind of patch."""
+USUAL_DISCREPANCY: Final = 0.25
+"""Of a kind that the lab has not measured: assumed."""
+
+
+class Basis(NamedTuple):
+    """A calibrated host, replayed as it is: what every prediction starts from."""
+
+    calibration: Calibration
+    goodput: Goodput
+    known: Known
+    hosts: tuple[Host, ...]
+    """The host, then the drawn ones."""
+    before: Transfers
+    """Of those, one row each."""
+
+    @property
+    def fit(self) -> float:
+        """The replayed goodput over the measured one."""
+        return float(self.before.gbps[0]) / self.goodput.gbps
+
+
+class Modelled(NamedTuple):
+    """A prediction and its 90 % interval."""
+
+    gbps: float
+    low_gbps: float
+    high_gbps: float
+    limit_after: str
+    busy: Mapping[int, float]
+
+
+def basis(calibration: Calibration, goodput: Goodput, known: Known) -> Basis:
+    """The host replayed without any patch.
+
+    Parameters
+    ----------
+    calibration
+        Of a recording.
+    goodput
+        Its measured goodput: predictions are ratios to it.
+    known
+        What patches need besides.
+
+    Raises
+    ------
+    ImpossibleHostError
+        If the host cannot be replayed.
+    """
+    hosts = (calibration.host, *calibration.hosts(DRAWS))
+    return Basis(calibration, goodput, known, hosts, transfers(hosts))
+
+
+def predicted(start: Basis, patches: Sequence[Patch]) -> Modelled | str:
+    """The goodput with the patches, or why such a host cannot be.
+
+    Parameters
+    ----------
+    start
+        Of the recording.
+    patches
+        All priced, and able to act here.
+
+    Notes
+    -----
+    Predicted is measured goodput times the median of replayed after / before over the host and its drawn variants, so
+    that what the model gets wrong before and after alike cancels. The interval joins, as independent, the spread of
+    those ratios (prices under resampled time), the goodput's own error, and the discrepancy that the lab measured for
+    the kinds of patch: it may widen, never shift.
+    """
+    try:
+        changed = [patched(host, patches, start.known) for host in start.hosts]
+        after = transfers(changed)
+    except ImpossibleHostError as error:
+        return f"no such host can be: {error}"
+    ratios = np.log(after.gbps / start.before.gbps)
+    middle = float(np.median(ratios))
+    if not patches:
+        middle = 0.0
+    apart = math.sqrt(sum(DISCREPANCY.get(patch.kind, USUAL_DISCREPANCY) ** 2 for patch in patches))
+    run_to_run = start.goodput.relative_error or 0.0
+    down = math.hypot(middle - float(np.quantile(ratios, LOW)), run_to_run, apart) if patches else run_to_run
+    up = math.hypot(float(np.quantile(ratios, HIGH)) - middle, run_to_run, apart) if patches else run_to_run
+    gbps = start.goodput.gbps * math.exp(middle)
+    return Modelled(gbps, gbps * math.exp(-down), gbps * math.exp(up), limit_of(changed[0], after), after.busy[0])
+
+
+def all_priced(patches: Sequence[Patch]) -> bool:
+    """Whether the model knows what each of them does."""
+    return all(map(is_priced, patches))
+
+
+def limit_of(host: Host, done: Transfers, at: int = 0) -> str:
+    """What limits a replayed transfer: the fullest CPU if it is full, the link, the window, else something unseen.
+
+    Parameters
+    ----------
+    host, done, at
+        The host and its row of the transfers.
+    """
+    busy = done.busy[at]
+    share = done.path_ns[at] / max(int(done.elapsed_ns[at]), 1)
+    on_the_wire = "link" in done.stages and share[done.stages.index("link")] > MOSTLY
+    if on_the_wire or (host.link.gbps is not None and done.gbps[at] >= FULL_SHARE * _payload_gbps(host)):
+        return LINK
+    full = {cpu: part for cpu, part in busy.items() if part >= FULL_SHARE}
+    if full:
+        receiving = host.places.protocol_cpu, host.places.reader_cpu
+        return f"CPU {max(full, key=lambda cpu: (cpu in receiving, full[cpu]))}"
+    wider = transfers([host.changed("socket.window_bytes", WIDER * host.socket.window_bytes)])
+    if wider.gbps[0] > GAINS_SHARE * done.gbps[at]:
+        return WINDOW
+    return f"CPU {max(busy, key=lambda cpu: busy[cpu])}" if host.scheduler.hogs and busy else NOT_SEEN
+
+
+def _payload_gbps(host: Host) -> float:
+    """What the link carries besides framing."""
+    link = host.link
+    return math.inf if link.gbps is None else link.gbps.value * link.mss_bytes / (link.mss_bytes + link.framing_bytes)
