@@ -2,18 +2,19 @@
 
 The way the data goes, and the plan of the house: `io` turns bytes into tables; `wire` says what TCP did and `cpu`
 what the CPUs paid, per stage; `evidence` gathers both; `goodput`, `blame` and `trust` compare, attribute and audit;
-`answer` puts it in words and JSON; `patches` are changes to a host, `whatif` says what they would give back; `charts`
-draws; `document` writes the report. `recorder` makes recordings, `lab` makes the transfers to record. Nothing here is
-imported before it is used.
+`answer` puts it in words and JSON; `hosts` are receivers as data, `model` replays them; `patches` are changes to a
+host, `whatif` says what they would give back; `charts` draws; `document` writes the report. `recorder` makes
+recordings, `lab` makes the transfers to record. Nothing here is imported before it is used.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from zcanalysis import charts, patches
+    from zcanalysis import charts, hosts, patches
     from zcanalysis.advice import advise
     from zcanalysis.evidence import costs
+    from zcanalysis.hosts.toml_text import read_host, write_host
     from zcanalysis.io.dissection import dissect
     from zcanalysis.io.exports import convert
     from zcanalysis.io.folded import folded_stacks
@@ -38,12 +39,15 @@ __all__ = [
     "field",
     "flows",
     "folded_stacks",
+    "hosts",
     "patches",
+    "read_host",
     "read_recording",
     "scan_events",
     "scan_pcap",
     "scan_perf",
     "what_if",
+    "write_host",
 ]
 
 _HOMES: Final = {
@@ -55,16 +59,18 @@ _HOMES: Final = {
     "field": "zcanalysis.io.trace_fields",
     "flows": "zcanalysis.wire.connections",
     "folded_stacks": "zcanalysis.io.folded",
+    "read_host": "zcanalysis.hosts.toml_text",
     "read_recording": "zcanalysis.io.recording",
     "scan_events": "zcanalysis.io.trace_events",
     "scan_pcap": "zcanalysis.io.pcap",
     "scan_perf": "zcanalysis.io.perf",
     "what_if": "zcanalysis.whatif",
+    "write_host": "zcanalysis.hosts.toml_text",
 }
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the name stands for
-    if name in ("charts", "patches"):
+    if name in ("charts", "hosts", "patches"):
         return import_module(f"zcanalysis.{name}")
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)

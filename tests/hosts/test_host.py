@@ -153,3 +153,26 @@ def test_an_old_host_cannot_be_what_only_a_new_one_is(change, message):
 def test_a_caller_can_catch_it_as_ours_and_as_a_bad_value():
     assert issubclass(ImpossibleHostError, ZcError)
     assert issubclass(ImpossibleHostError, ValueError)
+
+
+@pytest.mark.parametrize(
+    "name", ["sender.burst_ns", "sender.ack_ns", "interrupt.send_ns", "softirq.handover_ns", "driver.packet_ns"]
+)
+def test_a_price_that_this_host_pays_cannot_be_left_out(name):
+    assert refusal(lambda: host_of_linux6().changed(name, None)) == f"{name} is missing: this linux-6 host pays it"
+
+
+def test_a_price_that_this_host_does_not_pay_can_be_left_out():
+    one_cpu = host_of_linux6().changed("places.driver_cpu", 1).changed("softirq.handover_ns", None)
+    elsewhere = one_cpu.with_price("nic.coalesce_ns", 1000).changed("places.sender_cpu", None)
+    gone = host_of_linux6().prices().keys() - elsewhere.changed("sender.ack_ns", None).prices().keys()
+    assert gone == {"softirq.handover_ns", "sender.ack_ns"}
+
+
+def test_a_bus_makes_the_device_interrupt_and_its_bursts_have_a_size():
+    assert refusal(lambda: host_of_linux6().with_price("nic.dma_gbps", 10)).startswith("nic.coalesce_ns is missing")
+    wired = host_of_linux6().with_price("nic.coalesce_ns", 0).with_price("nic.dma_gbps", 10)
+    assert wired.wired
+    assert not host_of_linux6().wired
+    bursts = refusal(lambda: wired.with_price("nic.dma_burst_ns", 10))
+    assert bursts == "nic.dma_burst_bytes is missing: this linux-6 host pays it"

@@ -39,7 +39,7 @@ def edited(pattern, replacement, generation="linux-6"):
     ("pattern", "replacement", "message"),
     [
         (r"^\[copy\]", "[copy]\nspeed = 3", "copy.speed is unknown: ns_per_byte, packet_ns, free_packets"),
-        (r"^\[copy\]", '[copy]\n"a\\nb" = 3', r"copy.'a\nb' is unknown: ns_per_byte, packet_ns, free_packets"),
+        (r"^\[copy\]", '[copy]\n"a\\nb" = 3', r"copy.a\nb is unknown: ns_per_byte, packet_ns, free_packets"),
         (r"^\[copy\]", "[copyout]", "copyout is unknown: name, generation, about, sender, link"),
         (r"^\[copy\]\n(.*\n)*?\n", "", "section [copy] is missing"),
         (r"^name.*\n", "", "name is missing"),
@@ -64,6 +64,8 @@ def edited(pattern, replacement, generation="linux-6"):
         (r"^name = ", "name = [", "is no TOML: "),
         (r"^name = .*", "name = 1" + "0" * 5000, "is no TOML: "),
         (r"^name = .*", "name = " + "[" * 100_000, "is no TOML: "),
+        (r"^name = .*", f"name = {[1] * 10_000}", "name must be a text, got [1, 1, 1, 1, 1, 1, ...]"),
+        (r"^name = .*", f"name = 'a'\n{'b' * 10_000} = 1", "bbbbbbbbbbbb...bbbbbbbbbbbbb is unknown: name"),
     ],
 )
 def test_a_text_that_is_no_host_says_where(tmp_path, pattern, replacement, message):

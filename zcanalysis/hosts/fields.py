@@ -6,7 +6,7 @@ from types import NoneType
 from typing import Any, Final, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
 from zcanalysis.errors import ImpossibleHostError
-from zcanalysis.hosts.price import Price
+from zcanalysis.hosts.price import Price, shown
 
 AT_LEAST_ONE: Final = (
     "gso_bytes", "sndbuf_bytes", "tsq_bytes", "cwnd_bytes", "mss_bytes", "dma_burst_bytes", "ring_packets", "delack_ns",
@@ -58,11 +58,11 @@ def check(place: str, section: Any) -> None:  # noqa: ANN401 - any of the sectio
         if type(value) is not rule.kind:
             if value is None and rule.optional:
                 continue
-            raise ImpossibleHostError(f"{place}.{rule.name} must be {_wanted(rule)}, got {value!r}")
+            raise ImpossibleHostError(f"{place}.{rule.name} must be {_wanted(rule)}, got {shown(value)}")
         if rule.kind is int:
             _check_range(place, rule.name, value)
         elif rule.choices and value not in rule.choices:
-            raise ImpossibleHostError(f"{place}.{rule.name} must be {_wanted(rule)}, got {value!r}")
+            raise ImpossibleHostError(f"{place}.{rule.name} must be {_wanted(rule)}, got {shown(value)}")
         elif rule.kind is Price and rule.name.endswith("gbps") and value.low <= 0:
             raise ImpossibleHostError(f"{place}.{rule.name}: a rate must be > 0, got low = {value.low:g}")
 

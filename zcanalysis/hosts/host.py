@@ -8,7 +8,7 @@ import numpy as np
 
 from zcanalysis.errors import ImpossibleHostError
 from zcanalysis.hosts.fields import check, rules
-from zcanalysis.hosts.price import Price
+from zcanalysis.hosts.price import Price, shown
 from zcanalysis.hosts.sections import (
     Checksum,
     Copy,
@@ -78,13 +78,13 @@ class Host:
     def __post_init__(self) -> None:
         for name in ("name", "about"):
             if not isinstance(getattr(self, name), str):
-                raise ImpossibleHostError(f"{name} must be a text, got {getattr(self, name)!r}")
+                raise ImpossibleHostError(f"{name} must be a text, got {shown(getattr(self, name))}")
         if self.generation not in GENERATIONS:
-            raise ImpossibleHostError(f"generation must be {' or '.join(GENERATIONS)}, got {self.generation!r}")
+            raise ImpossibleHostError(f"generation must be {' or '.join(GENERATIONS)}, got {shown(self.generation)}")
         for name, kind in SECTIONS.items():
             section = getattr(self, name)
             if type(section) is not kind:
-                raise ImpossibleHostError(f"{name} must be a {kind.__name__}, got {section!r}")
+                raise ImpossibleHostError(f"{name} must be a {kind.__name__}, got {shown(section)}")
             check(name, section)
         _check_queues(self.queues)
         _check_together(self)
@@ -187,23 +187,25 @@ def _kind(name: str) -> type:
     if name not in KINDS:
         place, _, field = name.partition(".")
         known = [rule.name for rule in rules(SECTIONS[place])] if place in SECTIONS else list(SECTIONS)
-        what = f"{place} has no {field!r}, it has" if place in SECTIONS else f"no section {place!r}, there are"
-        raise ImpossibleHostError(f"{name!r}: {what} {', '.join(known)}")
+        what = (
+            f"{place} has no {shown(field)}, it has" if place in SECTIONS else f"no section {shown(place)}, there are"
+        )
+        raise ImpossibleHostError(f"{shown(name)}: {what} {', '.join(known)}")
     return KINDS[name]
 
 
 def _check_queues(queues: tuple[Queue, ...]) -> None:
     if not isinstance(queues, tuple):
-        raise ImpossibleHostError(f"queues must be a tuple of Queue, got {queues!r}")
+        raise ImpossibleHostError(f"queues must be a tuple of Queue, got {shown(queues)}")
     for at, queue in enumerate(queues):
         place = f"queues[{at}]"
         if not isinstance(queue, Queue):
-            raise ImpossibleHostError(f"{place} must be a Queue, got {queue!r}")
+            raise ImpossibleHostError(f"{place} must be a Queue, got {shown(queue)}")
         check(place, queue)
         if not queue.cpus or any(type(cpu) is not int or cpu < 0 for cpu in queue.cpus):
-            raise ImpossibleHostError(f"{place}.cpus must name CPUs >= 0, got {list(queue.cpus)}")
+            raise ImpossibleHostError(f"{place}.cpus must name CPUs >= 0, got {shown(list(queue.cpus))}")
     if len({queue.queue for queue in queues}) < len(queues):
-        raise ImpossibleHostError(f"queues must differ, got {[queue.queue for queue in queues]}")
+        raise ImpossibleHostError(f"queues must differ, got {shown([queue.queue for queue in queues])}")
 
 
 def _check_together(host: Host) -> None:

@@ -1,6 +1,7 @@
 """One number of a host, how sure it is, and who says so."""
 
 import math
+import reprlib
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -35,9 +36,11 @@ class Price:
         if not 0 <= self.low <= self.value <= self.high <= MOST:
             self._refuse()
         if self.origin not in ORIGINS:
-            raise ImpossibleHostError(f"origin must be {', '.join(ORIGINS[:-1])} or {ORIGINS[-1]}, got {self.origin!r}")
+            raise ImpossibleHostError(
+                f"origin must be {', '.join(ORIGINS[:-1])} or {ORIGINS[-1]}, got {shown(self.origin)}"
+            )
         if not isinstance(self.source, str):
-            raise ImpossibleHostError(f"source must be a text, got {self.source!r}")
+            raise ImpossibleHostError(f"source must be a text, got {shown(self.source)}")
 
     def _refuse(self) -> None:
         for name in ("value", "low", "high"):
@@ -52,9 +55,14 @@ def exactly(value: float, origin: Origin, source: str = "") -> Price:
     return Price(value, value, value, origin, source)
 
 
+def shown(value: object) -> str:
+    """A value in a message: one line, and not a whole file."""
+    return reprlib.repr(value)
+
+
 def _number(name: str, number: object) -> float:
     if isinstance(number, bool) or not hasattr(number, "__float__"):
-        raise ImpossibleHostError(f"{name} must be a number, got {number!r}")
+        raise ImpossibleHostError(f"{name} must be a number, got {shown(number)}")
     try:
         return float(number)
     except (OverflowError, ValueError, TypeError):

@@ -7,7 +7,7 @@ from typing import Any, Final
 from zcanalysis.errors import ImpossibleHostError
 from zcanalysis.hosts.fields import Rule, rules
 from zcanalysis.hosts.host import SECTIONS, Host
-from zcanalysis.hosts.price import Price
+from zcanalysis.hosts.price import Price, shown
 from zcanalysis.hosts.sections import Queue
 
 MOST_BYTES: Final = 1 << 20
@@ -94,7 +94,7 @@ def parse_host(text: str) -> Host:
         given[name] = _section(name, kind, document.get(name, {}))
     queues = document.get("queues", [])
     if not isinstance(queues, list):
-        raise ImpossibleHostError(f"queues must be an array of tables, got {queues!r}")
+        raise ImpossibleHostError(f"queues must be an array of tables, got {shown(queues)}")
     given["queues"] = tuple(_section(f"queues[{at}]", Queue, queue) for at, queue in enumerate(queues))
     return Host(**given)
 
@@ -117,7 +117,7 @@ def host_text(host: Host) -> str:
 
 def _section(place: str, kind: type, table: object) -> Any:  # noqa: ANN401 - of that kind
     if not isinstance(table, dict):
-        raise ImpossibleHostError(f"{place} must be a table, got {table!r}")
+        raise ImpossibleHostError(f"{place} must be a table, got {shown(table)}")
     wanted = rules(kind)
     _known(f"{place}.", table, tuple(rule.name for rule in wanted))
     for rule in wanted:
@@ -133,7 +133,7 @@ def _field(place: str, rule: Rule, value: Any) -> Any:  # noqa: ANN401 - whateve
         return value
     name = f"{place}.{rule.name}"
     if not isinstance(value, dict):
-        raise ImpossibleHostError(f"{name} must be {{ value, low, high, origin, source }}, got {value!r}")
+        raise ImpossibleHostError(f"{name} must be {{ value, low, high, origin, source }}, got {shown(value)}")
     _known(f"{name}.", value, PRICE_KEYS)
     for key in PRICE_KEYS[:-1]:
         if key not in value:
@@ -147,9 +147,7 @@ def _field(place: str, rule: Rule, value: Any) -> Any:  # noqa: ANN401 - whateve
 def _known(place: str, table: dict[str, Any], names: tuple[str, ...]) -> None:
     for key in table:
         if key not in names:
-            raise ImpossibleHostError(
-                f"{place}{key if key.isidentifier() else repr(key)} is unknown: {', '.join(names)}"
-            )
+            raise ImpossibleHostError(f"{place}{shown(key)[1:-1]} is unknown: {', '.join(names)}")
 
 
 def _assignments(section: Any) -> list[str]:  # noqa: ANN401 - any of the sections
