@@ -198,7 +198,7 @@ def replay(hosts: Sequence[Linux24], packets: int) -> Replay:
     that bound, walked back from the last byte copied. Work of the reader is bound by the moment it was woken; what
     interrupted it since is on its path, because it delayed it.
     """
-    rows, outcome = journeys(LOOP, _scenarios(hosts, packets))
+    rows, outcome = journeys(LOOP, scenarios_of(hosts, packets))
     return Replay(rows, *_summaries(outcome))
 
 
@@ -212,10 +212,17 @@ def replay_summaries(hosts: Sequence[Linux24], packets: int, progress: Progress 
     progress
         Called with hosts done and hosts there are, now and then.
     """
-    return _summaries(outcomes(LOOP, _scenarios(hosts, packets), progress))
+    return _summaries(outcomes(LOOP, scenarios_of(hosts, packets), progress))
 
 
-def _scenarios(hosts: Sequence[Linux24], packets: int) -> Scenarios:
+def scenarios_of(hosts: Sequence[Linux24], packets: int) -> Scenarios:
+    """The hosts as `LOOP` knows them, and the room they take.
+
+    Parameters
+    ----------
+    hosts, packets
+        As for `replay`.
+    """
     if packets < 1:
         raise ValueError(f"packets must be >= 1, got {packets}")
     rows = np.array([_row(host) for host in hosts], dtype=rules.HOST)
