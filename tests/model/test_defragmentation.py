@@ -1,11 +1,14 @@
 """Which packet completes a datagram, and what copying or chaining it costs."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.model.strategies import ns
+from zcanalysis.model.checksum import Summed, summed_at_tcp
 from zcanalysis.model.defragmentation import (
     COPIES_OF_2_4_0,
     COPIES_OF_2_4_17,
@@ -51,6 +54,16 @@ def test_two_datagrams_may_overlap_in_time():
     # rows 0 and 2 are one, 1 and 3 the other; 10 each and 100 more for the second: 10, 20, 130, 240
     mixed = Fragments(ns(1, 2, 1, 2), ns(0, 0, 8, 8), ns(8, 8, 8, 8), np.array([True, True, False, False]))
     assert through_defragmentation(ns(0, 0, 0, 0), mixed, CHAINING).departure_ns.tolist() == [130, 240, 130, 240]
+
+
+def test_a_netfilter_hook_turns_hardware_sums_off_and_linearises():
+    # 2.4.17 chains: 130 without a hook; with one the 3000 bytes are copied once more, and the card's sum is lost
+    hooked = replace(CHAINING, copies=copies(COPIES_OF_2_4_17, linear_reader=True))
+    assert through_defragmentation(ns(0, 0, 0), THREE, CHAINING).departure_ns.tolist() == [130] * 3
+    assert through_defragmentation(ns(0, 0, 0), THREE, hooked).departure_ns.tolist() == [130 + 3000] * 3
+    no, yes = np.array([False]), np.array([True])
+    assert summed_at_tcp(ns(Summed.COMPLETE), padded=no, hooked=no).tolist() == [Summed.COMPLETE]
+    assert summed_at_tcp(ns(Summed.COMPLETE), padded=no, hooked=yes).tolist() == [Summed.NONE]
 
 
 def test_knfsd_and_netfilter_copy_a_chain():

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.model.simpy_linux24 import simulated
-from zcanalysis.model.linux24 import STAGES, Linux24, critical_path, replay
+from zcanalysis.model.linux24 import LOOP, STAGES, Linux24, critical_path, replay, scenarios_of
 
 QUEUES = ["direct", "prequeue", "backlog"]
 MS = 1_000_000
@@ -273,6 +273,34 @@ def decisions(replayed):
     shared = np.diff(replayed.packets["acked_ns"]) == 0
     counts = np.stack([replayed.acks, replayed.eaten_packets, replayed.wake_ups], axis=1)
     return np.concatenate([replayed.packets["queue"], shared, counts], axis=1)
+
+
+def events(any_host, packets):
+    """What the CPU did, in order; then elapsed time and uses."""
+    scenarios = scenarios_of([any_host], packets)
+    nodes, path = np.zeros(scenarios.nodes, LOOP.node), np.zeros((2, 1, len(STAGES)), np.int64)
+    state, rows = np.zeros(1, LOOP.state), np.zeros((1, packets), LOOP.packet)
+    assert LOOP.replay_hosts(scenarios.hosts, state, nodes, rows, *path) == 1
+    done = nodes[: state["nodes"][0]]
+    return [done[name].tolist() for name in ("stage", "reader", "use")], state["elapsed_ns"][0], path[1, 0]
+
+
+EPSILON_NS = st.sampled_from([1, 20, 500])
+
+
+@settings(max_examples=300, deadline=None)
+@given(hosts(), st.sampled_from([*STAGE_OF, "reader_delay_ns"]), EPSILON_NS, st.sampled_from([3, 30, 100]))
+def test_raising_a_price_by_epsilon_costs_epsilon_times_its_uses_on_the_critical_path(
+    any_host, price, more_ns, packets
+):
+    # Where the order of events stays, elapsed is a maximum over paths, each linear in the price: the old path costs at
+    # least its uses more, and the new one at most its own. Where the path stays too, that is one number.
+    at = STAGES.index(STAGE_OF.get(price, "reader waits for the CPU"))
+    order, before_ns, uses = events(any_host, packets)
+    dearer = replace(any_host, **{price: getattr(any_host, price) + more_ns})
+    order_then, after_ns, uses_then = events(dearer, packets)
+    if order == order_then:
+        assert uses[at] * more_ns <= after_ns - before_ns <= uses_then[at] * more_ns
 
 
 @pytest.mark.parametrize("price", STAGE_OF)

@@ -3,14 +3,16 @@
 import os
 import signal
 import threading
+import tracemalloc
 from functools import partial
 
 import numpy as np
 import pytest
 
 from tests.model.test_linux24 import host, some_hosts
+from zcanalysis.model import linux24_rules as rules
 from zcanalysis.model import scenarios
-from zcanalysis.model.linux24 import Summaries, replay, replay_summaries
+from zcanalysis.model.linux24 import LOOP, STAGES, Summaries, replay, replay_summaries
 from zcanalysis.model.scenarios import Loop, Scenarios, journeys, outcomes
 
 HOST = np.dtype([("service_ns", np.int64)])
@@ -130,6 +132,20 @@ def test_summaries_are_the_replay_without_its_packets():
     kept, found = replay(hosts, 500), replay_summaries(hosts, 500)
     for name in Summaries._fields:
         assert np.array_equal(getattr(kept, name), getattr(found, name)), name
+
+
+def test_memory_grows_with_the_hosts_by_their_states_and_paths_only():
+    replay_summaries([host()], 10)  # loads the machine code
+    peaks = []
+    for count in (1000, 4000):  # both enough for a workspace a CPU
+        hosts = [host()] * count
+        tracemalloc.start()
+        replay_summaries(hosts, 2000)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    each_bytes = LOOP.state.itemsize + rules.HOST.itemsize + 2 * 8 * len(STAGES)
+    journey_bytes = 2000 * LOOP.packet.itemsize
+    assert (peaks[1] - peaks[0]) / 3000 < 2 * each_bytes < journey_bytes / 20
 
 
 def test_chunks_do_not_change_what_is_found(monkeypatch):

@@ -1,10 +1,10 @@
 """The receive path as arithmetic: arrays in, arrays out; knows numpy and numba and nothing else.
 
 One file a stage, in path order: link, dma, interrupt, backlog (linux-2.4) or napi (linux-6), gro, defragmentation,
-checksum, copy, acks; queueing is what they share. Each has a frozen dataclass of prices and functions from arrival to
-departure in whole nanoseconds: one row per wire packet from first stage to last, any number of scenarios in front.
-Merging is a group id, dropping a mask, rows never go away. A stage's clock is its own: which CPU runs it, and what else
-that CPU does meanwhile, is the caller's business.
+prequeue (linux-2.4), checksum, copy, window (linux-2.4), acks; queueing is what they share. Each has a frozen dataclass
+of prices and functions from arrival to departure in whole nanoseconds: one row per wire packet from first stage to
+last, any number of scenarios in front. Merging is a group id, dropping a mask, rows never go away. A stage's clock is
+its own: which CPU runs it, and what else that CPU does meanwhile, is the caller's business.
 
 linux24 is a whole receiver in closed loop, all integers and one CPU; scenarios replays any number of such hosts.
 """

@@ -85,14 +85,17 @@ def _through_copy(
 ) -> None:
     near, far, cache_bytes, packet_ns = prices
     free_ns = arrived = waiting_bytes = 0
-    owed_ns = 0.0
+    owed_ns, near_byte_ns = 0.0, 1.0 / near
     for i in range(arrival_ns.size):
         free_ns = max(free_ns, arrival_ns[i])
         while arrived < arrival_ns.size and arrival_ns[arrived] <= free_ns:
             waiting_bytes += payload_bytes[arrived]
             arrived += 1
-        hit = cache_bytes / waiting_bytes if waiting_bytes > cache_bytes else 1.0
-        owed_ns += packet_ns + payload_bytes[i] * (hit / near + (1.0 - hit) / far)
+        byte_ns = near_byte_ns
+        if waiting_bytes > cache_bytes:
+            hit = cache_bytes / waiting_bytes
+            byte_ns = hit / near + (1.0 - hit) / far
+        owed_ns += packet_ns + payload_bytes[i] * byte_ns
         whole = np.int64(np.rint(owed_ns))
         owed_ns -= whole
         free_ns += whole

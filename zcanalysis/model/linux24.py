@@ -198,7 +198,7 @@ def replay(hosts: Sequence[Linux24], packets: int) -> Replay:
     that bound, walked back from the last byte copied. Work of the reader is bound by the moment it was woken; what
     interrupted it since is on its path, because it delayed it.
     """
-    rows, outcome = journeys(LOOP, _scenarios(hosts, packets))
+    rows, outcome = journeys(LOOP, scenarios_of(hosts, packets))
     return Replay(rows, *_summaries(outcome))
 
 
@@ -211,14 +211,26 @@ def replay_summaries(hosts: Sequence[Linux24], packets: int, progress: Progress 
         As for `replay`.
     progress
         Called with hosts done and hosts there are, now and then.
+
+    Notes
+    -----
+    Memory: 0.7 KB a host, and once a CPU at most 60 bytes a packet and 28 for each thing that a CPU does, 7.5 a packet
+    where the reader sleeps before each. 1,000 hosts x 100,000 packets on two CPUs took 63 MB.
     """
-    return _summaries(outcomes(LOOP, _scenarios(hosts, packets), progress))
+    return _summaries(outcomes(LOOP, scenarios_of(hosts, packets), progress))
 
 
-def _scenarios(hosts: Sequence[Linux24], packets: int) -> Scenarios:
+def scenarios_of(hosts: Sequence[Linux24], packets: int) -> Scenarios:
+    """The hosts as `LOOP` knows them, and the room they take.
+
+    Parameters
+    ----------
+    hosts, packets
+        As for `replay`.
+    """
     if packets < 1:
         raise ValueError(f"packets must be >= 1, got {packets}")
-    rows = np.array([_row(host) for host in hosts], dtype=rules.HOST)
+    rows = np.fromiter((_row(host) for host in hosts), dtype=rules.HOST, count=len(hosts))
     return Scenarios(rows, packets, max((_node_bound(host, packets) for host in hosts), default=0), packets)
 
 
