@@ -5,9 +5,10 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from zcanalysis import model
-from zcanalysis.model.compiling import over_scenarios
+from zcanalysis.model.compiling import compiled, inlined, over_scenarios
 
 DOUBLED = """
 def doubled(values, found):
@@ -21,6 +22,34 @@ def test_a_loop_without_a_file_is_compiled_for_this_process_only():
     exec(compile(DOUBLED, "<nowhere>", "exec"), names)
     doubled = over_scenarios("(n)->(n)", "void(int64[:], int64[:])")(names["doubled"])
     assert doubled(np.array([[1, 2], [3, 4]])).tolist() == [[2, 4], [6, 8]]
+
+
+SUMMED = """
+def summed(values):
+    total = 0
+    for value in values:
+        total += value
+    return total
+"""
+
+
+@pytest.mark.parametrize("decorate", [compiled, inlined])
+def test_a_function_without_a_file_is_compiled_for_this_process_only(decorate):
+    names = {}
+    exec(compile(SUMMED, "<nowhere>", "exec"), names)
+    assert decorate(names["summed"])(np.arange(4)) == 6
+
+
+def test_compiled_functions_leave_the_counts_of_their_arrays_alone():
+    values = np.arange(4)
+    before = sys.getrefcount(values)
+    total = inlined(counted)
+    assert [total(values) for _ in range(100)] == [6] * 100
+    assert sys.getrefcount(values) == before
+
+
+def counted(values):
+    return values.sum()
 
 
 def test_naming_the_stages_does_not_load_the_compiler():

@@ -5,4 +5,6 @@ checksum, copy, acks; queueing is what they share. Each has a frozen dataclass o
 departure in whole nanoseconds: one row per wire packet from first stage to last, any number of scenarios in front.
 Merging is a group id, dropping a mask, rows never go away. A stage's clock is its own: which CPU runs it, and what else
 that CPU does meanwhile, is the caller's business.
+
+linux24 is a whole receiver in closed loop, all integers and one CPU; scenarios replays any number of such hosts.
 """

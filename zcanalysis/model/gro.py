@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from zcanalysis.model.arrays import Groups, Nanoseconds, Rows, require
 from zcanalysis.model.compiling import over_scenarios
@@ -68,32 +67,44 @@ def grouped(segments: Segments, poll: Groups, gro: Gro) -> Skbs:
     pushes the oldest up (dev_gro_receive, net/core/gro.c). All goes up at the end of the poll: true for HZ below 1000
     (6.18 net/core/dev.c, __napi_poll and napi_complete_done at 6794) unless gro_flush_timeout is set.
     """
-    columns = np.stack(np.broadcast_arrays(*(np.asarray(column, dtype=np.int64) for column in segments)), axis=-2)
-    return Skbs(*_grouped(columns, poll, gro.max_bytes))
+    columns = np.broadcast_arrays(*(np.asarray(column, dtype=np.int64) for column in segments))
+    return Skbs(*_grouped(*columns, poll, gro.max_bytes))
 
 
-@over_scenarios("(c,n),(n),()->(n),(n)", "void(int64[:,:], int64[:], int64, int64[:], int64[:])")
-def _grouped(  # noqa: PLR0912 - one loop, as in the kernel
-    columns: npt.NDArray[np.int64], poll: Groups, max_bytes: int, skb: Groups, flushed_by: Rows
+@over_scenarios("(n),(n),(n),(n),(n),(n),(n),(n),(n),()->(n),(n)", f"void({'int64[:],' * 9} int64, int64[:], int64[:])")
+def _grouped(  # noqa: PLR0912, PLR0913, PLR0917 - one loop, as in the kernel
+    flow: Groups,
+    seq: Rows,
+    payload: Rows,
+    header: Rows,
+    flags: Rows,
+    ack: Rows,
+    window: Rows,
+    options: Rows,
+    poll: Groups,
+    max_bytes: int,
+    skb: Groups,
+    flushed_by: Rows,
 ) -> None:
-    flow, seq, payload, header, flags, ack, window, options = columns
     n = poll.size
     held = np.full(BUCKETS * HELD_PER_BUCKET, -1, np.int64)  # rows of first packets
     held_bytes = np.zeros(BUCKETS * HELD_PER_BUCKET, np.int64)  # payload so far
+    polled = 0  # the first row of this poll: what is older has gone up at the end of its own
     for i in range(n):
+        flushed_by[i] = -1
         if i > 0 and poll[i] != poll[i - 1]:
-            for slot in range(held.size):
-                if held[slot] >= 0:
-                    flushed_by[held[slot]] = i - 1
-                    held[slot] = -1
+            polled = i
         bucket = flow[i] % BUCKETS * HELD_PER_BUCKET
         mine = -1
-        room = bucket  # the free slot, or else the oldest: its first packet has the smallest row
         for slot in range(bucket, bucket + HELD_PER_BUCKET):
-            if held[slot] >= 0 and flow[held[slot]] == flow[i]:
+            if held[slot] >= polled and flow[held[slot]] == flow[i]:
                 mine = slot
-            if held[slot] < held[room]:
-                room = slot
+                break
+        room = bucket  # a free slot, or else the oldest: its first packet has the smallest row
+        if mine < 0:
+            for slot in range(bucket, bucket + HELD_PER_BUCKET):
+                if held[slot] < held[room]:
+                    room = slot
         size = payload[i]
         joins = False
         least = 1
@@ -125,13 +136,16 @@ def _grouped(  # noqa: PLR0912 - one loop, as in the kernel
             if last:
                 flushed_by[i] = i
             else:
-                if held[room] >= 0:
+                if held[room] >= polled:
                     flushed_by[held[room]] = i
                 held[room] = i
                 held_bytes[room] = size
-    for slot in range(held.size):
-        if held[slot] >= 0:
-            flushed_by[held[slot]] = n - 1
+    ends = n - 1
+    for i in range(n - 1, -1, -1):
+        if i + 1 < n and poll[i] != poll[i + 1]:
+            ends = i
+        if flushed_by[i] < 0:
+            flushed_by[i] = ends
     for i in range(n):
         flushed_by[i] = flushed_by[skb[i]]
 

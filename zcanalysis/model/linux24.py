@@ -83,12 +83,10 @@ from dataclasses import asdict, dataclass
 from typing import Final, Literal, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from zcanalysis.model import linux24_rules as rules
-
-Nanoseconds = npt.NDArray[np.int64]
-Counts = npt.NDArray[np.int64]
+from zcanalysis.model.arrays import Nanoseconds
+from zcanalysis.model.scenarios import Counts, Loop, Outcome, Progress, Records, Scenarios, journeys, outcomes
 
 SMALL_BYTES: Final = 76  # tcp_ipv4.c:1520
 TCP_HEADER_BYTES: Final = 32  # with time stamps
@@ -142,13 +140,9 @@ class Linux24:
             raise ValueError(f"reader must be blocking or polling, got {self.reader}")
 
 
-class Replay(NamedTuple):
-    """What happened when, one row a host."""
+class Summaries(NamedTuple):
+    """What a replay comes to, one row a host."""
 
-    packets: npt.NDArray[np.void]
-    """Shape (hosts, packets). Ends of sent_ns, on_wire_ns, in_memory_ns, softirq_ns, copied_ns and of the ACK that
-    covers it, acked_ns (-1: after the end); queue 0 direct, 1 prequeue, 2 backlog; what bound the start: sent_by and
-    on_wire_by 0 the packet before, 1 the window / the sender; softirq_by 0 the busy CPU, 1 the packet's arrival."""
     elapsed_ns: Nanoseconds
     """Shape (hosts,). From the sender's start on the first packet to the last byte copied."""
     path_ns: Nanoseconds
@@ -167,7 +161,25 @@ class Replay(NamedTuple):
     """Shape (hosts,). How often the reader had slept."""
 
 
+class Replay(NamedTuple):
+    """What happened when, one row a host; all but the first field as in `Summaries`."""
+
+    packets: Records
+    """Shape (hosts, packets). Ends of sent_ns, on_wire_ns, in_memory_ns, softirq_ns, copied_ns and of the ACK that
+    covers it, acked_ns (-1: after the end); queue 0 direct, 1 prequeue, 2 backlog; what bound the start: sent_by and
+    on_wire_by 0 the packet before, 1 the window / the sender; softirq_by 0 the busy CPU, 1 the packet's arrival."""
+    elapsed_ns: Nanoseconds
+    path_ns: Nanoseconds
+    path_uses: Counts
+    acks: Counts
+    delayed_acks: Counts
+    scheduler_failed: Counts
+    eaten_packets: Counts
+    wake_ups: Counts
+
+
 STAGES: Final = rules.STAGES
+LOOP: Final = Loop(rules.STAGES, rules.STATE, rules.NODE, rules.PACKET, rules.replay_hosts)
 
 
 def replay(hosts: Sequence[Linux24], packets: int) -> Replay:
@@ -176,7 +188,7 @@ def replay(hosts: Sequence[Linux24], packets: int) -> Replay:
     Parameters
     ----------
     hosts
-        Scenarios, each replayed alone.
+        Hosts, each replayed alone.
     packets
         Full segments to transfer, >= 1.
 
@@ -186,22 +198,37 @@ def replay(hosts: Sequence[Linux24], packets: int) -> Replay:
     that bound, walked back from the last byte copied. Work of the reader is bound by the moment it was woken; what
     interrupted it since is on its path, because it delayed it.
     """
+    rows, outcome = journeys(LOOP, _scenarios(hosts, packets))
+    return Replay(rows, *_summaries(outcome))
+
+
+def replay_summaries(hosts: Sequence[Linux24], packets: int, progress: Progress | None = None) -> Summaries:
+    """What `replay` says but for the packets, of any number of hosts and packets.
+
+    Parameters
+    ----------
+    hosts, packets
+        As for `replay`.
+    progress
+        Called with hosts done and hosts there are, now and then.
+    """
+    return _summaries(outcomes(LOOP, _scenarios(hosts, packets), progress))
+
+
+def _scenarios(hosts: Sequence[Linux24], packets: int) -> Scenarios:
     if packets < 1:
         raise ValueError(f"packets must be >= 1, got {packets}")
     rows = np.array([_row(host) for host in hosts], dtype=rules.HOST)
-    states = np.zeros(rows.size, rules.STATE)
-    times = np.zeros((rows.size, packets), rules.PACKET)
-    path_ns = np.zeros((rows.size, len(STAGES)), np.int64)
-    uses = np.zeros_like(path_ns)
-    nodes = np.zeros(max((_node_bound(host, packets) for host in hosts), default=0), rules.NODE)
-    done = rules.replay_hosts(rows, states, nodes, times, path_ns, uses)
-    if done < rows.size:
-        raise RuntimeError(f"no event is left before the last byte is copied: {hosts[done]}")
+    return Scenarios(rows, packets, max((_node_bound(host, packets) for host in hosts), default=0), packets)
+
+
+def _summaries(outcome: Outcome) -> Summaries:
+    states = outcome.states
     counters = (states[name].copy() for name in COUNTERS)
-    return Replay(times, times["copied_ns"][:, -1].copy(), path_ns, uses, *counters)
+    return Summaries(states["elapsed_ns"].copy(), outcome.path_ns, outcome.path_uses, *counters)
 
 
-def critical_path(replay: Replay) -> dict[str, Nanoseconds]:
+def critical_path(replay: Replay | Summaries) -> dict[str, Nanoseconds]:
     """Nanoseconds of the elapsed time by stage, shape (hosts,) each; they sum exactly to `elapsed_ns`.
 
     Parameters

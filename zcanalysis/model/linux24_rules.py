@@ -4,14 +4,12 @@ One walk through time, from one decision of the CPU to the next. Everything that
 the moment that bound its start, so that `blame_path` can walk back from the last byte.
 """
 
-from collections.abc import Callable
-from typing import Any, Final, ParamSpec, TypeAlias, TypeVar, cast
+from typing import Any, Final, TypeAlias
 
-import numba
 import numpy as np
 
-P = ParamSpec("P")
-R = TypeVar("R")
+from zcanalysis.model.compiling import compiled, inlined
+
 Record: TypeAlias = Any  # one row of HOST, STATE, NODE or PACKET: numba reads and writes its fields
 Rows: TypeAlias = Any  # an array of such rows
 
@@ -37,7 +35,7 @@ HOST_FIELDS: Final = (
 STATE_FIELDS: Final = (
     "now", "nodes", "sent", "arrived", "next", "head", "offset", "prequeued", "backlogged", "asleep", "owned",
     "installed", "wake_node", "bind", "left", "copied", "eaten", "acked", "window", "scheduled", "blocked", "timer",
-    "timer_node", "acks", "delayed_acks", "scheduler_failed", "eaten_packets", "wake_ups", "last_copy",
+    "timer_node", "acks", "delayed_acks", "scheduler_failed", "eaten_packets", "wake_ups", "last_copy", "elapsed_ns",
 )
 NODE: Final = np.dtype(
     [
@@ -57,15 +55,7 @@ HOST: Final = np.dtype([(name, np.int64) for name in HOST_FIELDS])
 STATE: Final = np.dtype([(name, np.int64) for name in STATE_FIELDS])
 
 
-def compiled(function: Callable[P, R]) -> Callable[P, R]:
-    """The function as machine code, kept on disk where a folder can be written."""
-    try:
-        return cast("Callable[P, R]", numba.njit(nogil=True, cache=True)(function))
-    except RuntimeError:
-        return cast("Callable[P, R]", numba.njit(nogil=True)(function))
-
-
-@compiled
+@inlined
 def _node(s: Record, nodes: Rows, stage: int, ns: int, bind: int, ref: int) -> None:
     """The CPU does one thing in interrupt or softirq context."""
     node = nodes[s.nodes]
@@ -76,7 +66,7 @@ def _node(s: Record, nodes: Rows, stage: int, ns: int, bind: int, ref: int) -> N
     s.nodes += 1
 
 
-@compiled
+@inlined
 def _send(h: Record, s: Record, packets: Rows, opened_ns: int, ack_node: int) -> None:
     """The sender learns of a window and sends what fits; the link carries it."""
     edge_bytes = s.acked * h.mss_bytes + s.window
@@ -95,7 +85,7 @@ def _send(h: Record, s: Record, packets: Rows, opened_ns: int, ack_node: int) ->
         s.sent += 1
 
 
-@compiled
+@inlined
 def _select_window(h: Record, s: Record) -> int:
     """__tcp_select_window, tcp_output.c:643."""
     free = h.window_bytes - (s.next - s.head) * h.mss_bytes
@@ -107,7 +97,7 @@ def _select_window(h: Record, s: Record) -> int:
     return s.window  # type: ignore[no-any-return]
 
 
-@compiled
+@inlined
 def _open_bytes(h: Record, s: Record) -> int:
     """tcp_receive_window: what the sender may still send."""
     return s.acked * h.mss_bytes + s.window - s.next * h.mss_bytes  # type: ignore[no-any-return]
@@ -125,13 +115,13 @@ def _ack_leaves(h: Record, s: Record, packets: Rows) -> None:
     _send(h, s, packets, s.now + h.delay_ns, s.nodes - 1)
 
 
-@compiled
+@inlined
 def _ack_is_due(h: Record, s: Record) -> bool:
     """__tcp_ack_snd_check for a queued segment."""
     return s.next - s.acked > 1 and _select_window(h, s) >= s.window  # type: ignore[no-any-return]
 
 
-@compiled
+@inlined
 def _delay_ack(h: Record, s: Record) -> bool:
     """tcp_send_delayed_ack: arms the timer; true where the ACK must leave now instead."""
     s.scheduled = 1
@@ -142,7 +132,7 @@ def _delay_ack(h: Record, s: Record) -> bool:
     return False
 
 
-@compiled
+@inlined
 def _wake(h: Record, s: Record, nodes: Rows) -> None:
     if s.asleep:
         _node(s, nodes, WAKE, h.wake_ns, BY_CPU, 0)
@@ -150,7 +140,7 @@ def _wake(h: Record, s: Record, nodes: Rows) -> None:
         s.wake_ups += 1
 
 
-@compiled
+@inlined
 def _receive_in_softirq(h: Record, s: Record, nodes: Rows, packets: Rows) -> None:
     """TCP takes a segment in softirq context: receive queue, ACK, then the reader is told."""
     _node(s, nodes, TCP, h.tcp_ns, BY_CPU, 0)
@@ -164,7 +154,7 @@ def _receive_in_softirq(h: Record, s: Record, nodes: Rows, packets: Rows) -> Non
     _wake(h, s, nodes)
 
 
-@compiled
+@inlined
 def _packet_interrupts(h: Record, s: Record, nodes: Rows, packets: Rows) -> None:
     """Interrupt, softirq, and the three-way choice of tcp_v4_rcv."""
     packet = packets[s.arrived]
@@ -212,7 +202,7 @@ def _timer_fires(h: Record, s: Record, nodes: Rows, packets: Rows) -> None:
         _ack_leaves(h, s, packets)
 
 
-@compiled
+@inlined
 def _next_interrupt_ns(s: Record, packets: Rows) -> int:
     """When the next packet or the timer wants the CPU."""
     if s.arrived < s.sent:
@@ -221,19 +211,20 @@ def _next_interrupt_ns(s: Record, packets: Rows) -> int:
 
 
 @compiled
-def _interrupt(h: Record, s: Record, nodes: Rows, packets: Rows) -> None:
-    """The earlier of packet and timer has the CPU; at the same time, the packet."""
-    if s.arrived < s.sent and packets[s.arrived].in_memory_ns <= s.timer:
-        _packet_interrupts(h, s, nodes, packets)
-    else:
-        _timer_fires(h, s, nodes, packets)
+def _interrupts(h: Record, s: Record, nodes: Rows, packets: Rows) -> None:
+    """All that want the CPU have it, the earlier of packet and timer first; at the same time, the packet."""
+    while _next_interrupt_ns(s, packets) <= s.now:
+        if s.arrived < s.sent and packets[s.arrived].in_memory_ns <= s.timer:
+            _packet_interrupts(h, s, nodes, packets)
+        else:
+            _timer_fires(h, s, nodes, packets)
 
 
-@compiled
+@inlined
 def _work(h: Record, s: Record, nodes: Rows, packets: Rows, stage: int, ns: int) -> None:
     """The reader's process does one thing; TCP and ACKs with softirqs held off, all else can be interrupted."""
-    while _next_interrupt_ns(s, packets) <= s.now:
-        _interrupt(h, s, nodes, packets)
+    if _next_interrupt_ns(s, packets) <= s.now:
+        _interrupts(h, s, nodes, packets)
     start, end, use = s.now, s.now + ns, 1
     while True:
         until = end
@@ -247,8 +238,7 @@ def _work(h: Record, s: Record, nodes: Rows, packets: Rows, stage: int, ns: int)
         if until == end:
             s.bind = -1
             return
-        while _next_interrupt_ns(s, packets) <= s.now:
-            _interrupt(h, s, nodes, packets)
+        _interrupts(h, s, nodes, packets)
         if s.nodes == rows:  # a timer that only looked
             s.nodes -= 1
             continue
@@ -256,7 +246,7 @@ def _work(h: Record, s: Record, nodes: Rows, packets: Rows, stage: int, ns: int)
         start, use, s.bind = s.now, 0, -1
 
 
-@compiled
+@inlined
 def _sleep(h: Record, s: Record, nodes: Rows, packets: Rows) -> bool:
     """The reader sleeps, is woken, waits for the CPU and gets it; false where nothing will ever wake it."""
     s.owned, s.asleep = 0, 1
@@ -265,34 +255,34 @@ def _sleep(h: Record, s: Record, nodes: Rows, packets: Rows) -> bool:
         if until == NEVER:
             return False
         s.now = max(s.now, until)
-        _interrupt(h, s, nodes, packets)
+        _interrupts(h, s, nodes, packets)
     ready = nodes[s.wake_node].end + h.reader_delay_ns
     while _next_interrupt_ns(s, packets) <= max(s.now, ready):
         s.now = max(s.now, _next_interrupt_ns(s, packets))
-        _interrupt(h, s, nodes, packets)
+        _interrupts(h, s, nodes, packets)
     s.bind = BY_WAKE if ready >= s.now else BY_CPU
     s.now = max(s.now, ready)
     _work(h, s, nodes, packets, SCHEDULE, h.schedule_ns)
     return True
 
 
-@compiled
+@inlined
 def _process_ack(h: Record, s: Record, nodes: Rows, packets: Rows) -> None:
     _work(h, s, nodes, packets, ACK, h.ack_ns)
     _ack_leaves(h, s, packets)
 
 
-@compiled
+@inlined
 def _bytes_ns(n_bytes: int, ps_per_byte: int) -> int:
     return (n_bytes * ps_per_byte + 999) // 1000
 
 
-@compiled
+@inlined
 def _copied(s: Record, packets: Rows) -> None:
     """The reader holds all of its next segment."""
     packets[s.head].copied_ns = s.now
     s.head += 1
-    s.last_copy = s.nodes - 1
+    s.last_copy, s.elapsed_ns = s.nodes - 1, s.now
 
 
 @compiled
@@ -321,14 +311,14 @@ def _receive_in_process(h: Record, s: Record, nodes: Rows, packets: Rows) -> Non
         _process_ack(h, s, nodes, packets)
 
 
-@compiled
+@inlined
 def _drain_prequeue(h: Record, s: Record, nodes: Rows, packets: Rows) -> None:
     while s.prequeued > 0:
         s.prequeued -= 1
         _receive_in_process(h, s, nodes, packets)
 
 
-@compiled
+@inlined
 def _drain_backlog(h: Record, s: Record, nodes: Rows, packets: Rows) -> None:
     while s.backlogged > 0:
         s.backlogged -= 1
@@ -346,7 +336,7 @@ def _cleanup(h: Record, s: Record, nodes: Rows, packets: Rows) -> None:
         _process_ack(h, s, nodes, packets)
 
 
-@compiled
+@inlined
 def _copy_from_queue(h: Record, s: Record, nodes: Rows, packets: Rows) -> None:
     part_bytes = min(h.mss_bytes - s.offset, s.left)
     _work(h, s, nodes, packets, COPY, _bytes_ns(part_bytes, h.copy_ps_per_byte))
@@ -358,7 +348,7 @@ def _copy_from_queue(h: Record, s: Record, nodes: Rows, packets: Rows) -> None:
         s.offset = 0
 
 
-@compiled
+@inlined
 def _wait_for_data(h: Record, s: Record, nodes: Rows, packets: Rows) -> bool:
     """The part of tcp_recvmsg after an empty receive queue; false where nothing will ever come."""
     _cleanup(h, s, nodes, packets)
@@ -374,7 +364,7 @@ def _wait_for_data(h: Record, s: Record, nodes: Rows, packets: Rows) -> bool:
     return True
 
 
-@compiled
+@inlined
 def _recv(h: Record, s: Record, nodes: Rows, packets: Rows) -> bool:
     """tcp_recvmsg, tcp.c:1379; false where nothing will ever come."""
     s.owned, s.installed, s.copied, s.left = 1, 0, 0, h.reader_bytes
@@ -497,12 +487,13 @@ def replay_hosts(hosts: Rows, states: Rows, nodes: Rows, packets: Rows, ns: Rows
     nodes
         Rows of NODE for the busiest host; used again for each.
     packets
-        Shape (hosts, packets) of PACKET.
+        Shape (hosts, packets) of PACKET, or (1, packets): used again for each.
     ns, uses
         Shape (hosts, stages), zeros.
     """
     for at in range(hosts.size):
-        if not replay_host(hosts[at], states[at], nodes, packets[at]):
+        rows = packets[at % packets.shape[0]]
+        if not replay_host(hosts[at], states[at], nodes, rows):
             return at
-        blame_path(hosts[at], states[at], nodes, packets[at], ns[at], uses[at])
+        blame_path(hosts[at], states[at], nodes, rows, ns[at], uses[at])
     return hosts.size  # type: ignore[no-any-return]
