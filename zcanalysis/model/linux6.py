@@ -3,33 +3,39 @@
 Facts of the kernel are from 6.18 (file:line as in net/core/dev.c, net/ipv4/tcp_input.c, …); which of them matter was
 learned from recordings of veth in a virtual machine (traces/veth-*). Prices are the caller's: none is built in.
 All times are integer nanoseconds. Everything is counted in full segments (packets); the transfer has n of them, and
-time 0 is when the sender's process starts to write.
+time 0 is when the sender's process starts to write. The reader then sleeps in recv, nothing copied.
 
 **CPUs.** Up to four CPUs of this host. The sender is a process on one of them (a virtual link such as veth) or a
 machine of its own (``sender_cpu=None``), which then is a fifth CPU that does nothing else. Each CPU does one piece of
 work at a time. Work ends; then its effects happen, in the order given; then the CPU chooses what comes next:
 
-1. signals it owes: to the protocol CPU (hand-over), to the reader's CPU (wake-up), to the sender's CPU (wake-up), to
-   the sender's CPU (freed skbs): ``send interrupt`` each, in that order; at its end the other CPU is interrupted;
-2. ``interrupt`` if one or more came since the last one started (they are one);
-3. a step of the driver's poll, if scheduled; else a step of the protocol's, if scheduled; else a transmission that an
-   ACK or freed room left to this CPU;
+1. signals it owes: to the first stage's CPU (a burst), to the protocol CPU (hand-over), to the reader's CPU (wake-up),
+   to the sender's CPU (wake-up), to the sender's CPU (freed skbs): ``send interrupt`` each, in that order, once however
+   often owed; at its end the other CPU is interrupted;
+2. ``interrupt`` if one or more came since the last one started (they are one). What they were for happens at its end:
+   a poll is scheduled, a process can run;
+3. a step of the driver's poll, if scheduled; else a step of the protocol's, if scheduled; else, on the protocol CPU and
+   while the reader does not own the socket, a backlog left behind (below), else the ACK timer's ACK; else a
+   transmission that an ACK or freed room left to this CPU, as long as any is allowed;
 4. its process: the piece of work that was interrupted goes on; else the process says what it does next.
 
-All but the processes' work of group 4 runs with softirqs off (``transmit`` too, though the process does it:
-__dev_queue_xmit): an interrupt that comes meanwhile waits. An interrupt to a process's piece of work stops it, and it
-goes on later where it was; to an idle CPU it starts at once. Several CPUs at one nanosecond: lowest number first, then
-the other sender, then the device's interrupt, then ACKs under way, then the ACK timer, then the tick.
+All but the processes' work of group 4 runs with softirqs off, and so do ``transmit`` and ``ack`` where a process does
+them (__dev_queue_xmit): an interrupt that comes meanwhile waits. An interrupt to a process's piece of work stops it,
+even in its last nanosecond, and it goes on later where it was; to an idle CPU it starts at once. Several CPUs at one
+nanosecond: lowest number first, then the other sender, then the device's interrupt, then ACKs under way, then the ACK
+timer, then the tick. A packet is there before anything else of its nanosecond.
 
 **Sender.** ``write`` copies up to ``gso_packets`` packets into the send queue, as many as have room in the send buffer
-(which holds what is written and not acknowledged). ``transmit`` hands over a burst: at most gso_packets, what is
-written, and what the window allows; packet k of a burst (from 0) leaves ``send_burst_ns + (k + 1) send_packet_ns``
-after its start. Allowed: up to the advertised edge, to ``cwnd_bytes`` beyond what is acknowledged, and to
-``tsq_bytes`` beyond what IP has taken (TCP small queues: tcp_small_queue_check; ip_rcv_core orphans the skb). A burst
-that is neither everything written nor gso_packets nor a third of the window waits while anything is unacknowledged
-(tcp_tso_should_defer). The process transmits if it may, else writes if there is room, else sleeps. It is woken when at
-most two thirds of the buffer are in use (sk_stream_write_space). While it sleeps, whoever sees the window or room grow
-transmits (tcp_data_snd_check, tcp_tsq_handler): the CPU that handled the ACK or took the packets.
+(which holds what is written and not acknowledged) when it starts. ``transmit`` hands over a burst: at most gso_packets,
+what is written, and what the window allows; they count as sent when it starts. Packet k of a burst (from 0) leaves
+``send_burst_ns + (k + 1) send_packet_ns`` after its start, but none before the packet in front of it (two CPUs can be
+at it). Allowed: up to the advertised edge, to ``cwnd_bytes`` beyond what is acknowledged, and, on this host, to
+``tsq_bytes`` beyond what IP has taken (TCP small queues: tcp_small_queue_check; ip_rcv_core orphans the skb), at least
+two packets. A burst that is neither everything written nor gso_packets nor a third of the window (edge or cwnd, beyond
+what is acknowledged) waits while anything is unacknowledged (tcp_tso_should_defer). The process transmits if it may,
+else writes if there is room, else sleeps. It is woken, unless all is written, by an ACK that leaves at most two thirds
+of the buffer in use (sk_stream_write_space). While it sleeps, whoever sees the window or room grow transmits
+(tcp_data_snd_check, tcp_tsq_handler), before it wakes it: the CPU that handled the ACK or took the packets.
 
 **Link.** Without ``link_ps_per_byte`` and with a sender on this host a packet is where it goes the moment it leaves.
 Else it takes (mss + framing) x link price on the wire, one after the other, and the delay; and the device interrupts.
@@ -37,49 +43,63 @@ ACKs take the delay back and nobody's time (a local sender's ACKs take none: see
 
 **Arrival.** The first stage is the driver's poll (``driver_cpu``; NAPI) or, without one, the protocol's backlog. A
 stage whose queue is not empty and that is not scheduled: with a link, the device interrupts its CPU ``coalesce_ns``
-after the first waiting packet is there (or now, if later), and that schedules it. Without a link, at the end of
-the burst the transmitting CPU schedules it itself, if it is the same CPU, or else owes it a signal (RPS:
-net_rps_send_ipi) and counts it as scheduled.
+after the first waiting packet is there, or, where that is over, at once; that schedules it. Without a link, at the end
+of the burst the transmitting CPU schedules it itself, if it is the same CPU, or else owes it a signal (RPS:
+net_rps_send_ipi) and counts it as scheduled; it polls from the end of the interrupt on.
 
-**Driver's step.** Takes what is there, at most ``STEP_PACKETS`` and what is left of 64 (napi weight); the first step of
-a run pays ``softirq``; ``driver`` and ``gro`` for each. With GRO, packets merge until ``gro_packets`` are one skb or the
-run ends (64 taken or nothing left: gro_flush; HZ < 1000), without, each is an skb. What is complete goes on: to the
-protocol on the same CPU within this step, else ``hand-over`` each, into the backlog of the protocol CPU. The driver's
-run ends, and is no longer scheduled, when nothing is left.
+**Driver's step.** Takes what is there, at most 8 packets and what is left of 64 (napi weight); the first step since the
+driver was scheduled pays ``softirq``; ``driver`` and ``gro`` for each. With GRO, packets merge until ``gro_packets``
+are one skb, or 64 are taken, or nothing more is there when the step starts (gro_flush; HZ < 1000): then, too, 64 may
+be taken anew. Without, each is an skb. What is complete goes on: to the protocol on the same CPU within this step, else
+``hand-over`` each, into the backlog of the protocol CPU, which is owed a signal unless it is scheduled. The driver is
+no longer scheduled when nothing is left at the end of a step.
 
-**Protocol's step.** Takes skbs that are there, as many as have at most STEP_PACKETS packets, at least one; the first
-step of a run pays ``softirq``. Each skb: ``ip``; then, if the reader owns the socket, it joins the socket's backlog; else TCP takes
-it. The run ends when nothing is left.
+**Protocol's step.** Takes skbs that are there, as many as have at most 8 packets, at least one; the first step since it
+was scheduled pays ``softirq``. Each skb: ``ip``, and ``checksum`` for its bytes; then, if the reader owns the socket
+when the step starts, it joins the socket's backlog (tcp_add_backlog); else TCP takes it. No longer scheduled when
+nothing is left at the end. The effects, at the end: IP and TCP took the packets, the last ACK leaves, the reader wakes.
+A *backlog left behind*, because its owner gave the socket up before the step ended, TCP takes as a work of its own:
+``tcp`` each, and one ACK if more than one segment is unacknowledged.
 
-**TCP takes an skb:** ``tcp``, and ``checksum`` for its bytes; the receive queue grows. More than one segment
-unacknowledged: an ACK if the window that would be advertised is not smaller than the last (``__tcp_ack_snd_check``
-tcp_input.c:5900), else it is delayed. The first unacknowledged and delayed segment starts the ACK timer, ``delack_ns``.
-At the end of the step: if the reader sleeps, ``wake-up`` (within the step), and it is runnable; on another CPU that CPU
-is owed a signal. In the reader's own context (backlog) the ACK is sent once, at the end
-(tcp_backlog_ack_defer), if more than one segment is unacknowledged.
+**TCP takes an skb:** ``tcp``; the receive queue grows. More than one segment unacknowledged: an ACK if the window that
+would be advertised, ``window_bytes`` less what the receive queue holds with this skb, is not smaller than the last one
+that was (``__tcp_ack_snd_check`` tcp_input.c:5900), else it is delayed; copies count up to the start of the step. So
+one step sends one ACK at most, unless the reader took something since the last one. A segment left unacknowledged
+starts the ACK timer, if it does not run, ``delack_ns``. If the reader sleeps when the step could end, it goes on with
+``wake-up``, at the end of which the reader can run; a reader of another CPU can from the end of the interrupt that CPU
+is owed.
 
 **ACK:** ``ack`` and, where the sender is on this host, ``sender's ack`` (veth hands an ACK to the softirq of the CPU
-that sent it), both within the work that sends it; effects at that work's end. It acknowledges all that TCP took. Window: the
-buffer's worth (``window_bytes``) less what the receive queue holds, never taking back an edge. The timer stops.
-The ACK timer: the CPU of the protocol sends the ACK, ``ack`` as a work of its own, if it is still unsent.
+that sent it), both within the work that sends it; effects at that work's end. It acknowledges all that TCP took (in a
+step: up to the skb that asked for it), and the window's edge is window_bytes beyond what is copied then. The timer
+stops. The ACK timer: the protocol CPU sends the ACK, as a work of its own, if it is still unsent; a process's work is
+stopped for it. While the reader owns the socket the timer only marks the ACK as due (tcp_delack_timer): the next
+__tcp_cleanup_rbuf sends it, or the protocol CPU when it next chooses.
 
 **Reader.** Recv: ``syscall``; then owns the socket: copies (``copy``, at most ``gso_packets`` a piece and what is left
 of its buffer of ``reader_bytes``) while there is something; buffer full, or the queue empty and something
-copied and the backlog empty: done; else if the backlog is not empty: it takes the backlog (``tcp`` for each skb,
-softirqs off) and goes on; else, nothing copied: it sleeps (``__tcp_cleanup_rbuf`` first). Done: __tcp_cleanup_rbuf, then the backlog if
-any, then it no longer owns the socket and calls recv again. Woken: ``schedule``, then on as before with the socket owned.
-__tcp_cleanup_rbuf: if more than one segment is unacknowledged, or at least as much as the edge is away was read and the window
-can double (tcp.c:1549), ``ack`` as a work of its own.
-Every ``free_packets`` packets copied on another CPU than the sender's, that CPU is owed a signal
-(skb_attempt_defer_free), unless one is on its way.
+copied and the backlog empty: done; else if the backlog is not empty: it takes the backlog and goes on; else, nothing
+copied: __tcp_cleanup_rbuf, then, if still neither queue nor backlog has anything, it gives up the socket and sleeps.
+Done: __tcp_cleanup_rbuf, once; then the backlog if any, then it no longer owns the socket and calls recv again.
+Woken: ``schedule``, then on as before with the socket owned.
+It takes the backlog: ``tcp`` for each skb, until none came meanwhile, softirqs on (__release_sock); then one ACK as a
+work of its own if more than one segment is unacknowledged (tcp_backlog_ack_defer).
+__tcp_cleanup_rbuf: ``ack`` as a work of its own, if more than one segment is unacknowledged, or the timer marked it, or
+this call has copied something, the edge is at most half of window_bytes beyond what TCP took, and the window would at
+least double and not be 0 (tcp.c:1549).
+At the end of a copy on another CPU than the sender's, with ``free_packets`` or more copied since the last such signal
+and none on its way, the sender's CPU is owed a signal (skb_attempt_defer_free); it is on its way until its interrupt's
+end.
 
 **Scheduling.** Where two of sender, reader and ``hogs`` (busy processes beside the reader) share a CPU, at every tick
 (each ``slice_ns`` of time) the next runnable one in this order has it; hogs keep it for as many ticks as there are
-hogs. Who sleeps gives it to the next at once; who wakes waits for its turn, unless the CPU has no process to run.
+hogs. The first has it at time 0. Who sleeps gives it to the next that can run; who wakes waits for its turn, unless
+none could run. Whose turn it is, the CPU looks up when it comes to group 4, and at a tick in a process's work.
 
 **Simplified against 6.18.** Steady state: no slow start, no loss (a backlog of more than 1,000 packets is counted as
-overflow, not lost), no autotuning: windows are given. No ksoftirqd: softirqs always go first. Effects of a step
-come at its end. skbs do not coalesce in backlog and receive queue, other than by price.
+overflow, not lost), no autotuning: windows are given, and the socket's backlog takes nothing off them (tcp_space does).
+No ksoftirqd: softirqs always go first. Effects of a step come at its end. skbs do not coalesce in backlog and receive
+queue, other than by price. Small queues of another machine are not seen.
 """
 
 from collections.abc import Sequence
@@ -87,17 +107,29 @@ from dataclasses import dataclass, fields
 from typing import Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from zcanalysis.model import linux6_rules as rules
+from zcanalysis.model import linux6_state as state
+from zcanalysis.model.arrays import Nanoseconds
+from zcanalysis.model.scenarios import Counts, Loop, Scenarios, outcomes
 
-Nanoseconds = npt.NDArray[np.int64]
-Counts = npt.NDArray[np.int64]
-CPUS: Final = rules.CPUS
-STAGES: Final = rules.STAGES
-AT_LEAST_ONE: Final = ("mss_bytes", "gso_bytes", "window_bytes", "cwnd_bytes", "sndbuf_bytes", "reader_bytes", "slice_ns", "delack_ns")
+CPUS: Final = state.CPUS
+STAGES: Final = state.STAGES
+LOOP: Final = Loop(STAGES, state.STATE, state.NODE, state.PACKET, rules.replay_hosts)
+AT_LEAST_ONE: Final = (
+    "mss_bytes",
+    "gso_bytes",
+    "window_bytes",
+    "cwnd_bytes",
+    "sndbuf_bytes",
+    "reader_bytes",
+    "slice_ns",
+    "delack_ns",
+)
 MOST_CPU: Final = 3
 PLENTY_BYTES: Final = 1 << 40
+FEW_NODES: Final = 1 << 12
+MANY_NODES: Final = 1 << 20  # 60 MB: enough for a quarter of a million ticks of busy processes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,9 +205,11 @@ class Replay(NamedTuple):
     """By name of `COUNTS`, shape (hosts,) each."""
 
 
+# fmt: off
 COUNTS: Final = (
     "acks", "delayed_acks", "interrupts", "wake_ups", "sender_wake_ups", "runs", "backlogged", "overflows", "calls",
 )
+# fmt: on
 
 
 def replay(hosts: Sequence[Linux6], packets: int) -> Replay:
@@ -190,24 +224,28 @@ def replay(hosts: Sequence[Linux6], packets: int) -> Replay:
     """
     if packets < 1:
         raise ValueError(f"packets must be >= 1, got {packets}")
-    rows = np.array([_row(host) for host in hosts], dtype=rules.HOST)
-    states = np.zeros(rows.size, rules.STATE)
-    path_ns = np.zeros((rows.size, len(STAGES)), np.int64)
-    uses = np.zeros_like(path_ns)
-    busy_ns = np.zeros((rows.size, CPUS), np.int64)
-    done, code = rules.replay_hosts(rows, packets, 64 + 24 * packets, states, path_ns, uses, busy_ns)
-    if done < rows.size:
-        why = "no event is left before the last byte is copied" if code == 0 else "the transfer hardly moves"
-        raise RuntimeError(f"{why}: {hosts[done]}")
-    return Replay(states["now"].copy(), path_ns, uses, busy_ns, {name: states[name].copy() for name in COUNTS})
+    rows = np.array([_row(host, packets) for host in hosts], dtype=state.HOST)
+    found = outcomes(LOOP, Scenarios(rows, packets, FEW_NODES + 8 * packets, 2 * packets + 2))
+    slow = np.flatnonzero(found.states["stopped"])
+    if slow.size:
+        again = outcomes(LOOP, Scenarios(rows[slow], packets, MANY_NODES + 64 * packets, 2 * packets + 2))
+        if again.states["stopped"].any():
+            first = int(slow[np.argmax(again.states["stopped"] > 0)])
+            raise RuntimeError(f"host {first}: its transfer hardly moves: {hosts[first]}")
+        for part, anew in zip(found, again, strict=True):
+            part[slow] = anew
+    states = found.states
+    busy_ns = states["cpus"]["busy_ns"].copy()
+    counts = {name: states[name].copy() for name in COUNTS}
+    return Replay(states["now"].copy(), found.path_ns, found.path_uses, busy_ns, counts)
 
 
-def _row(host: Linux6) -> tuple[int, ...]:
+def _row(host: Linux6, packets: int) -> tuple[int, ...]:
     """One row of HOST: everything in packets."""
     mss = host.mss_bytes
     local, wired = host.sender_cpu is not None, host.sender_cpu is None or host.link_ps_per_byte > 0
     row = {
-        "sender_cpu": host.sender_cpu if local else rules.OTHER,
+        "sender_cpu": state.OTHER if host.sender_cpu is None else host.sender_cpu,
         "driver_cpu": -1 if host.driver_cpu is None else host.driver_cpu,
         "local": int(local), "wired": int(wired),
         "write_ns": _bytes_ns(mss, host.write_ps_per_byte),
@@ -218,11 +256,12 @@ def _row(host: Linux6) -> tuple[int, ...]:
         "wire_ns": _bytes_ns(mss + host.framing_bytes, host.link_ps_per_byte),
         "gso": max(host.gso_bytes // mss, 1), "gro": max(host.gro_bytes // mss, 1),
         "window": host.window_bytes // mss, "cwnd": max(host.cwnd_bytes // mss, 1),
-        "tsq": max(host.tsq_bytes // mss, 2), "sndbuf": host.sndbuf_bytes // mss,
+        "tsq": max(host.tsq_bytes // mss, 2) if local else PLENTY_BYTES, "sndbuf": host.sndbuf_bytes // mss,
         "reader": max(host.reader_bytes // mss, 1),
         "free_packets": host.free_packets * (local and host.sender_cpu != host.reader_cpu),
+        "n_packets": packets,
     }  # fmt: skip
-    return tuple(int(row[name] if name in row else getattr(host, name)) for name in rules.HOST_FIELDS)
+    return tuple(int(row[name] if name in row else getattr(host, name)) for name in state.HOST_FIELDS)
 
 
 def _bytes_ns(n_bytes: int, ps_per_byte: int) -> int:

@@ -1,13 +1,9 @@
 """What the rules of `linux6` read and write: prices of a host, its CPUs, its processes, and what happened when."""
 
-from collections.abc import Callable
-from typing import Any, Final, ParamSpec, TypeAlias, TypeVar, cast
+from typing import Any, Final, NamedTuple, TypeAlias
 
-import numba
 import numpy as np
 
-P = ParamSpec("P")
-R = TypeVar("R")
 Record: TypeAlias = Any  # one row of a table below: numba reads and writes its fields
 Rows: TypeAlias = Any  # an array of such rows
 
@@ -31,29 +27,31 @@ STAGES: Final = (
 ) = range(len(STAGES))
 STEP, BACKLOG, IDLE = range(len(STAGES), len(STAGES) + 3)  # work made of several stages, and none
 SENDER, READER, HOG, NOBODY = range(4)
-NO_GAP, BY_DELAY, BY_COALESCING, BY_TIMER, BY_OTHERS, BY_WIRE = range(6)  # between a node and what bound it
+NO_GAP, BY_DELAY, BY_TIMER, BY_OTHERS, BY_WIRE = range(5)  # between a node and what bound it
 TO_FIRST, TO_PROTOCOL, TO_READER, TO_SENDER, TO_FREE, FROM_DEVICE = 1, 2, 4, 8, 16, 32  # reasons to interrupt
 OFF, ANNOUNCED, ON = range(3)  # a poll
 ASLEEP, WAKING, AWAKE = range(3)  # a process
+HUNG, NO_ROOM = 1, 2  # why a replay stopped: nothing will ever happen, or too few rows of NODE
+CLOSING: Final = -1  # the reader's room once its call is done and only the socket is to be given back
 
 HOST_FIELDS: Final = (
     "sender_cpu", "driver_cpu", "protocol_cpu", "reader_cpu", "local", "wired", "write_ns", "send_burst_ns",
     "send_packet_ns", "sender_ack_ns", "send_interrupt_ns", "interrupt_ns", "softirq_ns", "driver_ns", "gro_ns",
     "handover_ns", "ip_ns", "tcp_ns", "checksum_ns", "ack_ns", "wake_ns", "schedule_ns", "syscall_ns", "copy_ns",
     "wire_ns", "delay_ns", "coalesce_ns", "gso", "gro", "window", "cwnd", "tsq", "sndbuf", "reader", "free_packets",
-    "hogs", "slice_ns", "delack_ns",
+    "hogs", "slice_ns", "delack_ns", "n_packets",
 )
 STATE_FIELDS: Final = (
-    "now", "nodes", "contended",
+    "now", "nodes", "contended", "stopped",
     # the sender: packets written, sent, acknowledged, and the edge it knows
     "written", "sent", "acked", "edge",
     # the queues: packets the driver took, those being merged, skbs handed over and taken, packets IP took
     "ringed", "merging", "skb_in", "skb_next", "skb_out", "ip_taken", "driver_on", "driver_left", "driver_new",
     "protocol_on", "protocol_new", "nic_at", "nic_node", "nic_gap", "nic_ref",
-    # the socket: packets TCP took, acknowledged, the edge and window it told, copied; the reader's call
-    "taken", "answered", "told_edge", "told_window", "copied", "backlog_packets", "backlog_skbs", "owned", "left",
-    "got", "freed", "free_on_way", "timer_at", "timer_node", "timer_due", "ack_in", "ack_out",
-    "tick_at", "turn", "turn_ticks",
+    # the socket: packets TCP took, acknowledged, the edge it told, copied; the reader's call
+    "taken", "answered", "told_edge", "copied", "backlog_packets", "backlog_skbs", "owned", "flushing",
+    "flushed_packets", "left", "got", "freed", "free_on_way", "timer_at", "timer_node", "timer_due", "ack_in",
+    "ack_out", "tick_at", "turn", "turn_ticks",
     # counts
     "acks", "delayed_acks", "interrupts", "wake_ups", "sender_wake_ups", "runs", "backlogged", "overflows", "calls",
 )
@@ -62,7 +60,7 @@ CPU: Final = np.dtype(
         (name, np.int64)
         for name in ("start", "end", "kind", "process", "node", "owes", "owing", "irq", "handling", "irq_node",
                      "irq_at", "irq_gap", "irq_ref", "transmit", "packets", "skbs", "tcps", "tcp_packets", "acks",
-                     "unanswered", "busy_ns")
+                     "unanswered", "told", "busy_ns")
     ]
 )
 PROCESS: Final = np.dtype([(name, np.int64) for name in ("awake", "kind", "left", "packets", "first", "woken_by",
@@ -72,18 +70,27 @@ NODE: Final = np.dtype(
     + [(name, np.int32) for name in ("pred", "prev", "ref", "packets", "handovers", "ips", "tcps", "sums", "acks")]
     + [(name, np.int8) for name in ("kind", "gap", "process", "first", "softirq", "driven", "wakes", "whole")]
 )
-PACKET: Final = np.dtype(
-    [("sent_ns", np.int64), ("there_ns", np.int64), ("sent_node", np.int32), ("wire_by", np.int8)], align=True
+PACKET: Final = np.dtype(  # and, in the same rows as rings of their own, skbs handed over and ACKs under way
+    [("sent_ns", np.int64), ("there_ns", np.int64), ("ack_at", np.int64)]
+    + [(name, np.int32) for name in ("sent_node", "skb", "ack_node", "ack_acked", "ack_edge")]
+    + [("wire_by", np.int8)],
+    align=True,
 )
-ACK_UNDER_WAY: Final = np.dtype([(name, np.int64) for name in ("at", "acked", "edge", "node")])
 # fmt: on
 HOST: Final = np.dtype([(name, np.int64) for name in HOST_FIELDS])
-STATE: Final = np.dtype([(name, np.int64) for name in STATE_FIELDS])
+STATE: Final = np.dtype(
+    [(name, np.int64) for name in STATE_FIELDS] + [("cpus", CPU, (CPUS,)), ("procs", PROCESS, (NOBODY,))]
+)
 
 
-def compiled(function: Callable[P, R]) -> Callable[P, R]:
-    """The function as machine code, kept on disk where a folder can be written."""
-    try:
-        return cast("Callable[P, R]", numba.njit(nogil=True, cache=True)(function))
-    except RuntimeError:
-        return cast("Callable[P, R]", numba.njit(nogil=True)(function))
+class World(NamedTuple):
+    """All of one host."""
+
+    h: Record
+    """One row of HOST."""
+    s: Record
+    """One row of STATE."""
+    nodes: Rows
+    """Shape (most nodes,) of NODE: pieces of work in the order they started."""
+    packets: Rows
+    """Shape (2 packets + 2,) of PACKET."""

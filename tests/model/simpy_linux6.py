@@ -1,0 +1,635 @@
+"""The rules of `zcanalysis.model.linux6` a second time, as SimPy processes with real queues: the oracle."""
+
+from collections import deque
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from typing import Any
+
+import simpy
+from simpy.events import Event
+
+from zcanalysis.model.linux6 import Linux6
+
+Steps = Generator[Event, Any, Any]
+SENDER, READER, HOGS = 0, 1, 2
+OTHER = 4  # the CPU of another machine
+STEP_PACKETS, NAPI_WEIGHT = 8, 64
+# what comes first at one nanosecond: arrivals, then CPUs by number from FIRST_CPU, then these
+ARRIVAL, FIRST_CPU, DEVICE, ACKS, TIMER, TICK = 2, 10, 20, 21, 22, 23
+
+
+def price_ns(n_bytes: int, ps_per_byte: int) -> int:
+    whole, rest = divmod(n_bytes * ps_per_byte, 1000)
+    return whole + (rest > 0)
+
+
+@dataclass
+class Socket:
+    """The receiver's end, in packets."""
+
+    queue: int = 0
+    backlog: list[int] = field(default_factory=list)
+    owned: bool = False
+    taken: int = 0  # rcv_nxt
+    acknowledged: int = 0  # rcv_wup
+    edge: int = 0
+    timer: Event | None = None
+
+
+@dataclass
+class Work:
+    """A piece of work that a CPU does; at its end `effects` says what happens, and may ask for more time first."""
+
+    duration_ns: int
+    effects: Callable[[], None]
+    interruptible: bool = False
+    owner: int | None = None
+    longer_ns: Callable[[], int] = lambda: 0
+    ours: bool = True
+
+
+@dataclass
+class Stage:
+    """A NAPI queue: the driver's or the protocol's."""
+
+    cpu: int
+    waiting: deque[tuple[int, int]] = field(default_factory=deque)  # when it came, packets
+    scheduled: bool = False
+    listed: bool = False  # on its CPU's poll list
+    in_run: int = 0
+    fresh: bool = True
+    alarm: Event | None = None
+
+
+class Cpu:
+    """One CPU: a loop of choosing and working."""
+
+    def __init__(self, world: "World", number: int) -> None:
+        self.world, self.number = world, number
+        self.owed: list[str] = []
+        self.interrupted_for: list[str] = []
+        self.transmission_left = False
+        self.holder = HOGS  # so that the order begins with the sender
+        self.held_ticks = 0
+        self.runnable: list[int] = []
+        self.remnant: dict[int, Work] = {}
+        self.state = "starting"
+        self.busy_ns = 0
+        self.working_since: int | None = None
+        self.process = world.env.process(self.loop())
+
+    def loop(self) -> Steps:
+        world = self.world
+        while True:
+            self.state = "choosing"
+            work = world.choose(self)
+            if work is None:
+                self.state = "idle"
+                try:
+                    yield world.env.event()
+                except simpy.Interrupt:
+                    continue
+            while work is not None:
+                self.state = "process" if work.interruptible else "closed"
+                start_ns = world.env.now
+                self.working_since = start_ns if work.ours else None
+                try:
+                    yield world.later(work.duration_ns, FIRST_CPU + self.number)
+                except simpy.Interrupt:
+                    work.duration_ns -= world.env.now - start_ns
+                    assert work.owner is not None
+                    self.remnant[work.owner] = work
+                    self.spend(start_ns, work)
+                    break
+                self.spend(start_ns, work)
+                self.state = "choosing"
+                work.duration_ns = work.longer_ns()
+                if work.duration_ns == 0:
+                    work.effects()
+                    break
+                work.longer_ns = lambda: 0
+
+    def spend(self, start_ns: int, work: Work) -> None:
+        if work.ours:
+            self.busy_ns += self.world.env.now - start_ns
+        self.working_since = None
+
+    def look(self) -> None:
+        """Something new for this CPU: it looks at once if it is idle or does a process's work."""
+        if self.state in ("idle", "process"):
+            self.state = "stopping"
+            self.process.interrupt()
+
+    def interrupt(self, why: str) -> None:
+        self.interrupted_for.append(why)
+        self.look()
+
+    def pass_on(self) -> None:
+        """The next runnable one in the order sender, reader, hogs."""
+        if self.runnable:
+            self.holder = min(self.runnable, key=lambda process: (process <= self.holder, process))
+            self.held_ticks = 0
+
+
+class World:
+    """One transfer from time 0 until the last byte is copied."""
+
+    def __init__(self, host: Linux6, packets: int) -> None:
+        self.env = simpy.Environment()
+        self.host, self.packets = host, packets
+        mss = host.mss_bytes
+        self.local = host.sender_cpu is not None
+        self.wired = not self.local or host.link_ps_per_byte > 0
+        self.gso = max(host.gso_bytes // mss, 1)
+        self.gro = max(host.gro_bytes // mss, 1)
+        self.window = host.window_bytes // mss
+        self.cwnd = max(host.cwnd_bytes // mss, 1)
+        self.tsq = max(host.tsq_bytes // mss, 2)
+        self.sndbuf = host.sndbuf_bytes // mss
+        self.buffer = max(host.reader_bytes // mss, 1)
+        self.checksum_ns = price_ns(mss, host.checksum_ps_per_byte)
+        self.copy_ns = price_ns(mss, host.copy_ps_per_byte) + host.copy_packet_ns
+        self.write_ns = price_ns(mss, host.write_ps_per_byte)
+        self.wire_ns = price_ns(mss + host.framing_bytes, host.link_ps_per_byte)
+        self.socket = Socket(edge=self.window)
+        self.timer_due = False
+        # the sender's end
+        self.written = self.sent = self.acked = self.by_ip = 0
+        self.edge = self.window
+        self.sender_asleep = False
+        self.wire_free_ns = self.last_left_ns = 0
+        # the reader
+        self.reader_asleep = True
+        self.copied = self.freed = 0
+        self.free_on_its_way = False
+        self.reader_script = self.reader_steps()
+        self.counts = dict.fromkeys(
+            ("acks", "delayed_acks", "interrupts", "wake_ups", "sender_wake_ups", "runs", "backlogged", "calls"), 0
+        )
+        self.finished = self.env.event()
+        # the stages
+        self.protocol = Stage(host.protocol_cpu)
+        self.driver = None if host.driver_cpu is None else Stage(host.driver_cpu)
+        self.first = self.driver or self.protocol
+        self.merging = 0  # packets of the skb that GRO holds
+        self.sender_cpu = OTHER if host.sender_cpu is None else host.sender_cpu
+        self.cpus = [Cpu(self, number) for number in range(OTHER + 1)]
+        self.cpus[self.sender_cpu].runnable.append(SENDER)
+        if host.hogs:
+            self.cpus[host.reader_cpu].runnable.append(HOGS)
+        for cpu in self.cpus:
+            cpu.pass_on()
+        if host.hogs or self.sender_cpu == host.reader_cpu:
+            self.env.process(self.ticks(self.cpus[host.reader_cpu]))
+
+    # time
+
+    def later(self, delay_ns: int, priority: int) -> Event:
+        event = self.env.event()
+        event._ok, event._value = True, None
+        self.env.schedule(event, priority, delay_ns)  # type: ignore[arg-type]
+        return event
+
+    def run(self) -> None:
+        for _ in range(5_000_000):
+            if self.finished.triggered:
+                return
+            self.env.step()
+        raise RuntimeError("the transfer hardly moves")
+
+    def ticks(self, cpu: Cpu) -> Steps:
+        while True:
+            yield self.later(self.host.slice_ns, TICK)
+            if cpu.holder == HOGS and HOGS in cpu.runnable:
+                cpu.held_ticks += 1
+                if cpu.held_ticks < self.host.hogs:
+                    continue
+            before = cpu.holder
+            cpu.pass_on()
+            if cpu.holder != before and cpu.state == "process":
+                cpu.look()
+
+    # what a CPU does next
+
+    def choose(self, cpu: Cpu) -> Work | None:
+        for signal in ("first", "protocol", "reader", "sender", "freed"):
+            if signal in cpu.owed:
+                cpu.owed.remove(signal)
+                return Work(self.host.send_interrupt_ns, lambda signal=signal: self.signal(signal))  # type: ignore[misc]
+        if cpu.interrupted_for:
+            why, cpu.interrupted_for = cpu.interrupted_for, []
+            self.counts["interrupts"] += 1
+            return Work(self.host.interrupt_ns, lambda: self.interrupt_done(cpu, why))
+        if self.driver is not None and self.driver.cpu == cpu.number and self.driver.listed:
+            return self.driver_step(cpu, self.driver)
+        if self.protocol.cpu == cpu.number and self.protocol.listed:
+            return self.protocol_step(cpu)
+        if self.protocol.cpu == cpu.number and not self.socket.owned:
+            if self.socket.backlog:
+                return self.left_behind(cpu)
+            if self.timer_due:
+                return self.timer_ack(cpu)
+        if cpu.transmission_left:
+            if self.may_transmit():
+                return self.transmit(cpu)
+            cpu.transmission_left = False
+        return self.process_work(cpu)
+
+    def process_work(self, cpu: Cpu) -> Work | None:
+        while cpu.runnable:
+            if cpu.holder not in cpu.runnable:
+                cpu.pass_on()
+            holder = cpu.holder
+            if holder in cpu.remnant:
+                return cpu.remnant.pop(holder)
+            if holder == HOGS:
+                return Work(1 << 60, lambda: None, interruptible=True, owner=HOGS, ours=False)
+            work = self.sender_work(cpu) if holder == SENDER else next(self.reader_script)
+            if work is not None:
+                return work
+            cpu.runnable.remove(holder)
+        return None
+
+    def signal(self, signal: str) -> None:
+        targets = {"first": self.first.cpu, "protocol": self.protocol.cpu, "reader": self.host.reader_cpu}
+        self.cpus[targets.get(signal, self.sender_cpu)].interrupt(signal)
+
+    def interrupt_done(self, cpu: Cpu, why: list[str]) -> None:
+        if "protocol" in why:
+            self.protocol.listed = True
+        if "first" in why:
+            self.first.listed = True
+        if "reader" in why:
+            cpu.runnable.append(READER)
+        if "sender" in why:
+            cpu.runnable.append(SENDER)
+        if "freed" in why:
+            self.free_on_its_way = False
+
+    # sender
+
+    def may_transmit(self) -> int:
+        """Packets of the burst that may go now."""
+        written, in_flight = self.written - self.sent, self.sent - self.acked
+        burst = min(self.gso, written, self.edge - self.sent, self.cwnd - in_flight)
+        if self.local:
+            burst = min(burst, self.by_ip + self.tsq - self.sent)
+        if burst <= 0:
+            return 0
+        window = min(self.edge - self.acked, self.cwnd)
+        if in_flight and burst < written and burst < self.gso and 3 * burst < window:
+            return 0
+        return burst
+
+    def transmit(self, cpu: Cpu, owner: int | None = None) -> Work:
+        host, burst = self.host, self.may_transmit()
+        self.sent += burst
+        for number in range(burst):
+            left_ns = host.send_burst_ns + (number + 1) * host.send_packet_ns
+            if self.wired:
+                self.wire_free_ns = max(self.wire_free_ns, self.env.now + left_ns) + self.wire_ns
+                left_ns = self.wire_free_ns + host.delay_ns - self.env.now
+            else:
+                self.last_left_ns = max(self.last_left_ns, self.env.now + left_ns)
+                left_ns = self.last_left_ns - self.env.now
+            self.later(left_ns, ARRIVAL).callbacks.append(lambda _: self.arrive())  # type: ignore[union-attr]
+        duration_ns = host.send_burst_ns + burst * host.send_packet_ns
+        return Work(duration_ns, lambda: self.burst_done(cpu), owner=owner)
+
+    def burst_done(self, cpu: Cpu) -> None:
+        if not self.wired:
+            self.notice(cpu, self.first)
+
+    def notice(self, cpu: Cpu, stage: Stage) -> None:
+        """Without a link: who puts packets into a queue sees that they are taken."""
+        if not stage.waiting or stage.scheduled:
+            return
+        stage.scheduled = True
+        if stage.cpu == cpu.number:
+            stage.listed = True
+        else:
+            cpu.owed.append("first" if stage is self.first else "protocol")
+
+    def sender_work(self, cpu: Cpu) -> Work | None:
+        if self.may_transmit():
+            return self.transmit(cpu, SENDER)
+        packets = min(self.gso, self.packets - self.written, self.sndbuf - (self.written - self.acked))
+        if packets > 0:
+            return Work(packets * self.write_ns, lambda: self.write_done(packets), interruptible=True, owner=SENDER)
+        self.sender_asleep = True
+        return None
+
+    def write_done(self, packets: int) -> None:
+        self.written += packets
+
+    def ack_arrives(self, cpu: Cpu, acknowledged: int, edge: int) -> None:
+        """The sender's end handles an ACK, on this CPU."""
+        self.acked, self.edge = max(self.acked, acknowledged), max(self.edge, edge)
+        self.someone_transmits(cpu)
+        if self.sender_asleep and self.written < self.packets and 3 * (self.written - self.acked) <= 2 * self.sndbuf:
+            self.sender_asleep = False
+            self.counts["sender_wake_ups"] += 1
+            if self.sender_cpu == cpu.number:
+                cpu.runnable.append(SENDER)
+            else:
+                cpu.owed.append("sender")
+
+    def someone_transmits(self, cpu: Cpu) -> None:
+        if self.sender_asleep and self.may_transmit():
+            cpu.transmission_left = True
+
+    # link and device
+
+    def arrive(self) -> None:
+        self.first.waiting.append((self.env.now, 1))
+        self.device_looks()
+
+    def device_looks(self) -> None:
+        stage = self.first
+        if not self.wired or stage.scheduled or not stage.waiting or stage.alarm is not None:
+            return
+        due_ns = max(self.env.now, stage.waiting[0][0] + self.host.coalesce_ns)
+        stage.alarm = self.later(due_ns - self.env.now, DEVICE)
+        stage.alarm.callbacks.append(lambda _: self.device_interrupts())  # type: ignore[union-attr]
+
+    def device_interrupts(self) -> None:
+        stage = self.first
+        stage.alarm = None
+        stage.scheduled = True
+        self.cpus[stage.cpu].interrupt("first")
+
+    # the driver's poll
+
+    def driver_step(self, cpu: Cpu, stage: Stage) -> Work:
+        host = self.host
+        packets = min(len(stage.waiting), STEP_PACKETS, NAPI_WEIGHT - stage.in_run)
+        price_of_packet_ns = host.driver_packet_ns + (host.gro_packet_ns if host.gro_bytes else 0)
+        duration_ns = packets * price_of_packet_ns + self.softirq_ns(stage)
+        skbs = []
+        for _ in range(packets):
+            stage.waiting.popleft()
+            self.merging += 1
+            if self.merging == self.gro:
+                skbs.append(self.merging)
+                self.merging = 0
+        stage.in_run += packets
+        ends = stage.in_run == NAPI_WEIGHT or not stage.waiting
+        if ends and self.merging:
+            skbs.append(self.merging)
+            self.merging = 0
+        if ends:
+            stage.in_run = 0
+        if self.protocol.cpu != stage.cpu:
+            duration_ns += len(skbs) * host.handover_skb_ns
+            return Work(duration_ns, lambda: self.hand_over(cpu, stage, skbs))
+        taking_ns, effects, longer_ns = self.take(cpu, skbs)
+
+        def done() -> None:
+            effects()
+            self.run_may_end(stage)
+
+        return Work(duration_ns + taking_ns, done, longer_ns=longer_ns)
+
+    def hand_over(self, cpu: Cpu, stage: Stage, skbs: list[int]) -> None:
+        self.protocol.waiting.extend((self.env.now, skb) for skb in skbs)
+        self.notice(cpu, self.protocol)
+        self.run_may_end(stage)
+
+    def softirq_ns(self, stage: Stage) -> int:
+        if not stage.fresh:
+            return 0
+        stage.fresh = False
+        self.counts["runs"] += 1
+        return self.host.softirq_ns
+
+    def run_may_end(self, stage: Stage) -> None:
+        if not stage.waiting:
+            stage.scheduled = stage.listed = False
+            stage.fresh, stage.in_run = True, 0
+        self.device_looks()
+
+    # the protocol
+
+    def protocol_step(self, cpu: Cpu) -> Work:
+        stage, skbs, duration_ns = self.protocol, list[int](), 0
+        while stage.waiting and (not skbs or sum(skbs) + stage.waiting[0][1] <= STEP_PACKETS):
+            skbs.append(stage.waiting.popleft()[1])
+        duration_ns = self.softirq_ns(stage)
+        taking_ns, effects, longer_ns = self.take(cpu, skbs)
+
+        def done() -> None:
+            effects()
+            self.run_may_end(stage)
+
+        return Work(duration_ns + taking_ns, done, longer_ns=longer_ns)
+
+    def take(self, cpu: Cpu, skbs: list[int]) -> tuple[int, Callable[[], None], Callable[[], int]]:
+        """IP and TCP for some skbs in softirq: price, effects, and whether the reader is to be woken at the end."""
+        host, socket = self.host, self.socket
+        duration_ns, packets = len(skbs) * host.ip_skb_ns, sum(skbs)
+        if socket.owned:
+            duration_ns += packets * self.checksum_ns
+
+            def joined() -> None:
+                self.by_ip += packets
+                socket.backlog.extend(skbs)
+                self.counts["backlogged"] += packets
+                self.someone_transmits_locally(cpu)
+
+            return duration_ns, joined, lambda: 0
+        duration_ns += len(skbs) * host.tcp_skb_ns + packets * self.checksum_ns
+        taken, acknowledged, edge, queue = socket.taken, socket.acknowledged, socket.edge, socket.queue
+        acks = []
+        for skb in skbs:
+            taken += skb
+            queue += skb
+            if taken - acknowledged > 1 and self.window - queue >= edge - acknowledged:
+                acknowledged, edge = taken, taken + self.window - queue
+                acks.append(taken)
+        duration_ns += len(acks) * self.ack_ns
+
+        def taken_in() -> None:
+            self.by_ip += packets
+            socket.taken += packets
+            socket.queue += packets
+            for acknowledged in acks[:-1]:
+                self.counts["acks"] += 1
+                socket.acknowledged = acknowledged
+            for acknowledged in acks[-1:]:
+                self.ack_leaves(cpu, acknowledged)
+            self.start_timer()
+            self.someone_transmits_locally(cpu)
+            self.wake_reader(cpu, skbs)
+
+        return duration_ns, taken_in, lambda: host.wake_ns if skbs and self.reader_asleep else 0
+
+    def someone_transmits_locally(self, cpu: Cpu) -> None:
+        if self.local:
+            self.someone_transmits(cpu)
+
+    def wake_reader(self, cpu: Cpu, skbs: list[int]) -> None:
+        if not skbs or not self.reader_asleep:
+            return
+        self.reader_asleep = False
+        self.counts["wake_ups"] += 1
+        if self.host.reader_cpu == cpu.number:
+            cpu.runnable.append(READER)
+        else:
+            cpu.owed.append("reader")
+
+    # ACKs
+
+    @property
+    def ack_ns(self) -> int:
+        return self.host.ack_ns + (self.host.sender_ack_ns if self.local else 0)
+
+    def ack_leaves(self, cpu: Cpu, acknowledged: int) -> None:
+        socket = self.socket
+        self.counts["acks"] += 1
+        socket.acknowledged = max(socket.acknowledged, acknowledged)
+        socket.edge = self.copied + self.window
+        socket.timer, self.timer_due = None, False
+        acknowledged, edge = socket.acknowledged, socket.edge
+        if self.local:
+            self.ack_arrives(cpu, acknowledged, edge)
+        else:
+            there = self.later(self.host.delay_ns, ACKS)
+            there.callbacks.append(lambda _: self.ack_there(acknowledged, edge))  # type: ignore[union-attr]
+
+    def ack_there(self, acknowledged: int, edge: int) -> None:
+        other = self.cpus[OTHER]
+        self.ack_arrives(other, acknowledged, edge)
+        other.look()
+
+    def start_timer(self) -> None:
+        socket = self.socket
+        if socket.timer is None and not self.timer_due and socket.taken > socket.acknowledged:
+            timer = socket.timer = self.later(self.host.delack_ns, TIMER)
+            timer.callbacks.append(lambda _: self.timer_fires(timer))  # type: ignore[union-attr]
+
+    def timer_fires(self, timer: Event) -> None:
+        if self.socket.timer is timer:
+            self.socket.timer, self.timer_due = None, True
+            if not self.socket.owned:
+                self.cpus[self.protocol.cpu].look()
+
+    def timer_ack(self, cpu: Cpu) -> Work:
+        self.timer_due = False
+        self.counts["delayed_acks"] += 1
+        return Work(self.ack_ns, lambda: self.ack_leaves(cpu, self.socket.taken))
+
+    # the reader
+
+    def reader_steps(self) -> Generator[Work | None, None, None]:
+        """Pieces of work one after the other; at first, and at None, it sleeps."""
+        socket, host = self.socket, self.host
+        room, copied = self.buffer, 0
+        yield self.piece(host.schedule_ns, self.lock)
+        while True:
+            while True:
+                if socket.queue and room:
+                    packets = min(self.gso, room, socket.queue)
+                    yield self.piece(packets * self.copy_ns, lambda packets=packets: self.copy_done(packets))  # type: ignore[misc]
+                    room -= packets
+                    copied += packets
+                elif not room or (copied and not socket.backlog):
+                    break
+                elif socket.backlog:
+                    yield from self.flush_backlog()
+                else:
+                    if self.clean_up(0):
+                        yield self.clean_up_ack()
+                    if socket.queue or socket.backlog:
+                        continue
+                    self.reader_asleep, socket.owned = True, False
+                    yield None
+                    yield self.piece(host.schedule_ns, self.lock)
+            if self.clean_up(copied):
+                yield self.clean_up_ack()
+            while socket.backlog:
+                yield from self.flush_backlog()
+            socket.owned = False
+            yield self.piece(host.syscall_ns, self.lock)
+            self.counts["calls"] += 1
+            room, copied = self.buffer, 0
+
+    def lock(self) -> None:
+        self.socket.owned = True
+
+    def flush_backlog(self) -> Generator[Work, None, None]:
+        """TCP's work until none is left, then one ACK for all of it."""
+        host, socket = self.host, self.socket
+        if not socket.backlog:
+            return
+        while socket.backlog:
+            skbs, socket.backlog = socket.backlog, []
+            yield self.piece(len(skbs) * host.tcp_skb_ns, lambda skbs=skbs: self.taken_over(skbs))  # type: ignore[misc]
+        if socket.taken - socket.acknowledged > 1:
+            yield self.reader_ack()
+
+    def taken_over(self, skbs: list[int]) -> None:
+        self.socket.taken += sum(skbs)
+        self.socket.queue += sum(skbs)
+        self.start_timer()
+
+    def left_behind(self, cpu: Cpu) -> Work:
+        """A backlog whose owner has gone."""
+        host, socket = self.host, self.socket
+        skbs, socket.backlog = socket.backlog, []
+        acknowledges = socket.taken + sum(skbs) - socket.acknowledged > 1
+
+        def done() -> None:
+            socket.taken += sum(skbs)
+            socket.queue += sum(skbs)
+            if acknowledges:
+                self.ack_leaves(cpu, socket.taken)
+            self.start_timer()
+            self.wake_reader(cpu, skbs)
+
+        duration_ns = len(skbs) * host.tcp_skb_ns + acknowledges * self.ack_ns
+        return Work(duration_ns, done, longer_ns=lambda: host.wake_ns if self.reader_asleep else 0)
+
+    def piece(self, duration_ns: int, effects: Callable[[], Any]) -> Work:
+        return Work(duration_ns, effects, interruptible=True, owner=READER)
+
+    def copy_done(self, packets: int) -> None:
+        host = self.host
+        self.socket.queue -= packets
+        self.copied += packets
+        if self.copied == self.packets:
+            self.finished.succeed()
+        if host.free_packets and self.local and self.sender_cpu != host.reader_cpu:
+            self.freed += packets
+            if self.freed >= host.free_packets and not self.free_on_its_way:
+                self.freed, self.free_on_its_way = 0, True
+                self.cpus[host.reader_cpu].owed.append("freed")
+
+    def clean_up(self, copied: int) -> bool:
+        socket = self.socket
+        now = socket.edge - socket.taken
+        new = self.window - socket.queue
+        return (
+            socket.taken - socket.acknowledged > 1
+            or self.timer_due
+            or (copied > 0 and 2 * now <= self.window and new > 0 and new >= 2 * now)
+        )
+
+    def clean_up_ack(self) -> Work:
+        self.counts["delayed_acks"] += self.timer_due
+        return self.reader_ack()
+
+    def reader_ack(self) -> Work:
+        cpu = self.cpus[self.host.reader_cpu]
+        return Work(self.ack_ns, lambda: self.ack_leaves(cpu, self.socket.taken), owner=READER)
+
+    def busy_ns(self) -> list[int]:
+        return [
+            cpu.busy_ns + (0 if cpu.working_since is None else self.env.now - cpu.working_since) for cpu in self.cpus
+        ]
+
+
+def simulate(host: Linux6, packets: int) -> World:
+    """The world at the moment when the last byte is copied."""
+    world = World(host, packets)
+    world.run()
+    return world

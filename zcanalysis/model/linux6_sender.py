@@ -1,0 +1,121 @@
+"""The sender of `linux6`, its link, and how what it sent is announced to the first stage that receives."""
+
+from zcanalysis.model.compiling import compiled, inlined
+from zcanalysis.model.linux6_state import (
+    ANNOUNCED,
+    ASLEEP,
+    BY_WIRE,
+    MOST_BACKLOG,
+    NO_GAP,
+    OFF,
+    ON,
+    SENDER,
+    TO_FIRST,
+    TO_SENDER,
+    TRANSMIT,
+    WAKING,
+    WEIGHT,
+    World,
+)
+from zcanalysis.model.linux6_work import awaken, begin
+
+
+@compiled
+def allowed(w: World) -> int:
+    """How many packets may be transmitted now."""
+    h, s = w.h, w.s
+    room = min(s.edge, s.acked + h.cwnd) - s.acked
+    ready: int = min(h.gso, min(s.acked + room, min(s.ip_taken + h.tsq, s.written)) - s.sent)
+    if ready <= 0:
+        return 0
+    if ready in (h.gso, s.written - s.sent) or 3 * ready >= room or s.sent == s.acked:
+        return ready
+    return 0
+
+
+@compiled
+def start_transmit(w: World, cpu: int, burst: int) -> None:
+    """A burst: each packet's time is known now."""
+    h, s = w.h, w.s
+    node = begin(w, cpu, TRANSMIT, h.send_burst_ns + burst * h.send_packet_ns)
+    node.packets = burst
+    sent_ns = s.now + h.send_burst_ns
+    for at in range(s.sent, s.sent + burst):
+        packet = w.packets[at]
+        sent_ns += h.send_packet_ns
+        before = w.packets[at - 1].there_ns - h.delay_ns * h.wired if at > 0 else 0
+        packet.sent_ns, packet.sent_node, packet.wire_by = sent_ns, s.cpus[cpu].node, before > sent_ns
+        packet.there_ns = max(sent_ns, before) + (h.wire_ns + h.delay_ns) * h.wired
+    s.sent += burst
+    if h.wired:
+        announce(w, cpu)
+
+
+@inlined
+def first_on(w: World) -> int:
+    """The state of the first stage's poll."""
+    return int(w.s.driver_on if w.h.driver_cpu >= 0 else w.s.protocol_on)
+
+
+@inlined
+def schedule_first(w: World, state: int) -> None:
+    """The first stage begins a run, or will once it is interrupted."""
+    h, s = w.h, w.s
+    if h.driver_cpu >= 0:
+        s.driver_on, s.driver_new, s.driver_left = state, 1, WEIGHT
+    else:
+        s.protocol_on, s.protocol_new = state, 1
+
+
+@inlined
+def first_waiting(w: World) -> int:
+    """The first packet that no stage has taken."""
+    return int(w.s.ringed if w.h.driver_cpu >= 0 else w.s.skb_out)
+
+
+@compiled
+def announce(w: World, cpu: int) -> None:
+    """Packets may wait for a first stage that is not scheduled."""
+    h, s = w.h, w.s
+    waiting = first_waiting(w)
+    if waiting == s.sent or first_on(w) != OFF:
+        return
+    there_ns = w.packets[waiting].there_ns
+    if h.wired:
+        told_ns = there_ns + h.coalesce_ns
+        s.nic_at = max(told_ns, s.now)
+        s.nic_node, s.nic_ref, s.nic_gap = s.cpus[cpu].node, waiting, BY_WIRE if told_ns >= s.now else NO_GAP
+        schedule_first(w, ANNOUNCED)
+    elif there_ns <= s.now:
+        first_cpu = h.driver_cpu if h.driver_cpu >= 0 else h.protocol_cpu
+        if first_cpu == cpu:
+            schedule_first(w, ON)
+        else:
+            schedule_first(w, ANNOUNCED)
+            s.cpus[cpu].owes |= TO_FIRST
+
+
+@compiled
+def transmitted(w: World, cpu: int) -> None:
+    """A burst has left."""
+    waiting = w.s.sent - first_waiting(w)
+    w.s.overflows += max(0, min(waiting - MOST_BACKLOG, w.nodes[w.s.cpus[cpu].node].packets))
+    if not w.h.wired:
+        announce(w, cpu)
+
+
+@compiled
+def room(w: World, cpu: int, gap: int) -> None:
+    """Window, buffer or small queue may have more room: for a sleeping sender this CPU transmits, and may wake it."""
+    h, s, sender = w.h, w.s, w.s.procs[SENDER]
+    if sender.awake != ASLEEP:
+        return
+    if allowed(w) > 0:
+        s.cpus[cpu].transmit = 1
+    if s.written < h.n_packets and 3 * (s.written - s.acked) <= 2 * h.sndbuf:
+        s.sender_wake_ups += 1
+        if cpu == h.sender_cpu:
+            awaken(w, cpu, SENDER, gap)
+        else:
+            sender.awake = WAKING
+            s.cpus[cpu].owes |= TO_SENDER

@@ -1,0 +1,96 @@
+"""Pieces of work of a `linux6` CPU: how one starts, is stopped, and is asked for by an interrupt."""
+
+from zcanalysis.model.compiling import compiled, inlined
+from zcanalysis.model.linux6_state import (
+    ACK,
+    AWAKE,
+    COPY,
+    IDLE,
+    INTERRUPT,
+    NEVER,
+    NO_GAP,
+    NOBODY,
+    OTHERS,
+    SCHEDULE,
+    SYSCALL,
+    TCP,
+    WRITE,
+    Record,
+    World,
+)
+
+
+@compiled
+def begin(w: World, cpu: int, kind: int, ns: int) -> Record:
+    """A piece of work starts on a CPU; its node is returned."""
+    s, c = w.s, w.s.cpus[cpu]
+    node = w.nodes[s.nodes]
+    c.kind, c.start = kind, s.now
+    c.end = NEVER if ns == NEVER else s.now + ns
+    node.start, node.end, node.kind, node.pred, node.prev = s.now, c.end, kind, c.node, c.node
+    node.ref, node.packets, node.handovers, node.ips, node.tcps, node.sums, node.acks = -1, 0, 0, 0, 0, 0, 0
+    node.gap, node.process, node.first, node.softirq, node.driven, node.wakes, node.whole = NO_GAP, 0, 0, 0, 0, 0, 1
+    c.node = s.nodes
+    s.nodes += 1
+    c.packets, c.skbs, c.tcps, c.tcp_packets, c.acks, c.process = 0, 0, 0, 0, 0, NOBODY
+    return node
+
+
+@inlined
+def is_stoppable(kind: int) -> bool:
+    """Whether interrupts stop this work: a process's, but for what it sends."""
+    return kind in (WRITE, COPY, SYSCALL, SCHEDULE, TCP, OTHERS)
+
+
+@compiled
+def pause(w: World, cpu: int) -> None:
+    """The process's work stops here and is to go on later."""
+    s, c = w.s, w.s.cpus[cpu]
+    if c.kind != OTHERS:
+        p = s.procs[c.process]
+        p.kind, p.left, p.packets = c.kind, c.end - s.now, c.packets
+        c.busy_ns += s.now - c.start
+    w.nodes[c.node].end = s.now
+    c.kind, c.end = IDLE, NEVER
+
+
+@compiled
+def start_ack(w: World, cpu: int, process: int) -> None:
+    """An ACK that is a piece of work of its own."""
+    node = begin(w, cpu, ACK, w.h.ack_ns + w.h.local * w.h.sender_ack_ns)
+    node.acks = 1
+    node.process = process != NOBODY
+    w.s.cpus[cpu].process = process
+
+
+@compiled
+def start_interrupt(w: World, cpu: int) -> None:
+    """All interrupts that came since the last one, as one."""
+    s, c = w.s, w.s.cpus[cpu]
+    at, pred, gap, ref = c.irq_at, c.irq_node, c.irq_gap, c.irq_ref
+    node = begin(w, cpu, INTERRUPT, w.h.interrupt_ns)
+    if at == s.now:
+        node.pred, node.gap, node.ref = pred, gap, ref
+    c.handling, c.irq = c.irq, 0
+    s.interrupts += 1
+
+
+@compiled
+def signal(w: World, cpu: int, why: int, bound: tuple[int, int, int]) -> None:
+    """Another CPU or the device interrupts this one; bound by this node, with this gap and packet."""
+    s, c = w.s, w.s.cpus[cpu]
+    if c.irq == 0:
+        c.irq_at = s.now
+        c.irq_node, c.irq_gap, c.irq_ref = bound
+    c.irq |= why
+    if is_stoppable(c.kind):
+        pause(w, cpu)
+    if c.kind == IDLE:
+        start_interrupt(w, cpu)
+
+
+@inlined
+def awaken(w: World, cpu: int, process: int, gap: int) -> None:
+    """A process can run from now on, because of what this CPU did."""
+    p = w.s.procs[process]
+    p.awake, p.first, p.woken_by, p.woken_gap = AWAKE, 1, w.s.cpus[cpu].node, gap
