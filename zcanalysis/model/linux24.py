@@ -69,7 +69,7 @@ limits of prequeue memory and receive buffer nor the netif_rx backlog of 300 can
 300 segments is refused. An interrupt and its softirq are one piece; softirqs are held off for one segment's protocol
 work, not for a whole queue's. A timer that finds nothing to do costs nothing, nor does one left over from an ACK
 already sent. The sender pays nothing for ACKs, and their time on the wire is part of the delay. All segments are alike,
-so none overtakes the prequeue (the hazard of Kleen's test). The reader does nothing with its data.
+so none overtakes the prequeue (the hazard of Kleen's test: `prequeue`). The reader does nothing with its data.
 
 **What is no law.** A free stage, or a faster link, can make the transfer slower (0.5 to 6 of 100 random hosts, by
 stage, some of them several times): who is quicker meets another queue, and what the queues do differs in price (a
