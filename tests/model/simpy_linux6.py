@@ -68,6 +68,7 @@ class Cpu:
         self.world, self.number = world, number
         self.owed: list[str] = []
         self.interrupted_for: list[str] = []
+        self.leaves_idle = False
         self.transmission_left = False
         self.holder = HOGS  # so that the order begins with the sender
         self.held_ticks = 0
@@ -121,6 +122,7 @@ class Cpu:
             self.process.interrupt()
 
     def interrupt(self, why: str) -> None:
+        self.leaves_idle = self.leaves_idle or (self.state == "idle" and self.world.host.idle_exit_ns > 0)
         self.interrupted_for.append(why)
         self.look()
 
@@ -212,6 +214,9 @@ class World:
     # what a CPU does next
 
     def choose(self, cpu: Cpu) -> Work | None:
+        if cpu.leaves_idle:
+            cpu.leaves_idle = False
+            return Work(self.host.idle_exit_ns, lambda: None, ours=False)
         for signal in ("first", "protocol", "reader", "sender", "freed"):
             if signal in cpu.owed:
                 cpu.owed.remove(signal)

@@ -55,6 +55,7 @@ def any_host(rng):
         framing_bytes=rng.choice([0, 90]),
         delay_ns=rng.choice([0, rng.randint(0, 100), rng.randint(1000, 50000)]),
         coalesce_ns=rng.choice([0, rng.randint(1, 100), rng.randint(1000, 50000)]),
+        idle_exit_ns=rng.choice([0, rng.randint(1, 100), rng.randint(1000, 50000)]),
         link_ps_per_byte=rng.choice([0, rng.randint(1, 1000), rng.randint(100, 8000)]) if wired else 0,
         **some,
     )
@@ -87,7 +88,14 @@ OTHER_MACHINE = {
 
 
 @pytest.mark.parametrize(
-    "changes", [{"protocol_cpu": 1}, {"driver_cpu": 0, "gro_bytes": 65536}, OTHER_MACHINE, {"hogs": 1}]
+    "changes",
+    [
+        {"protocol_cpu": 1},
+        {"driver_cpu": 0, "gro_bytes": 65536},
+        OTHER_MACHINE,
+        {"hogs": 1},
+        {"protocol_cpu": 1, "idle_exit_ns": 30_000},
+    ],
 )
 def test_thousands_of_packets_take_as_long_as_simpy_says(changes):
     assert_simpy_agrees(free(**VETH | changes), 3000)

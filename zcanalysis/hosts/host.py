@@ -31,8 +31,8 @@ from zcanalysis.hosts.sections import (
 Generation = Literal["linux-2.4", "linux-6"]
 GENERATIONS: Final = ("linux-2.4", "linux-6")
 OF_LINUX_6: Final = (
-    "sender.burst_ns", "sender.ack_ns", "nic.coalesce_ns", "interrupt.send_ns", "gro.packet_ns", "softirq.handover_ns",
-    "copy.packet_ns",
+    "sender.burst_ns", "sender.ack_ns", "nic.coalesce_ns", "interrupt.send_ns", "interrupt.idle_ns", "gro.packet_ns",
+    "softirq.handover_ns", "copy.packet_ns",
 )  # fmt: skip
 OF_LINUX_24: Final = ("checksum.fused_ns_per_byte", "reader.delay_ns")
 BACKLOG_PACKETS: Final = 300  # netdev_max_backlog of 2.4, net/core/dev.c

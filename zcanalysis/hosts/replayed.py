@@ -48,6 +48,7 @@ def linux6(host: Host) -> Linux6:
         sender_ack_ns=_ns(sender.ack_ns),
         send_interrupt_ns=_ns(host.interrupt.send_ns),
         interrupt_ns=_ns(host.interrupt.receive_ns),
+        idle_exit_ns=_ns(host.interrupt.idle_ns),
         softirq_ns=_ns(host.softirq.run_ns),
         ip_skb_ns=_ns(host.ip.skb_ns),
         tcp_skb_ns=_ns(host.tcp.skb_ns),

@@ -68,6 +68,8 @@ class Interrupt:
     receive_ns: Price
     send_ns: Price | None = None
     """Asking another CPU (linux-6)."""
+    idle_ns: Price | None = None
+    """Until an idle CPU runs (linux-6); None: at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

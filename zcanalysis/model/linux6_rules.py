@@ -25,6 +25,7 @@ from zcanalysis.model.linux6_state import (
     HOG,
     HUNG,
     IDLE,
+    IDLE_EXIT,
     INTERRUPT,
     NEVER,
     NO_ROOM,
@@ -107,8 +108,9 @@ def work_ends(w: World, cpu: int) -> None:
     c = w.s.cpus[cpu]
     if c.kind in (STEP, BACKLOG) and is_extended(w, cpu):
         return
-    c.busy_ns += w.s.now - c.start
-    have_effect(w, cpu)
+    if c.kind != IDLE_EXIT:
+        c.busy_ns += w.s.now - c.start
+        have_effect(w, cpu)
     c.kind, c.end = IDLE, NEVER
     dispatch(w, cpu)
 

@@ -18,12 +18,12 @@ MOST_BACKLOG: Final = 1000  # netdev_max_backlog, net/core/hotdata.c
 STAGES: Final = (
     "write", "transmit", "send interrupt", "interrupt", "softirq", "driver", "gro", "hand-over", "ip", "tcp",
     "checksum", "ack", "sender's ack", "wake-up", "schedule", "syscall", "copy", "link", "delay", "coalescing", "timer",
-    "other processes",
+    "other processes", "idle exit",
 )
 (
     WRITE, TRANSMIT, SEND_INTERRUPT, INTERRUPT, SOFTIRQ, DRIVER, GRO, HANDOVER, IP, TCP,
     CHECKSUM, ACK, SENDER_ACK, WAKE, SCHEDULE, SYSCALL, COPY, LINK, DELAY, COALESCING, TIMER,
-    OTHERS,
+    OTHERS, IDLE_EXIT,
 ) = range(len(STAGES))
 STEP, BACKLOG, IDLE = range(len(STAGES), len(STAGES) + 3)  # work made of several stages, and none
 SENDER, READER, HOG, NOBODY = range(4)
@@ -39,7 +39,7 @@ HOST_FIELDS: Final = (
     "send_packet_ns", "sender_ack_ns", "send_interrupt_ns", "interrupt_ns", "softirq_ns", "driver_ns", "gro_ns",
     "handover_ns", "ip_ns", "tcp_ns", "checksum_ns", "ack_ns", "wake_ns", "schedule_ns", "syscall_ns", "copy_ns",
     "wire_ns", "delay_ns", "coalesce_ns", "gso", "gro", "window", "cwnd", "tsq", "sndbuf", "reader", "free_packets",
-    "hogs", "slice_ns", "delack_ns", "n_packets",
+    "hogs", "slice_ns", "delack_ns", "idle_exit_ns", "n_packets",
 )
 STATE_FIELDS: Final = (
     "now", "nodes", "contended", "stopped",

@@ -6,6 +6,7 @@ from zcanalysis.model.linux6_state import (
     AWAKE,
     COPY,
     IDLE,
+    IDLE_EXIT,
     INTERRUPT,
     NEVER,
     NO_GAP,
@@ -85,7 +86,12 @@ def signal(w: World, cpu: int, why: int, bound: tuple[int, int, int]) -> None:
     c.irq |= why
     if is_stoppable(c.kind):
         pause(w, cpu)
-    if c.kind == IDLE:
+        start_interrupt(w, cpu)
+    elif c.kind == IDLE and w.h.idle_exit_ns > 0:
+        node = begin(w, cpu, IDLE_EXIT, w.h.idle_exit_ns)
+        node.pred, node.gap, node.ref = bound
+        c.irq_at = -1  # it starts when the CPU is there, not when it was asked for
+    elif c.kind == IDLE:
         start_interrupt(w, cpu)
 
 
