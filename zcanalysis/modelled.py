@@ -112,8 +112,10 @@ def predicted(start: Basis, patches: Sequence[Patch]) -> Modelled | str:
     run_to_run = start.goodput.relative_error or 0.0
     down = math.hypot(middle - float(np.quantile(ratios, LOW)), run_to_run, apart) if patches else run_to_run
     up = math.hypot(float(np.quantile(ratios, HIGH)) - middle, run_to_run, apart) if patches else run_to_run
-    gbps = start.goodput.gbps * math.exp(middle)
-    return Modelled(gbps, gbps * math.exp(-down), gbps * math.exp(up), limit_of(changed[0], after), after.busy[0])
+    most = _payload_gbps(changed[0]) if patches else math.inf
+    gbps = min(start.goodput.gbps * math.exp(middle), most)
+    low, high = gbps * math.exp(-down), min(gbps * math.exp(up), most)
+    return Modelled(gbps, low, high, limit_of(changed[0], after), after.busy[0])
 
 
 def all_priced(patches: Sequence[Patch]) -> bool:
@@ -122,7 +124,7 @@ def all_priced(patches: Sequence[Patch]) -> bool:
 
 
 def limit_of(host: Host, done: Transfers, at: int = 0) -> str:
-    """What limits a replayed transfer: the fullest CPU if it is full, the link, the window, else something unseen.
+    """What limits a replayed transfer: the link, a window that a wider one beats, the fullest CPU, or something unseen.
 
     Parameters
     ----------
@@ -134,14 +136,14 @@ def limit_of(host: Host, done: Transfers, at: int = 0) -> str:
     on_the_wire = "link" in done.stages and share[done.stages.index("link")] > MOSTLY
     if on_the_wire or (host.link.gbps is not None and done.gbps[at] >= FULL_SHARE * _payload_gbps(host)):
         return LINK
+    wider = transfers([host.changed("socket.window_bytes", WIDER * host.socket.window_bytes)])
+    if wider.gbps[0] > GAINS_SHARE * done.gbps[at]:
+        return WINDOW
     full = {cpu: part for cpu, part in busy.items() if part >= FULL_SHARE}
     if full:
         receiving = host.places.protocol_cpu, host.places.reader_cpu
         return f"CPU {max(full, key=lambda cpu: (cpu in receiving, full[cpu]))}"
-    wider = transfers([host.changed("socket.window_bytes", WIDER * host.socket.window_bytes)])
-    if wider.gbps[0] > GAINS_SHARE * done.gbps[at]:
-        return WINDOW
-    return f"CPU {max(busy, key=lambda cpu: busy[cpu])}" if host.scheduler.hogs and busy else NOT_SEEN
+    return f"CPU {host.places.reader_cpu}" if host.scheduler.hogs else NOT_SEEN
 
 
 def _payload_gbps(host: Host) -> float:

@@ -17,9 +17,10 @@ Floats = npt.NDArray[np.float64]
 Nanoseconds = npt.NDArray[np.int64]
 
 TRANSFER_BYTES: Final = 40 << 20
-"""Payload of a replayed transfer: some hundred times what is under way, so that its start does not matter."""
+WINDOWS: Final = 6
+"""How often a replayed transfer fills the window at least, so that its start does not matter."""
 FEWEST_PACKETS: Final = 2_000
-MOST_PACKETS: Final = 40_000
+MOST_PACKETS: Final = 60_000
 
 
 class Transfers(NamedTuple):
@@ -47,14 +48,14 @@ def transfers(hosts: Sequence[Host], packets: int | None = None) -> Transfers:
     hosts
         At least one.
     packets
-        Full segments each; None: about 40 MB of them.
+        Full segments each; None: 40 MB of them, or some windows.
 
     Raises
     ------
     ImpossibleHostError
         If a host cannot be replayed: of another generation, more than four CPUs, or a transfer to it hangs.
     """
-    n = packets or min(max(TRANSFER_BYTES // hosts[0].link.mss_bytes, FEWEST_PACKETS), MOST_PACKETS)
+    n = packets or _enough(hosts[0])
     payload_bits = np.array([host.link.mss_bytes * n * BITS_PER_BYTE for host in hosts], np.float64)
     try:
         return _replayed(hosts, n, payload_bits)
@@ -82,6 +83,11 @@ def _replayed(hosts: Sequence[Host], n: int, payload_bits: Floats) -> Transfers:
         tuple(_busy(host, row / total) for host, row, total in zip(hosts, replayed.busy_ns, elapsed_ns, strict=True)),
         _per_s(replayed.counts, elapsed_ns),
     )  # fmt: skip
+
+
+def _enough(host: Host) -> int:
+    payload_bytes = max(TRANSFER_BYTES, WINDOWS * host.socket.window_bytes)
+    return min(max(payload_bytes // host.link.mss_bytes, FEWEST_PACKETS), MOST_PACKETS)
 
 
 def _busy(host: Host, shares: Floats) -> dict[int, float]:

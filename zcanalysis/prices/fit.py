@@ -1,5 +1,6 @@
 """CPU time divided over what it was used for: non-negative least squares that says what it cannot tell apart."""
 
+import math
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -40,8 +41,8 @@ def fitted(busy_ns: Floats, uses: Floats, shares: Floats) -> Fit:
 
     Notes
     -----
-    Least squares with the prior as further rows (Tikhonov), each row in units of its standard error: a window's is the
-    scatter of windows around the prior's prediction, at least 2 % of their mean; the prior's is half of itself.
+    Least squares with the prior as further rows (Tikhonov), each row in units of its standard error: a window's is what
+    the best prices leave unexplained, at least 2 % of the windows' mean; the prior's is half of itself.
 
     Examples
     --------
@@ -51,8 +52,7 @@ def fitted(busy_ns: Floats, uses: Floats, shares: Floats) -> Fit:
     total = uses.sum(axis=0)
     guess = busy_ns.sum() * shares / total
     scale = np.where(guess > 0, guess, 1.0)
-    expected = uses @ guess
-    noise = max(float(np.std(busy_ns - expected)), LEAST_NOISE * float(busy_ns.mean()), 1e-9)
+    noise = _noise_ns(busy_ns, uses)
     rows = uses * scale / noise
     prior = np.diag(1 / PRIOR_SPREAD * np.where(guess > 0, 1.0, 1e6))
     solution, _ = nnls(np.vstack([rows, prior]), np.concatenate([busy_ns / noise, prior @ (guess / scale)]))
@@ -63,3 +63,11 @@ def fitted(busy_ns: Floats, uses: Floats, shares: Floats) -> Fit:
     condition = float(singular[0] / singular[-1]) if singular[-1] > 0 else float("inf")
     spread = np.where(solution > 0, errors / np.maximum(solution, 1e-12), PRIOR_SPREAD)
     return Fit(solution * scale, rank, condition, np.minimum(spread, PRIOR_SPREAD))
+
+
+def _noise_ns(busy_ns: Floats, uses: Floats) -> float:
+    """Standard error of a window's time: what is left when the prices are chosen by the windows alone."""
+    _, left = nnls(uses, busy_ns)
+    freedom = max(len(busy_ns) - uses.shape[1], 1)
+    scatter_ns = float(left) / math.sqrt(freedom)
+    return max(scatter_ns, LEAST_NOISE * float(busy_ns.mean()), 1e-9)

@@ -107,6 +107,7 @@ def host_of(seen: Evidence, where: Places, shape: Shape, prices: dict[str, Price
         nic=Nic(coalesce_ns=price("nic.coalesce_ns"), hardware_checksum=_checksum(prices)),
         interrupt=Interrupt(
             receive_ns=price("interrupt.receive_ns"), send_ns=price("interrupt.send_ns"),
+            idle_ns=price("interrupt.idle_ns"),
         ),
         driver=Driver(packet_ns=price("driver.packet_ns")),
         gro=Gro(packet_ns=price("gro.packet_ns"), most_bytes=GSO_BYTES if gro and where.driver_cpu is not None else 0),
