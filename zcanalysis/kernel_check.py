@@ -68,6 +68,8 @@ class KernelHost:
     shared_cpu: bool = True
     sender_here: bool = False
     low_latency: bool = False
+    netem: bool = False
+    """A netem delay of the same machine on the way: 4.10 then counts a byte for each skb (skb_orphan_partial)."""
     rmem_bytes: int = 87_380
     rmem_max_bytes: int = 6_291_456
     socket: SocketState | None = None
@@ -102,7 +104,8 @@ def compare_with_kernel(packets: pl.DataFrame, host: KernelHost) -> pl.DataFrame
         Rows ``measure``, ``captured``, ``replayed``, ``error``: *acks* (their number, relative error), *stretch* (mean
         bytes acknowledged at once; Kolmogorov-Smirnov distance of the two distributions), *window* (mean bytes
         advertised; share of the captured ACKs whose window is more than one scale unit from the replayed one of the
-        same sequence number), and the counters the host gives (relative error, of 1 where the kernel counted none).
+        same sequence number), *mean window* (at the captured ACKs; relative error), and the counters the host gives
+        (relative error, of 1 where the kernel counted none).
 
     Raises
     ------
@@ -121,6 +124,7 @@ def compare_with_kernel(packets: pl.DataFrame, host: KernelHost) -> pl.DataFrame
         ("acks", float(ends.size), float(said_ends.size), said_ends.size / ends.size - 1),
         ("stretch", stretches.mean(), said_stretches.mean(), distribution_distance(stretches, said_stretches)),
         ("window", windows.mean(), said_windows.mean(), float(off.mean())),
+        ("mean window", windows.mean(), said_windows[at].mean(), said_windows[at].mean() / windows.mean() - 1),
     ]
     for measure, (name, ours) in COUNTERS.items():
         if name in host.counters:
@@ -230,7 +234,7 @@ def _replay_from_handshake(captured: Captured, host: KernelHost) -> Replayed:
     arrivals = Arrivals(
         time_ns=captured.data.get_column("ts_ns").to_numpy(),
         payload_bytes=payload,
-        truesize_bytes=linear_truesize_bytes(payload, mss_bytes),
+        truesize_bytes=np.ones_like(payload) if host.netem else linear_truesize_bytes(payload, mss_bytes),
         push=(captured.data.get_column("tcp_flags").to_numpy() & PUSH) > 0,
         segment_bytes=payload,
         fragments=np.ones_like(payload),

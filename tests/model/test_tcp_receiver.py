@@ -86,7 +86,7 @@ def test_softirq_acknowledges_every_second_segment():
 
 
 def test_no_second_segment_is_acknowledged_while_the_window_would_shrink():
-    # room is (2**17 + 5000 - 2304 n) / 2, so 2**16 after 2 segments (66692 > 65536 > 64388 at 5) but no more from the 3rd
+    # room is (2**17 + 5000 - 2304 n) / 2: more than 2**16 after 2 segments, less after 3
     state = connection(rcvbuf_bytes=(1 << 17) + 5000)
     said = replay_receiver(arriving(np.arange(8) * 10 * US), state, receiver(price=NOBODY))
     in_softirq = said.acks[said.acks["why"] == SOFTIRQ]
@@ -192,9 +192,11 @@ def test_the_window_is_rounded_up_to_a_scale_unit_and_never_shrinks():
 
 def test_a_full_buffer_closes_the_window():
     # room is below a sixteenth of the buffer (2681) from the 35th: (85816 - 35 x 2304) / 2 = 2588; the sender may go on
-    # to what was open: 41756 after the first, 43 segments later less than one
+    # to what was open, 41756 after the first, and does with a last one of 756
     state = connection(rcvbuf_bytes=85_816, clamp_bytes=42_908, ssthresh_bytes=42_908, window_bytes=35_000)
-    said = replay_receiver(arriving(np.arange(43) * 50 * MS), state, receiver(window_scale=1, price=NOBODY))
+    payload = np.array([MSS] * 42 + [756])
+    arrivals = arriving(np.arange(43) * 50 * MS, payload_bytes=payload)
+    said = replay_receiver(arrivals, state, receiver(window_scale=1, price=NOBODY))
     by_timer = said.acks[said.acks["why"] == TIMER]["window_bytes"]
     assert (by_timer[0], by_timer[-2], by_timer[-1]) == (41_756, 756, 0)
     assert said.counters["zero_windows"] == 1
@@ -275,6 +277,17 @@ def test_segments_that_nobody_reads_are_acknowledged_as_a_plain_loop_says(gaps, 
     assert list(zip(unread["end"].tolist(), unread["window_bytes"].tolist(), strict=True)) == obvious_acks(
         times, state, host
     )
+
+
+def test_what_arrives_was_within_the_window_so_a_reader_that_is_behind_catches_up():
+    # a copy takes 10 ms, so after 100 ms 10 of 40 are copied; the 41st lies beyond the window that 30 unread ones leave
+    state = connection(rcvbuf_bytes=80_000, clamp_bytes=40_000, ssthresh_bytes=40_000, window_bytes=40_000)
+    slow = receiver(price={"copy_packet_ns": 10 * MS})
+    inside = replay_receiver(arriving([*(np.arange(40) * US), 100 * MS]), state, slow)
+    assert inside.counters["beyond_window"] == 1
+    assert (inside.packets["copied_ns"] == inside.packets["copied_ns"][10]).sum() > 1
+    patient = replay_receiver(arriving([*(np.arange(40) * US), 900 * MS]), state, slow)
+    assert patient.counters["beyond_window"] == 0
 
 
 @st.composite

@@ -5,4 +5,6 @@ checksum, copy, acks; queueing is what they share. Each has a frozen dataclass o
 departure in whole nanoseconds: one row per wire packet from first stage to last, any number of scenarios in front.
 Merging is a group id, dropping a mask, rows never go away. A stage's clock is its own: which CPU runs it, and what else
 that CPU does meanwhile, is the caller's business.
+
+Whole receivers: linux24 (closed loop, its ACKs clock the sender) and tcp_receiver (as recorded: arrivals are given).
 """

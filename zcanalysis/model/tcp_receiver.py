@@ -47,11 +47,15 @@ last byte is copied. 4.10: the sender's clone is still held, so nothing joins.
 **The reader** calls recv again and again; a polling one waits until something is queued. Its work has the prices
 given. Where it shares the CPU with softirq (``shared_cpu``), packets take their time from it. Where the sender writes
 on that CPU too (``sender_here``), the captured arrivals show who has the CPU: a woken reader waits while each next
-packet comes as soon as a writer can make it (``pause_ns``, ``pause_ps_per_byte``); and packets closer together than
+packet comes as soon as a writer can make it (``pause_ns``, ``sender_ps_per_byte``); and packets closer together than
 ``burst_ns`` were sent by the softirq of an ACK, so a reader that sent it goes on after them.
 
-**Not modelled.** Losses, reordering, memory pressure, connections without window scaling, header prediction, forward_alloc (and with it the slow path's
-partial copies), a third process on the CPU, splice, MSG_PEEK.
+**Prices err, arrivals do not.** What arrives was within the advertised window. A packet beyond the replayed one shows
+that the reader was further: it copies for nothing until it has made up for those bytes, and TCP checks no ACK
+meanwhile. ``beyond_window`` counts such packets.
+
+**Not modelled.** Losses, reordering, memory pressure, connections without window scaling, header prediction,
+forward_alloc (and with it the slow path's partial copies), a third process on the CPU, splice, MSG_PEEK.
 """
 
 from dataclasses import asdict, dataclass, fields
@@ -69,7 +73,7 @@ PREQUEUE_PACKETS: Final = 32  # 4.10 tcp_prequeue
 COUNTERS: Final = (
     "acks", "delayed_acks", "delayed_acks_locked", "scheduler_failed", "prequeue_runs", "prequeue_dropped",
     "bytes_from_prequeue", "bytes_from_backlog", "eaten_packets", "queue_coalesced", "backlog_coalesced",
-    "zero_windows", "wanted_zero_windows", "wake_ups", "window_growths", "reads",
+    "zero_windows", "wanted_zero_windows", "wake_ups", "window_growths", "reads", "beyond_window",
 )  # fmt: skip
 
 
@@ -94,10 +98,12 @@ class Prices:
     """What the reader's ACK takes from it besides: the sender's softirq, on the same CPU."""
     reader_delay_ns: int = 0
     sender_ns: int = 0
-    """What the sender needs for a packet before it arrives, on the same CPU."""
+    """What the sender on the same CPU needs for a packet before it arrives, and for each of its bytes:"""
+    sender_ps_per_byte: int = 0
     pause_ns: int = 0
-    pause_ps_per_byte: int = 0
+    """Longer than what the sender takes for any packet, bytes apart: the sender did not have the CPU all the time."""
     burst_ns: int = 0
+    """Packets closer than that were sent by softirq, not written."""
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -42,7 +42,7 @@ HOST_FIELDS: Final = (
     "rmem_max_bytes", "window_scale", "scaling_ratio", "advertised_mss_bytes", "header_bytes", "autotune_skb_bytes",
     "tick_ns", "tick_phase_ns", "prequeue_packets",
     "sender_ns", "softirq_ns", "tcp_ns", "ack_ns", "copy_packet_ns", "copy_ps_per_byte", "syscall_ns", "schedule_ns",
-    "reader_delay_ns", "pause_ns", "pause_ps_per_byte", "burst_ns", "answer_ns", "checksum_ps_per_byte",
+    "reader_delay_ns", "pause_ns", "sender_ps_per_byte", "burst_ns", "answer_ns", "checksum_ps_per_byte",
 )
 STATE_FIELDS: Final = (
     "now", "clock", "busy_until", "arrived", "next", "head", "offset", "freed", "prequeued", "backlogged",
@@ -52,7 +52,7 @@ STATE_FIELDS: Final = (
     "rtt", "rtt_from", "rtt_seq", "space_bytes", "space_seq", "space_tick",
     "acks", "delayed_acks", "delayed_acks_locked", "scheduler_failed", "prequeue_runs", "prequeue_dropped",
     "bytes_from_prequeue", "bytes_from_backlog", "eaten_packets", "queue_coalesced", "backlog_coalesced",
-    "zero_windows", "wanted_zero_windows", "wake_ups", "window_growths", "reads",
+    "zero_windows", "wanted_zero_windows", "wake_ups", "window_growths", "reads", "owed_bytes", "beyond_window",
 )
 PACKET: Final = np.dtype(
     [
@@ -271,6 +271,9 @@ def _adjust_space(h: Record, s: Record) -> None:
 @compiled
 def _ack_is_due(h: Record, s: Record) -> bool:
     """__tcp_ack_snd_check, then tcp_send_delayed_ack where nothing is due; true: an ACK must leave now."""
+    if s.rcv_nxt > s.rcv_wup + s.rcv_wnd:
+        s.scheduled = 1  # the kernel had opened the window by then: it answers when the reader has caught up
+        return False
     if s.rcv_nxt - s.rcv_wup > s.rcv_mss and select_window(h, s) >= s.rcv_wnd:
         return True
     if s.quick > 0:
@@ -378,6 +381,10 @@ def _arrives(h: Record, s: Record, packets: Rows, acks: Rows) -> None:
     packet = packets[at]
     s.clock = max(packet.arrival_ns, s.busy_until)
     s.arrived += 1
+    beyond = packet.end - (s.rcv_wup + s.rcv_wnd)
+    if beyond > 0:
+        s.beyond_window += 1
+        s.owed_bytes = max(s.owed_bytes, beyond)
     packet.skb, packet.skb_fragments, packet.charge_bytes = at, packet.fragments, packet.truesize_bytes
     if s.owned:
         packet.queue = BACKLOG
@@ -438,18 +445,28 @@ def _event(h: Record, s: Record, packets: Rows, acks: Rows) -> None:
 
 
 @compiled
+def _sender_ahead_ns(h: Record, s: Record, packets: Rows) -> int:
+    """How long before the next packet arrives its sender has the CPU."""
+    if s.arrived == packets.size or not h.sender_here:
+        return 0
+    return h.sender_ns + packets[s.arrived].payload_bytes * h.sender_ps_per_byte // 1000  # type: ignore[no-any-return]
+
+
+@compiled
 def _work(h: Record, s: Record, packets: Rows, acks: Rows, ns: int) -> None:
     """The reader's process works for that long; on a shared CPU packets take their time from it."""
     end = s.now + ns
-    ahead = h.sender_ns if h.sender_here else 0
     while True:
         event = _next_event_ns(h, s, packets)
-        if event == NEVER or event - ahead >= end:
+        if event == NEVER:
+            break
+        from_ns = event - _sender_ahead_ns(h, s, packets)
+        if from_ns >= end:
             break
         free_from = max(s.busy_until, s.now)
         _event(h, s, packets, acks)
         if h.shared_cpu:
-            end += max(s.busy_until - max(event - ahead, free_from), 0)
+            end += max(s.busy_until - max(from_ns, free_from), 0)
     s.now = end
     s.clock = end
 
@@ -460,7 +477,7 @@ def _sender_has_cpu(h: Record, s: Record, packets: Rows) -> bool:
     if s.arrived == packets.size or not h.sender_here:
         return False
     packet = packets[s.arrived]
-    work_ns = h.pause_ns + packet.payload_bytes * h.pause_ps_per_byte // 1000
+    work_ns = h.pause_ns + packet.payload_bytes * h.sender_ps_per_byte // 1000
     return packet.arrival_ns - s.now < work_ns  # type: ignore[no-any-return]
 
 
@@ -606,7 +623,10 @@ def _copy_from_queue(h: Record, s: Record, packets: Rows, acks: Rows) -> None:
     packet = packets[s.head]
     part = min(packet.payload_bytes - s.offset, s.left)
     s.now = max(s.now, packet.taken_ns)  # softirq on another CPU held the socket until then
-    _work(h, s, packets, acks, h.copy_packet_ns + part * h.copy_ps_per_byte // 1000)
+    if s.owed_bytes > 0:
+        s.owed_bytes -= min(part, s.owed_bytes)
+    else:
+        _work(h, s, packets, acks, h.copy_packet_ns + part * h.copy_ps_per_byte // 1000)
     s.offset += part
     if s.offset == packet.payload_bytes:
         packet.copied_ns = s.now
