@@ -30,21 +30,7 @@ COLUMNS = [
 NETSTAT = ("TCPPrequeued", "TCPDirectCopyFromPrequeue", "TCPDirectCopyFromBacklog", "TCPPrequeueDropped", "DelayedACKs")
 
 # Fitted to all bulk cases at once, never to one.
-PRICES_4_10 = {
-    "tcp_ns": 1_874,
-    "ack_ns": 17_282,
-    "copy_packet_ns": 2_006,
-    "copy_ps_per_byte": 2_353,
-    "syscall_ns": 208,
-    "schedule_ns": 6_876,
-    "softirq_ns": 3_112,
-    "sender_ns": 11_885,
-    "pause_ns": 49_732,
-    "sender_ps_per_byte": 2_162,
-    "burst_ns": 12_702,
-    "answer_ns": 79,
-    "checksum_ps_per_byte": 1_108,
-}
+PRICES_4_10 = json.loads((TRACES / "prequeue-4.10" / "prices.json").read_text())
 
 
 @cache
@@ -54,9 +40,11 @@ def packets(case: str) -> pl.DataFrame:
 
 def host_4_10(case: str, **changes) -> KernelHost:
     facts = CASES[case]
-    price = PRICES_4_10 | ({"checksum_ps_per_byte": 0} if facts["checksum_offload"] == "on" else {})
+    price = dict(PRICES_4_10["host"])
+    if facts["checksum_offload"] == "on":
+        price |= PRICES_4_10["no software checksum"]
     if facts["delay_us"]:  # the sender's writes no longer show in the arrivals: one delay stands for them
-        price = price | {"reader_delay_ns": 400_000}
+        price |= PRICES_4_10["behind netem"]
     known = {
         "generation": "linux-4.10",
         "prices": Prices(**price),
@@ -259,6 +247,14 @@ def test_a_capture_that_says_too_little_is_refused():
                 }
             )
         )
+
+
+def test_a_capture_that_lacks_a_packet_is_refused():
+    table = packets("poll")
+    whole = captured_connection(table).data
+    missing = table.filter(pl.col("seq") != whole.get_column("seq")[100])
+    with pytest.raises(TableError, match="1 of 7005 do not follow"):
+        compare_with_kernel(missing, host_4_10("poll"))
 
 
 def test_sequence_numbers_may_wrap():

@@ -28,6 +28,8 @@ from zcanalysis.model.tcp_receiver import (
 TIMESTAMP_BYTES: Final = 12
 PUSH: Final = 8
 SYN: Final = 2
+HALF_SPACE: Final = 1 << 31  # of the sequence numbers
+MOST_IN_ORDER: Final = 100
 HEAD_BYTES: Final = 832  # linux-6, veth: sk_buff 256 + small head 576, of which 320 is skb_shared_info
 PAGE_RUN_BYTES: Final = 32_768  # the sender's page fragments are cut from runs of so many bytes
 MOST_FRAGMENTS: Final = 17
@@ -110,7 +112,11 @@ def compare_with_kernel(packets: pl.DataFrame, host: KernelHost) -> pl.DataFrame
     Raises
     ------
     TableError
-        If there is no connection with payload, or it lacks what the replay needs.
+        If there is no connection with payload, it lacks what the replay needs, or bytes are missing or came twice.
+
+    Notes
+    -----
+    Packets that overtook another are taken as if in order, as long as they are fewer than one in a hundred.
     """
     captured = captured_connection(packets)
     replayed = replay_kernel(captured, host)
@@ -184,9 +190,21 @@ def replay_kernel(captured: Captured, host: KernelHost) -> Replayed:
     host
         Facts and prices.
     """
+    _require_every_byte_once(captured)
     if host.generation == "linux-4.10":
         return _replay_from_handshake(captured, host)
     return _replay_from_socket(captured, host)
+
+
+def _require_every_byte_once(captured: Captured) -> None:
+    starts = captured.data.get_column("seq").to_numpy().astype(np.int64)
+    lengths = captured.data.get_column("payload_bytes").to_numpy()
+    jumps = (starts[1:] - starts[:-1] - lengths[:-1] + HALF_SPACE) % (2 * HALF_SPACE) - HALF_SPACE
+    odd = int((jumps != 0).sum())
+    if jumps.sum() != 0 or odd * MOST_IN_ORDER > starts.size:
+        raise TableError(
+            f"packets: {odd} of {starts.size} do not follow the one before: lost, sent again or not captured"
+        )
 
 
 def _window_scale(captured: Captured, host: KernelHost) -> int:
@@ -200,9 +218,9 @@ def _window_scale(captured: Captured, host: KernelHost) -> int:
 def _captured_acks(captured: Captured, unit: int) -> tuple[Integers, Integers]:
     """Bytes acknowledged and window in bytes of each captured ACK."""
     ack = captured.acks.get_column("ack").to_numpy().astype(np.int64)
-    offset = (ack - captured.first_seq + (1 << 31)) % (1 << 32) - (1 << 31)
+    offset = (ack - captured.first_seq + HALF_SPACE) % (2 * HALF_SPACE) - HALF_SPACE
     window = captured.acks.get_column("window_raw").to_numpy().astype(np.int64) * unit
-    return np.unwrap(offset, period=1 << 32).astype(np.int64), window
+    return np.unwrap(offset, period=2 * HALF_SPACE).astype(np.int64), window
 
 
 def _receiver(captured: Captured, host: KernelHost, mss_bytes: int, *, phase_ns: int, ratio: int) -> Receiver:
