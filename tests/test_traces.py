@@ -29,14 +29,19 @@ def answer(request) -> Answer:
 
 
 def test_the_manifest_lists_every_file_with_its_hash():
-    listed = {
-        f"{name}/{file}": facts for name in NAMES for file, facts in MANIFEST["recordings"][name]["files"].items()
-    }
+    entries = MANIFEST["recordings"] | MANIFEST["captures"]
+    listed = {f"{name}/{file}": facts for name, entry in entries.items() for file, facts in entry["files"].items()}
     present = {path.relative_to(TRACES).as_posix() for path in TRACES.glob("*/*")}
     assert set(listed) == present
     for place, facts in listed.items():
         content = (TRACES / place).read_bytes()
         assert (len(content), hashlib.sha256(content).hexdigest()) == (facts["bytes"], facts["sha256"]), place
+
+
+def test_captures_of_another_kernel_say_how_they_were_made_and_are_small():
+    for facts in MANIFEST["captures"].values():
+        assert all(facts[key] for key in ("kernel", "command", "licence", "what"))
+        assert sum(file["bytes"] for file in facts["files"].values()) < LARGEST_BYTES
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -3,8 +3,9 @@
 The way the data goes, and the plan of the house: `io` turns bytes into tables; `wire` says what TCP did and `cpu`
 what the CPUs paid, per stage; `evidence` gathers both; `goodput`, `blame` and `trust` compare, attribute and audit;
 `answer` puts it in words and JSON; `hosts` are receivers as data, `model` replays them; `patches` are changes to a
-host, `whatif` says what they would give back; `charts` draws; `document` writes the report. `recorder` makes
-recordings, `lab` makes the transfers to record. Nothing here is imported before it is used.
+host, `whatif` says what they would give back; `charts` draws; `document` writes the report. `kernel_check` holds the
+model against what a kernel did. `recorder` makes recordings, `lab` makes the transfers to record. Nothing here is
+imported before it is used.
 """
 
 from importlib import import_module

@@ -6,5 +6,6 @@ of prices and functions from arrival to departure in whole nanoseconds: one row 
 last, any number of scenarios in front. Merging is a group id, dropping a mask, rows never go away. A stage's clock is
 its own: which CPU runs it, and what else that CPU does meanwhile, is the caller's business.
 
-linux24 is a whole receiver in closed loop, all integers and one CPU; scenarios replays any number of such hosts.
+Whole receivers: linux24 (one CPU) and linux6 (several), in closed loop: their ACKs clock the sender; scenarios replays
+any number of such hosts. tcp_receiver is one as recorded: its arrivals are given.
 """
