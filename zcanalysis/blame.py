@@ -11,7 +11,7 @@ import polars as pl
 
 from zcanalysis.cpu.costs import seconds_by_stretch
 from zcanalysis.cpu.intervals import DRAWS, SEED, Floats, drawn_sums, interval
-from zcanalysis.cpu.wall_time import UNSAMPLED
+from zcanalysis.cpu.wall_time import UNSAMPLED, busy_share
 from zcanalysis.goodput import Ceiling, Goodput
 from zcanalysis.tables import BLAME, conform
 
@@ -55,15 +55,10 @@ def limiting_cpu(account: pl.DataFrame) -> LimitingCpu | None:
         As `zcanalysis.cpu.wall_time` gives it. Samples without a CPU number say nothing of a limit.
     """
     receives = pl.col("share").filter(~pl.col("stage").is_in(NOT_RECEIVING)).sum()
-    idle = pl.col("share").filter(pl.col("stage") == "idle").sum()
-    unsampled = pl.col("share").filter(pl.col("stage") == UNSAMPLED).sum()
-    has_idle = (pl.col("stage") == "idle").any()
-    # without counters, what was not sampled counts as idle
-    busy = (1 - pl.when(has_idle).then(idle).otherwise(unsampled)).clip(0, 1)
     cpus = (
         account.filter(pl.col("cpu") >= 0, pl.col("share").is_finite())
         .group_by("cpu")
-        .agg(busy.alias("busy"), receives.alias("receives"))
+        .agg(busy_share().alias("busy"), receives.alias("receives"))
         .filter(pl.col("receives") >= LEAST_RECEIVE_SHARE)
     )
     if cpus.is_empty():

@@ -7,9 +7,9 @@ from zcanalysis.goodput import IPV4_TCP_TIMESTAMPS_BYTES
 from zcanalysis.hosts import Host, Price
 from zcanalysis.patches import Patch
 from zcanalysis.prices.settings import ASSUMED, GSO_BYTES
+from zcanalysis.rates import BITS_PER_BYTE
 
 PAGE_BYTES: Final = 4096
-BITS_PER_BYTE: Final = 8
 NS_PER_US: Final = 1000
 NS_PER_MS: Final = 1_000_000
 MAP_A_PAGE_NS: Final = Price(150, 60, 500, "assumed", "88-110 us a MB: tcp_mmap.c; 370 ns a page measured in a VM")

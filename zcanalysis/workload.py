@@ -13,6 +13,7 @@ import polars as pl
 
 from zcanalysis.blame import SATURATED_SHARE, TIE_SHARE, LimitingCpu
 from zcanalysis.cpu.kernel_stages import BYTE_FUNCTIONS, FOLLOWS
+from zcanalysis.cpu.wall_time import busy_share
 from zcanalysis.evidence import Evidence
 from zcanalysis.goodput import (
     ETHERNET_HEADER_BYTES,
@@ -161,7 +162,7 @@ def workload(seen: Evidence, goodput: Goodput, ceiling: Ceiling, limit: Limiting
         at_gbps=sampled.gbps if sampled.gbps > 0 else goodput.gbps,
         work=work,
         fixed=dict(_shares(table.filter(pl.col("stage") == "foreign"), wall, "cpu").iter_rows()),
-        busy=_busy(seen.account),
+        busy=dict(seen.account.group_by("cpu").agg(busy_share()).iter_rows()),
         packet_bytes=max(packet_bytes, 1.0),
         skb_bytes=max(packet_bytes, 1.0) * _merged(seen, goodput),
         mtu=mtu,
@@ -197,16 +198,6 @@ def _work(table: pl.DataFrame, wall: pl.DataFrame) -> pl.DataFrame:
 def _shares(table: pl.DataFrame, wall: pl.DataFrame, *keys: str) -> pl.DataFrame:
     seconds = table.group_by(keys).agg((pl.col("weight_ns").sum() / 1e9).alias("seconds")).join(wall, on="cpu")
     return seconds.select(*keys, (pl.col("seconds") / pl.col("wall_s")).alias("share"))
-
-
-def _busy(account: pl.DataFrame) -> dict[int, float]:
-    """As `blame.limiting_cpu` counts it: wall less idle, or less what was not sampled where idle is not known."""
-    away = pl.when((pl.col("stage") == "idle").any()).then(_of("idle")).otherwise(_of("unsampled"))
-    return dict(account.group_by("cpu").agg((1 - away).clip(0, 1)).iter_rows())
-
-
-def _of(stage: str) -> pl.Expr:
-    return pl.col("share").filter(pl.col("stage") == stage).sum()
 
 
 def _merged(seen: Evidence, goodput: Goodput) -> float:

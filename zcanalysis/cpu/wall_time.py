@@ -166,3 +166,17 @@ def process_shares(
         pl.col("instance").cast(pl.Int32, strict=False).alias("pid"), (pl.col("increment") / wall_ns).alias("clock")
     )
     return by_clock.drop_nulls().join(sampled, on="pid").select(list(schema)).sort("clock", descending=True)
+
+
+def busy_share() -> pl.Expr:
+    """A CPU's busy share, from its rows of the account: wall less idle; without counters, less what was not sampled.
+
+    Examples
+    --------
+    >>> account = pl.DataFrame({"cpu": [0, 0], "stage": ["copy", "idle"], "share": [0.75, 0.25]})
+    >>> account.group_by("cpu").agg(busy_share().alias("busy")).row(0)
+    (0, 0.75)
+    """
+    share, stage = pl.col("share"), pl.col("stage")
+    away = pl.when((stage == "idle").any()).then(share.filter(stage == "idle").sum())
+    return (1 - away.otherwise(share.filter(stage == UNSAMPLED).sum())).clip(0, 1)
