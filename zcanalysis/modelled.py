@@ -7,12 +7,15 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from zcanalysis.cpu.intervals import SEED
 from zcanalysis.errors import ImpossibleHostError
 from zcanalysis.goodput import Goodput
-from zcanalysis.hosts import Host
+from zcanalysis.hosts import Host, drawn_hosts
 from zcanalysis.patched import Known, is_priced, patched
 from zcanalysis.patches import Patch
 from zcanalysis.prices import Calibration
+from zcanalysis.prices.settings import HALF
+from zcanalysis.tables import PRICES, empty
 from zcanalysis.transfers import Transfers, transfers
 
 Floats = npt.NDArray[np.float64]
@@ -49,6 +52,29 @@ class Basis(NamedTuple):
     def fit(self) -> float:
         """The replayed goodput over the measured one."""
         return float(self.before.gbps[0]) / self.goodput.gbps
+
+
+def basis_of(host: Host) -> Basis:
+    """The same of a host that nobody recorded: its replay stands for the measurement.
+
+    Parameters
+    ----------
+    host
+        A preset, or one read from a file; its prices' intervals are drawn from.
+
+    Raises
+    ------
+    ImpossibleHostError
+        If the host cannot be replayed.
+    """
+    hosts = (host, *drawn_hosts(host, np.random.default_rng(SEED), DRAWS))
+    before = transfers(hosts)
+    goodput = Goodput(float(before.gbps[0]), None, 0, None, 0, 0, "replayed")
+    places = host.places
+    first = places.driver_cpu if places.sender_cpu is None else places.sender_cpu
+    known = Known({}, HALF, places.protocol_cpu if first is None else first)
+    uncalibrated = Calibration(host=host, prices=empty(PRICES), draws=np.zeros((0, 0)), drawn=(), spent_ns={}, parts={})
+    return Basis(uncalibrated, goodput, known, hosts, before)
 
 
 class Modelled(NamedTuple):

@@ -96,10 +96,34 @@ def _gro(host: Host, patch: Patch, known: Known) -> Host:
 
 
 def _checksum(host: Host, patch: Patch, known: Known) -> Host:
-    if patch.value is False:
+    if patch.value is False and host.nic.hardware_checksum == "none":
+        return host
+    if patch.value is False:  # what was never paid has no price here
         host = host.with_price("checksum.ns_per_byte", ASSUMED["checksum.ns_per_byte"])
         return host.changed("nic.hardware_checksum", "none")
-    return host.changed("nic.hardware_checksum", "verified")
+    # a device that knows no protocol sums any data; the pseudo header is folded in (tcp_v4_checksum_init)
+    return host.changed("nic.hardware_checksum", "summed" if patch.value == "any" else "verified")
+
+
+def _prequeue(host: Host, patch: Patch, known: Known) -> Host:
+    return host.changed("tcp.prequeue", bool(patch.value))
+
+
+def _prequeue_bypass(host: Host, patch: Patch, known: Known) -> Host:
+    return host.changed("tcp.kleen_bypass", True)
+
+
+def _dma(host: Host, patch: Patch, known: Known) -> Host:
+    return host.with_price("nic.dma_gbps", patch.number)
+
+
+def _dma_burst(host: Host, patch: Patch, known: Known) -> Host:
+    return host.changed("nic.dma_burst_bytes", int(patch.number))
+
+
+def _pinned(host: Host, patch: Patch, known: Known) -> Host:
+    """What is only forwarded is not copied to a reader (M. Dale, linux-kernel, June 2002)."""
+    return _scaled(host, {"copy.ns_per_byte": 0.0, "copy.packet_ns": 0.0, "checksum.fused_ns_per_byte": 0.0})
 
 
 def _rps(host: Host, patch: Patch, known: Known) -> Host:
@@ -207,6 +231,11 @@ EFFECTS: Final[Mapping[str, Callable[[Host, Patch, Known], Host]]] = {
     "cpu": _reader_cpu,
     "irq-affinity": _irq,
     "coalesce-us": _coalesce,
+    "dma-gbps": _dma,
+    "dma-burst": _dma_burst,
+    "prequeue": _prequeue,
+    "prequeue-bypass": _prequeue_bypass,
+    "pinned-buffers": _pinned,
     "rcvbuf": _rcvbuf,
     "competing-load": _hogs,
     "copy-gbps": _copy,

@@ -197,7 +197,7 @@ PATCHES: Final[Schema] = {
     "high_gbps": Column(pl.Float64(), "95 % bound; of null models the most that they give"),
     "bound": Column(pl.String(), "exact, or upper where the sender was not recorded"),
     "limit_after": Column(pl.String(), "what limits then"),
-    "tier": Column(pl.String(), "what it rests on: recording (a host calibrated from it, replayed) or null models"),
+    "tier": Column(pl.String(), "what it rests on: recording (a host calibrated from it), host, or null models"),
     "command": Column(pl.String(), "shell command for this host; null for a question without one"),
     "undo": Column(pl.String(), "shell command that restores what was recorded"),
     "no_change_gbps": Column(pl.Float64(), "null model: nothing changes"),

@@ -13,9 +13,11 @@ import polars as pl
 from zcanalysis.answer import Answer, answered
 from zcanalysis.effects import UNPRICED, applied, no_effect, remark
 from zcanalysis.goodput import Goodput, sender_is_here
+from zcanalysis.hosts import Host
 from zcanalysis.io.host_facts import HostFacts
 from zcanalysis.io.recording import Recording
-from zcanalysis.modelled import CONFIDENCE, Modelled, all_priced, predicted
+from zcanalysis.modelled import CONFIDENCE, Modelled, all_priced, basis_of, predicted
+from zcanalysis.patched import is_priced
 from zcanalysis.patches import Patch, Setting, facts_after, setting
 from zcanalysis.tables import PATCHES, conform, polars_schema
 from zcanalysis.workload import (
@@ -35,6 +37,7 @@ EXACT: Final = "exact"
 UPPER: Final = "upper (sender not recorded)"
 NULL: Final = "null"
 FROM_RECORDING: Final = "recording"
+FROM_HOST: Final = "host"
 BY_NULL_MODELS: Final = "null models only: the range carries no confidence"
 NOTHING_TO_GO_BY: Final = "without goodput and CPU samples nothing can be predicted"
 MOST_REMOVED: Final = 0.99
@@ -69,7 +72,7 @@ class Prediction(NamedTuple):
     @property
     def name(self) -> str:
         """The patches as one text."""
-        return " + ".join(map(str, self.patches)) or "no patch"
+        return _names(self.patches)
 
     @property
     def command(self) -> str | None:
@@ -82,13 +85,14 @@ class Prediction(NamedTuple):
         return " && ".join(one.undo for one in reversed(self.settings) if one.undo) or None
 
 
-def what_if(recording: Recording | Answer, patches: Iterable[Patch | Iterable[Patch]]) -> pl.DataFrame:
+def what_if(recording: Recording | Answer | Host, patches: Iterable[Patch | Iterable[Patch]]) -> pl.DataFrame:
     """Before and after each patch: the PATCHES table, in the order asked.
 
     Parameters
     ----------
     recording
-        As read by `read_recording`, or an answer already worked out.
+        As read by `read_recording`, or an answer already worked out; or a host (a preset, or one read from a file),
+        whose replay then stands for the measurement.
     patches
         Each one alone; several in a tuple or list are applied together.
 
@@ -97,11 +101,35 @@ def what_if(recording: Recording | Answer, patches: Iterable[Patch | Iterable[Pa
     TraceError
         If a file of the recording turns out to be damaged.
     """
+    groups = [(group,) if isinstance(group, Patch) else tuple(group) for group in patches]
+    if isinstance(recording, Host):
+        return conform(pl.DataFrame(_of_host(recording, groups), schema=polars_schema(PATCHES)), PATCHES)
     answer = recording if isinstance(recording, Answer) else answered(recording)
     load = _workload(answer)
-    groups = [(group,) if isinstance(group, Patch) else tuple(group) for group in patches]
     rows = [_row(answer, _prediction(answer, load, group)) for group in groups]
     return conform(pl.DataFrame(rows, schema=polars_schema(PATCHES)), PATCHES)
+
+
+def _of_host(host: Host, groups: list[tuple[Patch, ...]]) -> list[dict[str, Any]]:
+    """Rows of a host that nobody recorded: no facts, so no commands."""
+    start = basis_of(host)
+    nothing = Nulls(start.goodput.gbps, None, None)
+    rows = []
+    for group in groups:
+        made = predicted(start, group)
+        unknown = [str(patch) for patch in group if not is_priced(patch)]
+        why = f"the model does not know {', '.join(unknown)}" if unknown else made if isinstance(made, str) else ""
+        row: dict[str, Any] = dict.fromkeys(PATCHES)
+        row |= {"patch": _names(group), "applies": not why, "why": why, "tier": FROM_HOST, "bound": EXACT}
+        if not why and isinstance(made, Modelled):
+            row |= {"predicted_gbps": made.gbps, "low_gbps": made.low_gbps, "high_gbps": made.high_gbps,
+                    "limit_after": made.limit_after}  # fmt: skip
+        rows.append(row | nothing._asdict())
+    return rows
+
+
+def _names(patches: tuple[Patch, ...]) -> str:
+    return " + ".join(map(str, patches)) or "no patch"
 
 
 def predict(answer: Answer, patches: Iterable[Patch]) -> Prediction:
