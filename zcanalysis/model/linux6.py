@@ -222,13 +222,10 @@ def replay(hosts: Sequence[Linux6], packets: int) -> Replay:
     packets
         Full segments to transfer, >= 1.
     """
-    if packets < 1:
-        raise ValueError(f"packets must be >= 1, got {packets}")
-    rows = np.array([_row(host, packets) for host in hosts], dtype=state.HOST)
-    found = outcomes(LOOP, Scenarios(rows, packets, FEW_NODES + 8 * packets, 2 * packets + 2))
+    found = outcomes(LOOP, scenarios(hosts, packets))
     slow = np.flatnonzero(found.states["stopped"])
     if slow.size:
-        again = outcomes(LOOP, Scenarios(rows[slow], packets, MANY_NODES + 64 * packets, 2 * packets + 2))
+        again = outcomes(LOOP, scenarios([hosts[at] for at in slow], packets, ample=True))
         if again.states["stopped"].any():
             first = int(slow[np.argmax(again.states["stopped"] > 0)])
             raise RuntimeError(f"host {first}: its transfer hardly moves: {hosts[first]}")
@@ -238,6 +235,23 @@ def replay(hosts: Sequence[Linux6], packets: int) -> Replay:
     busy_ns = states["cpus"]["busy_ns"].copy()
     counts = {name: states[name].copy() for name in COUNTS}
     return Replay(states["now"].copy(), found.path_ns, found.path_uses, busy_ns, counts)
+
+
+def scenarios(hosts: Sequence[Linux6], packets: int, *, ample: bool = False) -> Scenarios:
+    """The hosts as the compiled loop wants them.
+
+    Parameters
+    ----------
+    hosts, packets
+        As for `replay`.
+    ample
+        Room for more pieces of work than most hosts need: those of many ticks, or of many calls for each packet.
+    """
+    if packets < 1:
+        raise ValueError(f"packets must be >= 1, got {packets}")
+    rows = np.array([_row(host, packets) for host in hosts], dtype=state.HOST)
+    nodes = MANY_NODES + 64 * packets if ample else FEW_NODES + 8 * packets
+    return Scenarios(rows, packets, nodes, 2 * packets + 2)
 
 
 def _row(host: Linux6, packets: int) -> tuple[int, ...]:
@@ -259,7 +273,7 @@ def _row(host: Linux6, packets: int) -> tuple[int, ...]:
         "tsq": max(host.tsq_bytes // mss, 2) if local else PLENTY_BYTES, "sndbuf": host.sndbuf_bytes // mss,
         "reader": max(host.reader_bytes // mss, 1),
         "free_packets": host.free_packets * (local and host.sender_cpu != host.reader_cpu),
-        "n_packets": packets,
+        "n_packets": packets, "merges": int(host.gro_bytes > 0),
     }  # fmt: skip
     return tuple(int(row[name] if name in row else getattr(host, name)) for name in state.HOST_FIELDS)
 
