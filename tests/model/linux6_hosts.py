@@ -1,6 +1,12 @@
 """Linux 6 hosts for tests: one where nothing costs anything, and any."""
 
+import random
+
+import hypothesis.strategies as st
+
 from zcanalysis.model.linux6 import Linux6
+
+SEED = st.integers(0, 1 << 32)  # drawn field by field, most hosts would be made of zeros
 
 
 def free(**changes):
@@ -11,8 +17,9 @@ def free(**changes):
     return Linux6(**{**dict.fromkeys((*prices, "copy_ps_per_byte"), 0), "window_bytes": 100_000, **plain, **changes})
 
 
-def any_host(rng):
+def any_host(seed):
     """Everything at random: ties, closed windows, tiny buffers and busy CPUs all happen."""
+    rng = random.Random(seed)
 
     def ns(*more):
         return rng.choice([0, rng.randint(1, 20), rng.randint(50, 500), rng.randint(500, 5000), *more])
@@ -43,6 +50,7 @@ def any_host(rng):
         cwnd_bytes=rng.choice([plenty, plenty, rng.randint(1, 100) * mss]),
         sndbuf_bytes=mss * rng.choice([1, 2, rng.randint(1, 30), rng.randint(20, 500), 3000]),
         reader_bytes=rng.choice([1, mss, rng.randint(1, 20) * mss, rng.randint(1, 300) * mss, 131072]),
+        ssthresh_bytes=rng.choice([plenty, plenty, rng.randint(1, 100) * mss]),
         free_packets=rng.choice([0, 0, rng.randint(1, 64)]),
         hogs=rng.choice([0, 0, 0, 1, 2, 3]),
         slice_ns=rng.choice([4_000_000, rng.randint(5_000, 200_000), 1_000_000]),
