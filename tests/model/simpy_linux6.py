@@ -153,11 +153,12 @@ class World:
         self.copy_ns = price_ns(mss, host.copy_ps_per_byte) + host.copy_packet_ns
         self.write_ns = price_ns(mss, host.write_ps_per_byte)
         self.wire_ns = price_ns(mss + host.framing_bytes, host.link_ps_per_byte)
-        self.socket = Socket(edge=self.window)
+        self.ssthresh = host.ssthresh_bytes // mss
+        self.socket = Socket(edge=min(self.window, self.ssthresh))
         self.timer_due = False
         # the sender's end
         self.written = self.sent = self.acked = self.by_ip = 0
-        self.edge = self.window
+        self.edge = self.socket.edge
         self.sender_asleep = False
         self.wire_free_ns = self.last_left_ns = 0
         # the reader
@@ -225,13 +226,13 @@ class World:
             why, cpu.interrupted_for = cpu.interrupted_for, []
             self.counts["interrupts"] += 1
             return Work(self.host.interrupt_ns, lambda: self.interrupt_done(cpu, why))
+        if self.protocol.cpu == cpu.number and self.socket.backlog and not self.socket.owned:
+            return self.left_behind(cpu)
         if self.driver is not None and self.driver.cpu == cpu.number and self.driver.listed:
             return self.driver_step(cpu, self.driver)
         if self.protocol.cpu == cpu.number and self.protocol.listed:
             return self.protocol_step(cpu)
         if self.protocol.cpu == cpu.number and not self.socket.owned:
-            if self.socket.backlog:
-                return self.left_behind(cpu)
             if self.timer_due:
                 return self.timer_ack(cpu)
         if cpu.transmission_left:
@@ -448,8 +449,8 @@ class World:
         for skb in skbs:
             taken += skb
             queue += skb
-            if taken - acknowledged > 1 and self.window - queue >= edge - acknowledged:
-                acknowledged, edge = taken, taken + self.window - queue
+            if taken - acknowledged > 1 and self.advertised(queue) >= edge - acknowledged:
+                acknowledged, edge = taken, max(edge, taken + self.advertised(queue))
                 acks.append(taken)
         duration_ns += len(acks) * self.ack_ns
 
@@ -492,7 +493,8 @@ class World:
         socket = self.socket
         self.counts["acks"] += 1
         socket.acknowledged = max(socket.acknowledged, acknowledged)
-        socket.edge = self.copied + self.window
+        unread = socket.acknowledged - self.copied
+        socket.edge = max(socket.edge, socket.acknowledged + self.advertised(unread))
         socket.timer, self.timer_due = None, False
         acknowledged, edge = socket.acknowledged, socket.edge
         if self.local:
@@ -505,6 +507,10 @@ class World:
         other = self.cpus[OTHER]
         self.ack_arrives(other, acknowledged, edge)
         other.look()
+
+    def advertised(self, queue: int) -> int:
+        """__tcp_select_window, in packets."""
+        return min(self.window - queue, self.ssthresh)
 
     def start_timer(self) -> None:
         socket = self.socket
@@ -612,7 +618,7 @@ class World:
     def clean_up(self, copied: int) -> bool:
         socket = self.socket
         now = socket.edge - socket.taken
-        new = self.window - socket.queue
+        new = self.advertised(socket.queue)
         return (
             socket.taken - socket.acknowledged > 1
             or self.timer_due

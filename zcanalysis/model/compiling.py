@@ -79,7 +79,8 @@ def inlined(function: Callable[P, R]) -> Callable[P, R]:
 
 def _machine_code(function: Callable[P, R], *, in_place: bool) -> Callable[P, R]:
     njit: Any = import_module("numba").njit
-    dispatcher = njit(nogil=True, error_model="numpy", forceinline=in_place, _nrt=False)(function)
+    options = {"nogil": True, "error_model": "numpy", "forceinline": in_place, "no_cfunc_wrapper": True, "_nrt": False}
+    dispatcher = njit(**options)(function)
     if kept := _kept(function):
         dispatcher._cache = kept
     code: Callable[P, R] = dispatcher

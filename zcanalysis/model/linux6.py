@@ -14,9 +14,10 @@ work at a time. Work ends; then its effects happen, in the order given; then the
    often owed; at its end the other CPU is interrupted;
 2. ``interrupt`` if one or more came since the last one started (they are one). What they were for happens at its end:
    a poll is scheduled, a process can run;
-3. a step of the driver's poll, if scheduled; else a step of the protocol's, if scheduled; else, on the protocol CPU and
-   while the reader does not own the socket, a backlog left behind (below), else the ACK timer's ACK; else a
-   transmission that an ACK or freed room left to this CPU, as long as any is allowed;
+3. on the protocol CPU, while the reader does not own the socket, a backlog left behind (below); else a step of the
+   driver's poll, if scheduled; else a step of the protocol's, if scheduled; else, again on the protocol CPU and without
+   an owner, the ACK timer's ACK; else a transmission that an ACK or freed room left to this CPU, as long as any is
+   allowed;
 4. its process: the piece of work that was interrupted goes on; else the process says what it does next.
 
 All but the processes' work of group 4 runs with softirqs off, and so do ``transmit`` and ``ack`` where a process does
@@ -63,19 +64,20 @@ A *backlog left behind*, because its owner gave the socket up before the step en
 ``tcp`` each, and one ACK if more than one segment is unacknowledged.
 
 **TCP takes an skb:** ``tcp``; the receive queue grows. More than one segment unacknowledged: an ACK if the window that
-would be advertised, ``window_bytes`` less what the receive queue holds with this skb, is not smaller than the last one
-that was (``__tcp_ack_snd_check`` tcp_input.c:5900), else it is delayed; copies count up to the start of the step. So
-one step sends one ACK at most, unless the reader took something since the last one. A segment left unacknowledged
+would be advertised, ``window_bytes`` less what the receive queue holds with this skb but at most ``ssthresh_bytes``, is
+not smaller than the last one that was (``__tcp_ack_snd_check`` tcp_input.c:5900), else it is delayed; copies count up
+to the start of the step. So where all of the buffer is advertised, a step sends one ACK at most, and none unless the
+reader took something since the last one: what the reader sends is then most of the ACKs. A segment left unacknowledged
 starts the ACK timer, if it does not run, ``delack_ns``. If the reader sleeps when the step could end, it goes on with
 ``wake-up``, at the end of which the reader can run; a reader of another CPU can from the end of the interrupt that CPU
 is owed.
 
 **ACK:** ``ack`` and, where the sender is on this host, ``sender's ack`` (veth hands an ACK to the softirq of the CPU
 that sent it), both within the work that sends it; effects at that work's end. It acknowledges all that TCP took (in a
-step: up to the skb that asked for it), and the window's edge is window_bytes beyond what is copied then. The timer
-stops. The ACK timer: the protocol CPU sends the ACK, as a work of its own, if it is still unsent; a process's work is
-stopped for it. While the reader owns the socket the timer only marks the ACK as due (tcp_delack_timer): the next
-__tcp_cleanup_rbuf sends it, or the protocol CPU when it next chooses.
+step: up to the skb that asked for it). The window is then what is said above, the queue without what is not yet
+acknowledged; its edge is never taken back. The timer stops. The ACK timer: the protocol CPU sends the ACK, as a work
+of its own, if it is still unsent; a process's work is stopped for it. While the reader owns the socket the timer only
+marks the ACK as due (tcp_delack_timer): the next __tcp_cleanup_rbuf sends it, or the protocol CPU when it next chooses.
 
 **Reader.** Recv: ``syscall``; then owns the socket: copies (``copy``, at most ``gso_packets`` a piece and what is left
 of its buffer of ``reader_bytes``) while there is something; buffer full, or the queue empty and something
@@ -112,7 +114,7 @@ import numpy as np
 from zcanalysis.model import linux6_rules as rules
 from zcanalysis.model import linux6_state as state
 from zcanalysis.model.arrays import Nanoseconds
-from zcanalysis.model.scenarios import Counts, Loop, Scenarios, outcomes
+from zcanalysis.model.scenarios import Counts, Loop, Progress, Scenarios, outcomes
 
 CPUS: Final = state.CPUS
 STAGES: Final = state.STAGES
@@ -171,6 +173,9 @@ class Linux6:
     gso_bytes: int = 65536  # GSO_LEGACY_MAX_SIZE, include/linux/netdevice.h
     gro_bytes: int = 0
     """Most payload of a merged skb; 0: no GRO."""
+    ssthresh_bytes: int = PLENTY_BYTES
+    """rcv_ssthresh: the most window that is advertised. Less than window_bytes leaves room in which a queue may grow
+    while every second segment is still acknowledged at once (tcp_grow_window)."""
     cwnd_bytes: int = PLENTY_BYTES
     tsq_bytes: int = PLENTY_BYTES
     sndbuf_bytes: int = 4 << 20  # tcp_wmem[2]
@@ -188,8 +193,10 @@ class Linux6:
                 raise ValueError(f"{field.name} must be >= {least}, got {value}")
             if field.name.endswith("_cpu") and value is not None and value > MOST_CPU:
                 raise ValueError(f"{field.name} must be 0 to {MOST_CPU}, got {value}")
-        if min(self.window_bytes, self.sndbuf_bytes) < self.mss_bytes:
-            raise ValueError(f"window_bytes and sndbuf_bytes must hold a segment of {self.mss_bytes}")
+        if min(self.window_bytes, self.ssthresh_bytes, self.sndbuf_bytes) < self.mss_bytes:
+            raise ValueError(
+                f"window_bytes, ssthresh_bytes, sndbuf_bytes must hold a segment of {self.mss_bytes} bytes"
+            )
 
 
 class Replay(NamedTuple):
@@ -214,7 +221,7 @@ COUNTS: Final = (
 # fmt: on
 
 
-def replay(hosts: Sequence[Linux6], packets: int) -> Replay:
+def replay(hosts: Sequence[Linux6], packets: int, progress: Progress | None = None) -> Replay:
     """How long each host takes for so many packets, and which stages that time was made of.
 
     Parameters
@@ -223,16 +230,20 @@ def replay(hosts: Sequence[Linux6], packets: int) -> Replay:
         Scenarios, each replayed alone.
     packets
         Full segments to transfer, >= 1.
+    progress
+        Told hosts done and hosts there are, whenever some are done.
+
+    Raises
+    ------
+    RuntimeError
+        If a transfer hangs, or hardly moves.
     """
-    if packets < 1:
-        raise ValueError(f"packets must be >= 1, got {packets}")
-    rows = np.array([_row(host, packets) for host in hosts], dtype=state.HOST)
-    found = outcomes(LOOP, Scenarios(rows, packets, FEW_NODES + 8 * packets, 2 * packets + 2))
+    found = outcomes(LOOP, scenarios(hosts, packets), progress)
     slow = np.flatnonzero(found.states["stopped"])
     if slow.size:
-        again = outcomes(LOOP, Scenarios(rows[slow], packets, MANY_NODES + 64 * packets, 2 * packets + 2))
+        again = outcomes(LOOP, scenarios([hosts[int(at)] for at in slow], packets, ample=True))
         if again.states["stopped"].any():
-            first = int(slow[np.argmax(again.states["stopped"] > 0)])
+            first = int(slow[int(np.argmax(again.states["stopped"] > 0))])
             raise RuntimeError(f"host {first}: its transfer hardly moves: {hosts[first]}")
         for part, anew in zip(found, again, strict=True):
             part[slow] = anew
@@ -240,6 +251,23 @@ def replay(hosts: Sequence[Linux6], packets: int) -> Replay:
     busy_ns = states["cpus"]["busy_ns"].copy()
     counts = {name: states[name].copy() for name in COUNTS}
     return Replay(states["now"].copy(), found.path_ns, found.path_uses, busy_ns, counts)
+
+
+def scenarios(hosts: Sequence[Linux6], packets: int, *, ample: bool = False) -> Scenarios:
+    """The hosts as the compiled loop wants them.
+
+    Parameters
+    ----------
+    hosts, packets
+        As for `replay`.
+    ample
+        Room for more pieces of work than most hosts need: those of many ticks, or of many calls for each packet.
+    """
+    if packets < 1:
+        raise ValueError(f"packets must be >= 1, got {packets}")
+    rows = np.array([_row(host, packets) for host in hosts], dtype=state.HOST)
+    nodes = MANY_NODES + 64 * packets if ample else FEW_NODES + 8 * packets
+    return Scenarios(rows, packets, nodes, 2 * packets + 2)
 
 
 def _row(host: Linux6, packets: int) -> tuple[int, ...]:
@@ -261,7 +289,7 @@ def _row(host: Linux6, packets: int) -> tuple[int, ...]:
         "tsq": max(host.tsq_bytes // mss, 2) if local else PLENTY_BYTES, "sndbuf": host.sndbuf_bytes // mss,
         "reader": max(host.reader_bytes // mss, 1),
         "free_packets": host.free_packets * (local and host.sender_cpu != host.reader_cpu),
-        "n_packets": packets,
+        "n_packets": packets, "merges": int(host.gro_bytes > 0), "ssthresh": host.ssthresh_bytes // mss,
     }  # fmt: skip
     return tuple(int(row[name] if name in row else getattr(host, name)) for name in state.HOST_FIELDS)
 

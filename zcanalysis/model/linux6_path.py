@@ -36,7 +36,7 @@ def blame_steps(w: World, node: Record, ns: Rows, uses: Rows) -> None:
     driven = node.packets * node.driven
     uses[SOFTIRQ] += node.softirq
     uses[DRIVER] += driven
-    uses[GRO] += driven
+    uses[GRO] += driven * h.merges
     uses[HANDOVER] += node.handovers
     uses[IP] += node.ips
     uses[TCP] += node.tcps
@@ -84,7 +84,9 @@ def blame_wire(w: World, start: int, packet: int, ns: Rows, uses: Rows) -> int:
         ns[LINK] += h.wire_ns
         uses[LINK] += 1
     sent = w.packets[packet]
-    ns[TRANSMIT] += sent.sent_ns - w.nodes[sent.sent_node].start
+    burst = w.nodes[sent.sent_node]
+    ns[TRANSMIT] += sent.sent_ns - burst.start
+    uses[TRANSMIT] += packet - burst.ref + 1
     return int(sent.sent_node)
 
 

@@ -54,12 +54,12 @@ def dispatch_softirq(w: World, cpu: int) -> bool:
         start_sending(w, cpu)
     elif c.irq:
         start_interrupt(w, cpu)
+    elif cpu == h.protocol_cpu and s.backlog_skbs > 0 and not s.owned:
+        start_left_behind(w, cpu)
     elif cpu == h.driver_cpu and s.driver_on == ON:
         start_driver(w, cpu)
     elif cpu == h.protocol_cpu and s.protocol_on == ON:
         start_protocol(w, cpu)
-    elif cpu == h.protocol_cpu and s.backlog_skbs > 0 and not s.owned:
-        start_left_behind(w, cpu)
     elif cpu == h.protocol_cpu and s.timer_due and not s.owned:
         s.timer_due = 0
         s.delayed_acks += 1
@@ -190,7 +190,7 @@ def start(w: World) -> None:
         s.tick_at = h.slice_ns
     s.turn = SENDER if h.sender_cpu == h.reader_cpu else HOG
     s.turn_ticks = 1 if s.turn == SENDER else h.hogs
-    s.told_edge, s.edge = h.window, h.window
+    s.told_edge = s.edge = min(h.ssthresh, h.window)
     s.left = h.reader
     s.procs[SENDER].awake, s.procs[SENDER].first, s.procs[SENDER].woken_by = AWAKE, 1, -1
     dispatch(w, h.sender_cpu)
@@ -242,7 +242,7 @@ def replay_host(w: World) -> int:
             tick(w)
     for cpu in range(CPUS):
         c = s.cpus[cpu]
-        if c.kind not in (IDLE, OTHERS):
+        if c.kind not in (IDLE, IDLE_EXIT, OTHERS):
             c.busy_ns += s.now - c.start
     return 0
 

@@ -38,7 +38,7 @@ def start_transmit(w: World, cpu: int, burst: int) -> None:
     """A burst: each packet's time is known now."""
     h, s = w.h, w.s
     node = begin(w, cpu, TRANSMIT, h.send_burst_ns + burst * h.send_packet_ns)
-    node.packets = burst
+    node.packets, node.ref = burst, s.sent
     sent_ns = s.now + h.send_burst_ns
     for at in range(s.sent, s.sent + burst):
         packet = w.packets[at]

@@ -22,7 +22,7 @@ def ack_leaves(w: World, cpu: int, unanswered: int) -> None:
     h, s = w.h, w.s
     s.acks += 1
     s.answered = max(s.answered, s.taken - unanswered)
-    s.told_edge = s.copied + h.window
+    s.told_edge = max(s.told_edge, s.answered + min(h.ssthresh, h.window - (s.answered - s.copied)))
     s.timer_at, s.timer_due = NEVER, 0
     if h.local:
         s.acked, s.edge = s.answered, s.told_edge
@@ -60,7 +60,7 @@ def tcp_takes(w: World, cpu: int, packets: int) -> int:
     c.tcps += 1
     c.tcp_packets += packets
     c.unanswered += packets
-    window = h.window - (s.taken + c.tcp_packets - s.copied)
+    window = min(h.ssthresh, h.window - (s.taken + c.tcp_packets - s.copied))
     ns: int = h.tcp_ns
     if c.unanswered > 1 and window >= c.told:
         c.acks += 1

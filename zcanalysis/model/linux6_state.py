@@ -39,7 +39,7 @@ HOST_FIELDS: Final = (
     "send_packet_ns", "sender_ack_ns", "send_interrupt_ns", "interrupt_ns", "softirq_ns", "driver_ns", "gro_ns",
     "handover_ns", "ip_ns", "tcp_ns", "checksum_ns", "ack_ns", "wake_ns", "schedule_ns", "syscall_ns", "copy_ns",
     "wire_ns", "delay_ns", "coalesce_ns", "gso", "gro", "window", "cwnd", "tsq", "sndbuf", "reader", "free_packets",
-    "hogs", "slice_ns", "delack_ns", "idle_exit_ns", "n_packets",
+    "hogs", "slice_ns", "delack_ns", "idle_exit_ns", "n_packets", "merges", "ssthresh",
 )
 STATE_FIELDS: Final = (
     "now", "nodes", "contended", "stopped",
