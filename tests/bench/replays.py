@@ -19,9 +19,13 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import simpy
 
+from tests.model.linux6_hosts import free as linux_6_host
+from tests.model.simpy_linux6 import simulate
 from tests.model.simpy_linux24 import simulated
+from tests.model.test_linux6 import OTHER_MACHINE, VETH
 from tests.model.test_linux24 import host, some_hosts
 from tests.model.test_path import linux_6
+from zcanalysis.model import linux6
 from zcanalysis.model.arrays import Nanoseconds
 from zcanalysis.model.backlog import Backlog, through_backlog
 from zcanalysis.model.copy import Copy, through_copy
@@ -65,6 +69,14 @@ CASES: Final = (
 )
 
 
+LINUX_6: Final[dict[str, dict[str, Any]]] = {
+    "veth, softirqs on the reader's CPU": {"protocol_cpu": 1},
+    "veth with GRO": {"driver_cpu": 0, "gro_bytes": 65536},
+    "veth, a busy process beside the reader": {"protocol_cpu": 1, "hogs": 1},
+    "a device, 25 Gbit/s": OTHER_MACHINE,
+}
+
+
 def main() -> None:
     """Print every comparison; fail if results differ, never because of time."""
     cores = os.sched_getaffinity(0)
@@ -74,6 +86,8 @@ def main() -> None:
         open_loop()
         print(f"\nclosed loop with its critical path, one core; load {os.getloadavg()[0]:.1f}")
         closed_loop()
+        print(f"\nclosed loop of several CPUs with its critical path, one core; load {os.getloadavg()[0]:.1f}")
+        closed_loop_of_several_cpus()
     finally:
         os.sched_setaffinity(0, cores)
     print(f"\n{HOSTS:,} hosts x {PACKETS:,} packets in one call; load {os.getloadavg()[0]:.1f}")
@@ -175,6 +189,23 @@ def closed_loop() -> None:
     ours = rate(lambda: replay_summaries(some_hosts(100), PACKETS // 10), 10 * PACKETS, 3)
     print(f"{'100 random hosts':45} {ours.packets_per_s / 1e6:6.1f} M packet-scenarios/s")
     print("softirq, copy and ACK of every packet equal those of SimPy to the nanosecond")
+
+
+def closed_loop_of_several_cpus() -> None:
+    """linux-6: each case beside SimPy, with prices as on veth."""
+    for name, changes in LINUX_6.items():
+        one = linux_6_host(**VETH | changes)
+        peer = rate(lambda one=one: simulate(one, SIMPY_PACKETS), SIMPY_PACKETS, 1)
+        found = linux6.replay([one], SIMPY_PACKETS)
+        assert int(found.elapsed_ns[0]) == peer.found.env.now, name
+        assert found.busy_ns[0].tolist() == peer.found.busy_ns(), name
+        ours = rate(lambda one=one: linux6.replay([one] * 10, PACKETS), 10 * PACKETS, 3)
+        assert ours.found.path_ns.sum(axis=1).tolist() == ours.found.elapsed_ns.tolist()
+        speed = f"{ours.packets_per_s / 1e6:6.1f} M packet-scenarios/s, SimPy {peer.packets_per_s / 1e6:.3f}"
+        print(f"{name:45} {speed}: {ours.packets_per_s / peer.packets_per_s:,.0f} times")
+    print(
+        "elapsed time and busy time of each CPU equal those of SimPy to the nanosecond; paths sum to the elapsed time"
+    )
 
 
 def many_hosts() -> None:
