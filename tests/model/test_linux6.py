@@ -17,8 +17,8 @@ def assert_simpy_agrees(host, packets):
     assert int(found.path_ns.sum()) == world.env.now
 
 
-@settings(max_examples=250, deadline=None)
-@given(SEED, st.integers(1, 100))
+@settings(max_examples=300, deadline=None)
+@given(SEED, st.sampled_from([1, 2, 10, 50, 300]))
 def test_every_host_takes_as_long_as_simpy_says_to_the_nanosecond(seed, packets):
     assert_simpy_agrees(any_host(seed), packets)
 
