@@ -168,3 +168,12 @@ def test_a_wrong_host_is_refused_by_name(wrong):
     (name,) = wrong
     with pytest.raises(ValueError, match=name):
         free(**wrong)
+
+
+def test_a_packet_waits_for_those_before_it_in_its_burst():
+    # five packets leave 1000 apart, 100 on the wire, 10 for the driver; only the last one's way is the path
+    slow = {"sender_cpu": None, "driver_cpu": 0, "link_ps_per_byte": 100, "send_packet_ns": 1000}
+    found = replay([free(**slow, driver_packet_ns=10)], 5)
+    uses = dict(zip(STAGES, found.path_uses[0].tolist(), strict=True))
+    assert found.elapsed_ns.tolist() == [5 * 1000 + 100 + 10]
+    assert (uses["transmit"], uses["link"], uses["driver"]) == (5, 1, 1)
