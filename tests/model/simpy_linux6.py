@@ -232,9 +232,8 @@ class World:
             return self.driver_step(cpu, self.driver)
         if self.protocol.cpu == cpu.number and self.protocol.listed:
             return self.protocol_step(cpu)
-        if self.protocol.cpu == cpu.number and not self.socket.owned:
-            if self.timer_due:
-                return self.timer_ack(cpu)
+        if self.protocol.cpu == cpu.number and self.timer_due and not self.socket.owned:
+            return self.timer_ack(cpu)
         if cpu.transmission_left:
             if self.may_transmit():
                 return self.transmit(cpu)

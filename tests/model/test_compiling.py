@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from zcanalysis import model
-from zcanalysis.model.compiling import compiled, inlined, over_scenarios
+from zcanalysis.model.compiling import _imported, compiled, inlined, over_scenarios, sources_digest
 
 DOUBLED = """
 def doubled(values, found):
@@ -46,6 +46,26 @@ def test_compiled_functions_leave_the_counts_of_their_arrays_alone():
     total = inlined(counted)
     assert [total(values) for _ in range(100)] == [6] * 100
     assert sys.getrefcount(values) == before
+
+
+def test_machine_code_is_kept_until_any_module_it_came_from_changes(tmp_path, monkeypatch):
+    room = tmp_path / "zcanalysis" / "model"
+    room.mkdir(parents=True)
+    texts = {"rules": "from zcanalysis.model.work import begin", "work": "from zcanalysis.model import prices"}
+    for name, text in {**texts, "prices": "", "elsewhere": ""}.items():
+        (room / f"{name}.py").write_text(text)
+    monkeypatch.setattr("zcanalysis.model.compiling.PACKAGE", tmp_path / "zcanalysis")
+
+    def digest():
+        sources_digest.cache_clear()
+        _imported.cache_clear()
+        return sources_digest(room / "rules.py")
+
+    before = digest()
+    (room / "elsewhere.py").write_text("x = 1")
+    assert digest() == before
+    (room / "prices.py").write_text("x = 1")
+    assert digest() != before
 
 
 def counted(values):
