@@ -9,7 +9,7 @@ LICENCE: Final = "BSD-3-Clause, recorded by this project; no payload beyond 96 b
 
 
 def write_manifest(folder: Path) -> Path:
-    """Write `manifest.json` for the recordings in a folder, each made by `zcanalysis lab run`.
+    """Write `manifest.json` for the recordings in a folder, each made by `zcanalysis lab run`; what else it lists stays.
 
     Returns
     -------
@@ -18,7 +18,8 @@ def write_manifest(folder: Path) -> Path:
     """
     recordings = {place.name: _recording(place) for place in sorted(folder.iterdir()) if (place / "host.json").exists()}
     manifest = folder / "manifest.json"
-    manifest.write_text(json.dumps({"recordings": recordings}, indent=1, sort_keys=True) + "\n")
+    others = json.loads(manifest.read_text()) if manifest.exists() else {}
+    manifest.write_text(json.dumps(others | {"recordings": recordings}, indent=1, sort_keys=True) + "\n")
     return manifest
 
 
