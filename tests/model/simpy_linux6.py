@@ -214,7 +214,7 @@ class World:
 
     # what a CPU does next
 
-    def choose(self, cpu: Cpu) -> Work | None:
+    def choose(self, cpu: Cpu) -> Work | None:  # noqa: PLR0911 - one line of the rules each
         if cpu.leaves_idle:
             cpu.leaves_idle = False
             return Work(self.host.idle_exit_ns, lambda: None, ours=False)

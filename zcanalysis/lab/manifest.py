@@ -9,7 +9,7 @@ LICENCE: Final = "BSD-3-Clause, recorded by this project; no payload beyond 96 b
 
 
 def write_manifest(folder: Path) -> Path:
-    """Write `manifest.json` for the recordings in a folder, each made by `zcanalysis lab run`; what else it lists stays.
+    """Write `manifest.json` of a folder's recordings, each made by `zcanalysis lab run`; what else it lists stays.
 
     Returns
     -------
