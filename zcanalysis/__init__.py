@@ -2,8 +2,9 @@
 
 The way the data goes, and the plan of the house: `io` turns bytes into tables; `wire` says what TCP did and `cpu`
 what the CPUs paid, per stage; `evidence` gathers both; `goodput`, `blame` and `trust` compare, attribute and audit;
-`answer` puts it in words and JSON; `patches` are changes to a host, `whatif` says what they would give back; `charts`
-draws; `document` writes the report. `recorder` makes recordings, `lab` makes the transfers to record. Nothing here is
+`prices` makes a host of it, `model` replays hosts, `gains` and `sensitivity` ask what matters there; `answer` puts it
+in words and JSON; `patches` are changes to a host, `whatif` and `sweeps` say what they would give back; `charts` draws;
+`document` writes the report. `recorder` makes recordings, `lab` makes the transfers to record. Nothing here is
 imported before it is used.
 """
 
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from zcanalysis import charts, patches
     from zcanalysis.advice import advise
+    from zcanalysis.answer import calibrate, ladder
     from zcanalysis.evidence import costs
     from zcanalysis.io.dissection import dissect
     from zcanalysis.io.exports import convert
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from zcanalysis.io.recording import read_recording
     from zcanalysis.io.trace_events import scan_events
     from zcanalysis.io.trace_fields import field
+    from zcanalysis.sweeps import sweep
     from zcanalysis.trust import audit
     from zcanalysis.whatif import what_if
     from zcanalysis.wire.connections import flows
@@ -31,6 +34,7 @@ __version__: Final = "0.1.0"
 __all__ = [
     "advise",
     "audit",
+    "calibrate",
     "charts",
     "convert",
     "costs",
@@ -38,27 +42,32 @@ __all__ = [
     "field",
     "flows",
     "folded_stacks",
+    "ladder",
     "patches",
     "read_recording",
     "scan_events",
     "scan_pcap",
     "scan_perf",
+    "sweep",
     "what_if",
 ]
 
 _HOMES: Final = {
     "advise": "zcanalysis.advice",
     "audit": "zcanalysis.trust",
+    "calibrate": "zcanalysis.answer",
     "convert": "zcanalysis.io.exports",
     "costs": "zcanalysis.evidence",
     "dissect": "zcanalysis.io.dissection",
     "field": "zcanalysis.io.trace_fields",
     "flows": "zcanalysis.wire.connections",
     "folded_stacks": "zcanalysis.io.folded",
+    "ladder": "zcanalysis.answer",
     "read_recording": "zcanalysis.io.recording",
     "scan_events": "zcanalysis.io.trace_events",
     "scan_pcap": "zcanalysis.io.pcap",
     "scan_perf": "zcanalysis.io.perf",
+    "sweep": "zcanalysis.sweeps",
     "what_if": "zcanalysis.whatif",
 }
 

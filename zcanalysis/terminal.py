@@ -31,11 +31,6 @@ FLOW_HEADS: Final[dict[str, Literal["left", "right"]]] = {
     "#": "right", "from -> to": "left", "": "left", "packets": "right", "payload B": "right", "unique B": "right",
     "sent again B": "right", "Gbit/s": "right", "RTT ms": "right",
 }  # fmt: skip
-NULL_NAMES: Final = {
-    "no_change_gbps": "no change",
-    "samples_removed_gbps": "share of samples removed",
-    "amdahl_gbps": "per packet and byte (Amdahl)",
-}
 VERDICT_STYLES: Final = {"ok": "green", "warn": "yellow", "bad": "bold red"}
 
 
@@ -158,7 +153,7 @@ def _print_changes(answer: Answer) -> None:
     table.add_column("predicted (range)", no_wrap=True)
     table.add_column("then the limit", no_wrap=True)
     for row in best:
-        rate = _rate_text(row["predicted_gbps"], row["low_gbps"], row["high_gbps"])
+        rate = rate_text(row["predicted_gbps"], row["low_gbps"], row["high_gbps"])
         table.add_row(f"  {safe(row['patch'])}", rate, safe(row["limit_after"] or ""))
     table.caption = "commands and undo: zcanalysis advise"
     table.caption_justify = "left"
@@ -226,31 +221,8 @@ def print_catalogue(rows: Iterable[Mapping[str, str]]) -> None:
         emit(f"[bold]{safe(group)}[/bold]", Padding(shown, (0, 0, 1, 2)))
 
 
-def print_prediction(document: Mapping[str, Any]) -> None:
-    """Before and after, what each null model says, and how to do and undo it."""
-    head = Table.grid(padding=(0, 2))
-    head.add_column(style="bold", no_wrap=True)
-    head.add_column(overflow="fold")
-    head.add_row("recording", safe(document["recording"]))
-    for number, patch in enumerate(document["patches"]):
-        head.add_row(
-            "" if number else "patch", safe(f"{patch['patch']}{'' if patch['applies'] else ': cannot act here'}")
-        )
-    head.add_row("baseline", _rate_text(document["baseline_gbps"]))
-    rate = _rate_text(document["predicted_gbps"], document["low_gbps"], document["high_gbps"])
-    head.add_row("predicted", rate)
-    for name, gbps in document["nulls"].items():
-        head.add_row("", f"{NULL_NAMES[name]}: {_rate_text(gbps)}")
-    head.add_row("bound", safe(document["bound"]))
-    head.add_row("limit", f"{safe(document['limit_before'])} -> {safe(document['limit_after'])}")
-    head.add_row("why", safe(document["why"]))
-    emit(head)
-    # a command is to be copied: never folded
-    for name in ("command", "undo"):
-        write(f"{name:<9}  {printable(document[name] or '-')}\n")
-
-
-def _rate_text(gbps: float | None, low: float | None = None, high: float | None = None) -> str:
+def rate_text(gbps: float | None, low: float | None = None, high: float | None = None) -> str:
+    """A rate rounded to its interval; `unknown` where there is none."""
     return "unknown" if gbps is None else gbps_text(gbps, low, high)
 
 

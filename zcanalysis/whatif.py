@@ -98,15 +98,20 @@ def what_if(recording: Recording | Answer, patches: Iterable[Patch | Iterable[Pa
         If a file of the recording turns out to be damaged.
     """
     answer = recording if isinstance(recording, Answer) else answered(recording)
-    load = _workload(answer)
     groups = [(group,) if isinstance(group, Patch) else tuple(group) for group in patches]
-    rows = [_row(answer, _prediction(answer, load, group)) for group in groups]
+    rows = [_row(answer, made) for made in predictions(answer, groups)]
     return conform(pl.DataFrame(rows, schema=polars_schema(PATCHES)), PATCHES)
+
+
+def predictions(answer: Answer, groups: Iterable[tuple[Patch, ...]]) -> Iterator[Prediction]:
+    """What each group of patches would give."""
+    load = _workload(answer)
+    yield from (_prediction(answer, load, group) for group in groups)
 
 
 def predict(answer: Answer, patches: Iterable[Patch]) -> Prediction:
     """What the patches together would give."""
-    return _prediction(answer, _workload(answer), tuple(patches))
+    return next(predictions(answer, [tuple(patches)]))
 
 
 def predict_document(answer: Answer, patches: Iterable[Patch]) -> dict[str, Any]:
