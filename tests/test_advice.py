@@ -296,6 +296,61 @@ def test_an_advice_is_one_screen_and_hostile_text_stays_text(folder, weighed, ca
     assert len(said.splitlines()) <= 26  # 24 and one more line each where the folder's made-up text is long
 
 
+@pytest.mark.parametrize(
+    ("tiers", "heading", "marks"),
+    [
+        (("recording", "recording"), "by replay of this host, 90 % intervals", 0),
+        (("recording", "null"), "90 % intervals but where null models are named", 1),
+        (("null", "null"), "null models and carry no confidence", 2),
+    ],
+)
+def test_an_interval_claims_confidence_only_where_the_host_was_replayed(
+    folder,  # noqa: F811
+    weighed,
+    capsys,
+    tiers,
+    heading,
+    marks,
+):
+    weighed += [row(patch, 20.0, tier=tier) for patch, tier in zip(("mtu=9000", "gro=on"), tiers, strict=True)]
+    print_advice(zc.advise(read_recording(folder)))
+    said = capsys.readouterr().out
+    assert heading in said
+    assert said.count("(19.0-21.0), null models") == marks
+
+
+@pytest.mark.parametrize(
+    ("tiers", "title", "head", "marks"),
+    [
+        (("recording", "recording"), "what would help\n", "predicted (90 %)", 0),
+        (("recording", "null"), "what would help\n", "predicted (90 %)", 1),
+        (("null", "null"), "what would help (null models)", "predicted (range)", 0),
+    ],
+)
+def test_the_reports_table_of_changes_names_null_models_only_where_they_answer(
+    folder,  # noqa: F811
+    weighed,
+    capsys,
+    tiers,
+    title,
+    head,
+    marks,
+):
+    weighed += [row(patch, 20.0, tier=tier) for patch, tier in zip(("mtu=9000", "gro=on"), tiers, strict=True)]
+    terminal._print_changes(answered(read_recording(folder)))
+    said = capsys.readouterr().out
+    assert title in said
+    assert head in said
+    assert said.count("(19.0-21.0) (null models)") == marks
+
+
+def test_a_window_that_was_replayed_keeps_its_figure():
+    best, _ = ranked(
+        Limit("receive window", "the receive buffer", "", ()), [row("rcvbuf=33554432", 20.0, tier="recording")]
+    )
+    assert [(one["patch"], one["predicted_gbps"]) for one in best] == [("rcvbuf=33554432", 20.0)]
+
+
 def test_a_long_command_is_one_line_to_copy(folder, weighed, capsys):  # noqa: F811
     long = " && ".join(f"echo 2 > /sys/class/net/eth0/queues/rx-{n}/rps_cpus" for n in range(16))
     weighed += [row("rps=1", 20.0, command=long)]

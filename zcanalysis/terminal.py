@@ -19,12 +19,16 @@ from zcanalysis.advice import ranked_changes
 from zcanalysis.answer import Answer, gbps_text, sentence, stage_name
 from zcanalysis.output import printable, write
 from zcanalysis.trust import MOSTLY_SKID
+from zcanalysis.whatif import FROM_RECORDING
 
 QUIET_S: Final = 1.0
 BAR_CHARACTERS: Final = 20
 SMALLEST_ROW_PART: Final = 0.01
 PLAIN_WIDTH: Final = 120
 FLOWS_SHOWN: Final = 6
+SMALLEST_GAIN_GBPS: Final = 0.05
+GAINS_CAPTION: Final = "fixing it: Gbit/s more if it took no time, alone, or when all others take none; replayed"
+SKID_CAPTION: Final = "~ mostly sampled where interrupts are turned on again: the work before is meant"
 CATALOGUE_CHARACTERS: Final = 100
 CATALOGUE_NAME_CHARACTERS: Final = 26
 FLOW_HEADS: Final[dict[str, Literal["left", "right"]]] = {
@@ -126,20 +130,37 @@ def _blame_table(answer: Answer, ceiling_gbps: float) -> Table:
     table.add_column("stage", no_wrap=True)
     table.add_column("Gbit/s", justify="right", no_wrap=True)
     table.add_column("90 %", justify="right", no_wrap=True)
-    table.add_column("", no_wrap=True, max_width=BAR_CHARACTERS)
+    with_gains = answer.blame.get_column("gain_alone_gbps").is_not_null().any()
+    for head in ("fixing it\nalone", "fixing it\nlast") if with_gains else ():
+        table.add_column(head, justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True, overflow="crop", max_width=BAR_CHARACTERS)
     shown = answer.blame.filter((pl.col("lost_gbps") >= SMALLEST_ROW_PART * gap) | (pl.col("stage") == "unexplained"))
     largest = max(float(shown.get_column("lost_gbps").max() or 0), 1e-9)  # type: ignore[arg-type]
     rest = gap - float(shown.get_column("lost_gbps").sum())
     for row in shown.iter_rows(named=True):
         if row["stage"] == "unexplained" and rest > 0:
-            table.add_row("  smaller stages together", f"{rest:.2f}", "", "")
+            table.add_row("  smaller stages together", f"{rest:.2f}")
         bar = "#" * round(BAR_CHARACTERS * max(row["lost_gbps"], 0) / largest)
         name = f"  {stage_name(row['stage'])}{' ~' if (row['skid_share'] or 0) > MOSTLY_SKID else ''}"
-        table.add_row(name, f"{row['lost_gbps']:.2f}", f"{row['low_gbps']:.2f}-{row['high_gbps']:.2f}", bar)
-    if shown.filter(pl.col("skid_share") > MOSTLY_SKID).height:
-        table.caption = "~ mostly sampled where interrupts are turned on again: the work before is meant"
-        table.caption_justify = "left"
+        gains = [gain_text(row["gain_alone_gbps"]), gain_text(row["gain_last_gbps"])] if with_gains else []
+        table.add_row(name, f"{row['lost_gbps']:.2f}", f"{row['low_gbps']:.2f}-{row['high_gbps']:.2f}", *gains, bar)
+    skids = [SKID_CAPTION] if shown.filter(pl.col("skid_share") > MOSTLY_SKID).height else []
+    table.caption = "\n".join([*([GAINS_CAPTION] if with_gains else []), *skids])
+    table.caption_justify = "left"
     return table
+
+
+def gain_text(gbps: float | None) -> str:
+    """What fixing a stage gives.
+
+    Examples
+    --------
+    >>> gain_text(2.345), gain_text(-0.004), gain_text(None)
+    ('+2.3', '0', '-')
+    """
+    if gbps is None:
+        return "-"
+    return "0" if abs(gbps) < SMALLEST_GAIN_GBPS else f"{gbps:+.1f}"
 
 
 def _print_changes(answer: Answer) -> None:
@@ -147,14 +168,19 @@ def _print_changes(answer: Answer) -> None:
     best, _ = ranked_changes(answer)
     if not best:
         return
-    table = Table(box=None, pad_edge=False, title="what would help (null models)", title_justify="left")
+    replayed = [row["tier"] == FROM_RECORDING for row in best]
+    title = "what would help" if any(replayed) else "what would help (null models)"
+    table = Table(box=None, pad_edge=False, title=title, title_justify="left")
     table.title_style = "bold"
     table.add_column("change", no_wrap=True)
-    table.add_column("predicted (range)", no_wrap=True)
+    table.add_column("predicted (90 %)" if any(replayed) else "predicted (range)", no_wrap=True)
     table.add_column("then the limit", no_wrap=True)
-    for row in best:
+    for row, by_model in zip(best, replayed, strict=True):
         rate = rate_text(row["predicted_gbps"], row["low_gbps"], row["high_gbps"])
-        table.add_row(f"  {safe(row['patch'])}", rate, safe(row["limit_after"] or ""))
+        null = any(replayed) and not by_model and row["predicted_gbps"] is not None
+        table.add_row(
+            f"  {safe(row['patch'])}", f"{rate}{' (null models)' if null else ''}", safe(row["limit_after"] or "")
+        )
     table.caption = "commands and undo: zcanalysis advise"
     table.caption_justify = "left"
     emit("", table)

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 import polars as pl
 
 from zcanalysis.answer import Answer, answered
-from zcanalysis.effects import UNPRICED, applied, no_effect, remark
+from zcanalysis.effects import UNPRICED, applied, assumption, no_effect, remark
 from zcanalysis.goodput import Goodput, sender_is_here
 from zcanalysis.io.host_facts import HostFacts
 from zcanalysis.io.recording import Recording
@@ -172,7 +172,8 @@ def _goodput(answer: Answer) -> Goodput | None:
 
 
 def _prediction(answer: Answer, load: Workload | None, patches: tuple[Patch, ...]) -> Prediction:
-    settings = _settings(answer.recording.host, load, patches)
+    replayable = answer.model is not None and all_priced(patches)
+    settings = _settings(answer.recording.host, load, patches, assuming=not replayable)
     acting = tuple(patch for patch, means in zip(patches, settings, strict=True) if means.obstacle is None)
     possible = all(means.obstacle is None or means.in_place for means in settings)
     said = [text for means in settings for text in (means.obstacle, means.note)]
@@ -209,25 +210,28 @@ def _by_model(by_null: Prediction, replayed: Modelled, acting: tuple[Patch, ...]
     )  # fmt: skip
 
 
-def _settings(host: HostFacts, load: Workload | None, patches: tuple[Patch, ...]) -> tuple[Setting, ...]:
+def _settings(
+    host: HostFacts, load: Workload | None, patches: tuple[Patch, ...], *, assuming: bool
+) -> tuple[Setting, ...]:
     """What each means where those before it are in place: so the undos in reverse restore what was recorded."""
     means: list[Setting] = []
     for patch in patches:
-        means.append(setting(patch, host) if load is None else _shown(load, patch))
+        means.append(setting(patch, host) if load is None else _shown(load, patch, assuming=assuming))
         if means[-1].obstacle is None:
             host = facts_after(patch, host)
             load = None if load is None else applied(load, (patch,))
     return tuple(means)
 
 
-def _shown(load: Workload, patch: Patch) -> Setting:
-    """What the host's facts say, and then what the recording shows."""
+def _shown(load: Workload, patch: Patch, *, assuming: bool) -> Setting:
+    """What the host's facts say, then what the recording shows, and what the null models assume where they answer."""
     means = setting(patch, load.host)
     if means.obstacle is not None:
         return means
     if (why := no_effect(load, patch)) is not None:
         return Setting(False, why, None, None, "")
-    return means._replace(note="; ".join(text for text in (means.note, remark(load, patch)) if text))
+    notes = (means.note, remark(load, patch), assumption(load, patch) if assuming else "")
+    return means._replace(note="; ".join(text for text in notes if text))
 
 
 def _error(answer: Answer) -> float:
