@@ -62,6 +62,6 @@ def test_a_curve_starts_at_the_goodput_and_ends_at_the_gain_of_fixing_alone(star
 
 
 def test_a_stage_without_a_price_is_refused_with_those_there_are(start):
-    with pytest.raises(ValueError, match="no price of this host is the work of 'framing'; there are .*copy"):
+    with pytest.raises(ValueError, match=r"no price of this host is the work of 'framing'; there are .*copy"):
         speedup_curve(start, "framing")
     assert speedup_curve(start).is_empty()

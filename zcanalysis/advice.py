@@ -258,7 +258,7 @@ def _kind(row: dict[str, Any]) -> str:
 
 
 def _as_remedy(row: dict[str, Any], limit: Limit) -> dict[str, Any]:
-    """The change that a limit is named after: without a figure unless replayed, for CPU time alone prices no waiting."""
+    """The change that a limit is named after: no figure unless replayed, for CPU time alone prices no waiting."""
     if _kind(row) != REMEDY.get(limit.kind) or row["tier"] == FROM_RECORDING:
         return row
     return row | dict.fromkeys(("predicted_gbps", "low_gbps", "high_gbps"))

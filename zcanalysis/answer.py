@@ -27,6 +27,7 @@ from zcanalysis.trust import Outcome, audit
 
 SMALLEST_GBPS_SHOWN = 0.1
 SMALLEST_GAP_PART = 0.02
+SMALLEST_GAIN_GBPS = 0.05
 NAMED_PART = 0.05
 MOST_NAMED = 3
 BLAME_NAMES = {"framing": "framing and headers", "waiting": "the CPU waited", "unexplained": "unexplained"}
@@ -245,6 +246,19 @@ def gbps_text(value: float, low: float | None, high: float | None) -> str:
     # as many digits as tell a quarter of the interval apart
     digits = min(max(math.ceil(-math.log10((high - low) * scale / 4)), 0), 3)
     return f"{value * scale:.{digits}f} {unit} ({low * scale:.{digits}f}-{high * scale:.{digits}f})"
+
+
+def gain_text(gbps: float | None) -> str:
+    """What fixing a stage gives.
+
+    Examples
+    --------
+    >>> gain_text(2.345), gain_text(-0.004), gain_text(None)
+    ('+2.3', '0', '-')
+    """
+    if gbps is None:
+        return "-"
+    return "0" if abs(gbps) < SMALLEST_GAIN_GBPS else f"{gbps:+.1f}"
 
 
 def report_document(answer: Answer) -> dict[str, Any]:

@@ -8,17 +8,12 @@ from rich.table import Table
 from zcanalysis.answer import gbps_text
 from zcanalysis.output import printable, write
 from zcanalysis.terminal import emit, rate_text, safe
-from zcanalysis.whatif import FROM_RECORDING
+from zcanalysis.whatif import FROM_RECORDING, NULL, NULL_NAMES
 
 BAR_CHARACTERS: Final = 16
-NULL_NAMES: Final = {
-    "no_change_gbps": "no change",
-    "samples_removed_gbps": "share of samples removed",
-    "amdahl_gbps": "per packet and byte (Amdahl)",
-}
 TIERS: Final = {
     FROM_RECORDING: "a host calibrated from this recording, replayed before and after",
-    "null": "null models only: the range is what they span, without confidence",
+    NULL: "null models only: the range is what they span, without confidence",
 }
 
 

@@ -11,7 +11,8 @@ from zcanalysis.answer import Answer, answered
 from zcanalysis.errors import PatchError
 from zcanalysis.io.recording import Recording
 from zcanalysis.modelled import CONFIDENCE
-from zcanalysis.patches import Patch, Value, parse_patch
+from zcanalysis.patches import Patch, parse_patch
+from zcanalysis.patches.patch import Value
 from zcanalysis.tables import SWEEP, conform, polars_schema
 from zcanalysis.whatif import FROM_RECORDING, Prediction, bound, predictions
 

@@ -16,7 +16,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from zcanalysis.advice import ranked_changes
-from zcanalysis.answer import Answer, gbps_text, sentence, stage_name
+from zcanalysis.answer import Answer, gain_text, gbps_text, sentence, stage_name
 from zcanalysis.output import printable, write
 from zcanalysis.trust import MOSTLY_SKID
 from zcanalysis.whatif import FROM_RECORDING
@@ -26,7 +26,6 @@ BAR_CHARACTERS: Final = 20
 SMALLEST_ROW_PART: Final = 0.01
 PLAIN_WIDTH: Final = 120
 FLOWS_SHOWN: Final = 6
-SMALLEST_GAIN_GBPS: Final = 0.05
 GAINS_CAPTION: Final = "fixing it: Gbit/s more if it took no time, alone, or when all others take none; replayed"
 SKID_CAPTION: Final = "~ mostly sampled where interrupts are turned on again: the work before is meant"
 CATALOGUE_CHARACTERS: Final = 100
@@ -148,19 +147,6 @@ def _blame_table(answer: Answer, ceiling_gbps: float) -> Table:
     table.caption = "\n".join([*([GAINS_CAPTION] if with_gains else []), *skids])
     table.caption_justify = "left"
     return table
-
-
-def gain_text(gbps: float | None) -> str:
-    """What fixing a stage gives.
-
-    Examples
-    --------
-    >>> gain_text(2.345), gain_text(-0.004), gain_text(None)
-    ('+2.3', '0', '-')
-    """
-    if gbps is None:
-        return "-"
-    return "0" if abs(gbps) < SMALLEST_GAIN_GBPS else f"{gbps:+.1f}"
 
 
 def _print_changes(answer: Answer) -> None:

@@ -39,6 +39,11 @@ BY_NULL_MODELS: Final = "null models only: the range carries no confidence"
 NOTHING_TO_GO_BY: Final = "without goodput and CPU samples nothing can be predicted"
 MOST_REMOVED: Final = 0.99
 UNKNOWN: Final = "unknown"
+NULL_NAMES: Final[Mapping[str, str]] = {
+    "no_change_gbps": "no change",
+    "samples_removed_gbps": "share of samples removed",
+    "amdahl_gbps": "per packet and byte (Amdahl)",
+}
 
 
 class Nulls(NamedTuple):
