@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from zcanalysis.answer import Answer, gbps_text, stage_name
+from zcanalysis.answer import SMALLEST_GAIN_GBPS, Answer, gbps_text, stage_name
 from zcanalysis.figures import Figure, figure
 from zcanalysis.gains import ladder
 from zcanalysis.modelled import Basis
@@ -13,6 +13,7 @@ from zcanalysis.sensitivity import fixable_stages, speedup_curve, tornado
 from zcanalysis.whatif import FROM_RECORDING
 
 STAGES_SPED_UP: Final = 3
+ALL_DIGITS_FROM: Final = 1000
 LADDER_SAYS: Final = (
     "From the goodput up to a receiver whose stages all take no time, replayed with the host calibrated from this "
     "recording. How high a rung is would depend on which stages were fixed before it, so each is the average over "
@@ -20,8 +21,9 @@ LADDER_SAYS: Final = (
     "after all others, is in its tooltip."
 )
 FORECAST_SAYS: Final = (
-    "Dots are predictions, bars their range, the dashed line is today's goodput. {kind} The black marks are three null "
-    "models, what simpler arithmetic says. Changes that cannot act here are left out."
+    "Dots are predictions, bars their range, the dashed line is today's goodput, which is also what the null model of "
+    "no change says. {kind} The black marks are the two other null models, simpler arithmetic to hold a prediction "
+    "against. Changes that cannot act here are left out."
 )
 REPLAYED: Final = (
     "Blue is by replay of the host calibrated from this recording, with its 90 % interval; grey, where there is any, "
@@ -34,7 +36,8 @@ SPEEDUP_SAYS: Final = (
 )
 SWINGS_SAYS: Final = (
     "Goodput where one price is at its 5 % or its 95 % bound and all others at their value: a long bar is a price that "
-    "is worth measuring better. Prices that hardly move it are left out."
+    "is worth measuring better. Where both ends lie on one side the transfer falls into another rhythm in between. "
+    "Prices that hardly move it are left out."
 )
 
 
@@ -53,19 +56,20 @@ def ladder_figures(answer: Answer) -> Iterator[Figure]:
     rungs = ladder(answer.model)
     if rungs.is_empty():
         return
-    yield figure(
-        "ladder", "What holds the receiver back, in any order",
-        charts.ladder(rungs, answer.model.goodput.gbps), f"{LADDER_SAYS}{_against_ceiling(answer, rungs)}",
-    )  # fmt: skip
+    chart = charts.ladder(rungs, answer.model.goodput.gbps, answer.ceiling.gbps)
+    says = f"{LADDER_SAYS}{_against_ceiling(answer, rungs)}"
+    yield figure("ladder", "What holds the receiver back, in any order", chart, says)
 
 
 def _against_ceiling(answer: Answer, rungs: pl.DataFrame) -> str:
+    costs = rungs.get_column("part_gbps").min() < -SMALLEST_GAIN_GBPS  # type: ignore[operator]
+    words = " A rung to the left is a group whose time paces the others." if costs else ""
     if answer.model is None or answer.ceiling.gbps is None:
-        return ""
+        return words
     top = f"{answer.model.goodput.gbps + float(rungs.get_column('part_gbps').sum()):.1f}"
     ceiling = gbps_text(answer.ceiling.gbps, answer.ceiling_low_gbps, answer.ceiling_high_gbps)
     how = "the link's" if answer.ceiling.kind == "link" else "arithmetic over the sender's CPU time"
-    return f" The top is {top} Gbit/s; the ceiling above, {ceiling}, is {how}, so that the two need not meet."
+    return f"{words} The top is {top} Gbit/s; the ceiling (dashed), {ceiling}, is {how}: the two need not meet."
 
 
 def forecast_figures(rows: Sequence[dict[str, Any]], answer: Answer) -> Iterator[Figure]:
@@ -141,12 +145,17 @@ def price_cells(model: Basis) -> list[tuple[str, ...]]:
     return [
         (
             row["price"],
-            f"{row['value']:.4g}",
-            f"{row['low']:.3g}-{row['high']:.3g}",
-            "" if row["per"] is None else f"{row['per']}, {row['uses_per_s']:,.0f}/s",
-            {True: "yes", False: "no: split by function", None: ""}[row["determined"]],
+            _number(row["value"]),
+            f"{_number(row['low'])}-{_number(row['high'])}",
+            "" if row["per"] is None else f"{row['per']}, {_number(row['uses_per_s'])}/s",
+            {True: "yes", False: "no", None: ""}[row["determined"]],
             row["origin"],
             row["source"],
         )
         for row in model.calibration.prices.iter_rows(named=True)
     ]
+
+
+def _number(value: float) -> str:
+    """Three digits, or all whole ones."""
+    return f"{value:,.0f}" if value >= ALL_DIGITS_FROM else f"{value:.3g}"

@@ -9,7 +9,9 @@ ENDS = "ceiling and goodput"
 REST = "probe and other processes"
 
 
-def ladder(rungs: pl.DataFrame, goodput_gbps: float) -> alt.Chart | alt.LayerChart | alt.FacetChart:
+def ladder(
+    rungs: pl.DataFrame, goodput_gbps: float, ceiling_gbps: float | None = None
+) -> alt.Chart | alt.LayerChart | alt.FacetChart:
     """From the goodput up to all receiver stages free, one rung a group.
 
     Parameters
@@ -18,6 +20,8 @@ def ladder(rungs: pl.DataFrame, goodput_gbps: float) -> alt.Chart | alt.LayerCha
         The LADDER table.
     goodput_gbps
         Where the climb starts.
+    ceiling_gbps
+        What the goodput is compared with: a dashed line.
     """
     up = goodput_gbps + pl.col("part_gbps").cum_sum()
     steps = rungs.select(
@@ -52,4 +56,11 @@ def ladder(rungs: pl.DataFrame, goodput_gbps: float) -> alt.Chart | alt.LayerCha
     texts = base.mark_text(align="left", dx=4, fontSize=12).encode(
         x=alt.X("right:Q"), text=alt.Text("gbps:Q", format=".2f")
     ).transform_calculate(right="max(datum.from, datum.to)")  # fmt: skip
-    return dressed(alt.layer(bars, texts).properties(width=WIDTH - 100, height={"step": 22}))
+    layers = [bars, texts] if ceiling_gbps is None else [bars, texts, *_line(ceiling_gbps)]
+    return dressed(alt.layer(*layers).properties(width=WIDTH - 100, height={"step": 22}))
+
+
+def _line(ceiling_gbps: float) -> tuple[alt.Chart, alt.Chart]:
+    base = alt.Chart(pl.DataFrame({"gbps": [ceiling_gbps], "text": [f"ceiling {ceiling_gbps:.1f}"]}))
+    rule = base.mark_rule(strokeDash=[4, 3], color="#444b59").encode(x="gbps:Q")
+    return rule, base.mark_text(align="right", dx=-5, y="height", dy=-34, fontSize=12).encode(x="gbps:Q", text="text:N")

@@ -10,7 +10,8 @@ from zcanalysis.whatif import FROM_RECORDING, NULL_NAMES
 
 BY_REPLAY: Final = "replay, 90 % interval"
 BY_NULLS: Final = "null models only, no confidence"
-SHAPES: Final = {"no change": "stroke", "share of samples removed": "cross", "per packet and byte (Amdahl)": "diamond"}
+COLOURS: Final = {BY_REPLAY: "#4477aa", BY_NULLS: "#999999"}
+SHAPES: Final = {"samples_removed_gbps": "cross", "amdahl_gbps": "diamond"}
 
 
 def forecast(changes: pl.DataFrame, goodput_gbps: float) -> alt.Chart | alt.LayerChart | alt.FacetChart:
@@ -29,9 +30,10 @@ def forecast(changes: pl.DataFrame, goodput_gbps: float) -> alt.Chart | alt.Laye
     order = known.get_column("patch").unique(maintain_order=True).to_list()
     y = alt.Y("patch:N", title=None, sort=order)
     shown = known.select("patch", "predicted_gbps", "low_gbps", "high_gbps", "limit_after", "by")
+    present = [by for by in COLOURS if by in known.get_column("by")]
     colour = alt.Color(
-        "by:N", title=None, scale=alt.Scale(domain=[BY_REPLAY, BY_NULLS], range=["#4477aa", "#bbbbbb"]),
-        legend=alt.Legend(orient="bottom"),
+        "by:N", title=None, scale=alt.Scale(domain=present, range=[COLOURS[by] for by in present]),
+        legend=alt.Legend(orient="top", labelLimit=300),
     )  # fmt: skip
     ours = alt.Chart(shown).encode(y=y, color=colour)
     tooltip = [
@@ -47,18 +49,17 @@ def forecast(changes: pl.DataFrame, goodput_gbps: float) -> alt.Chart | alt.Laye
     points = ours.mark_point(filled=True, size=90, opacity=1).encode(x="predicted_gbps:Q", tooltip=tooltip)
     before = alt.Chart(pl.DataFrame({"gbps": [goodput_gbps]})).mark_rule(strokeDash=[4, 3], color="#444b59")
     layers = alt.layer(before.encode(x="gbps:Q"), spans, points, _nulls(known, y))
-    chart = layers.resolve_scale(color="independent", shape="independent")
-    return dressed(chart.properties(width=WIDTH - 60, height={"step": 26}))
+    return dressed(layers.properties(width=WIDTH - 60, height={"step": 26}))
 
 
 def _nulls(known: pl.DataFrame, y: alt.Y) -> alt.Chart:
-    marks = known.select("patch", *NULL_NAMES).unpivot(index="patch", variable_name="column", value_name="gbps")
+    marks = known.select("patch", *SHAPES).unpivot(index="patch", variable_name="column", value_name="gbps")
     marks = marks.drop_nulls("gbps").select(
         "patch", pl.col("column").replace(dict(NULL_NAMES)).alias("null model"), "gbps"
     )
     shape = alt.Shape(
-        "null model:N", title="null models", scale=alt.Scale(domain=list(SHAPES), range=list(SHAPES.values())),
-        legend=alt.Legend(orient="bottom", labelLimit=260),
+        "null model:N", title="null models", legend=alt.Legend(orient="bottom", labelLimit=300),
+        scale=alt.Scale(domain=[NULL_NAMES[name] for name in SHAPES], range=list(SHAPES.values())),
     )  # fmt: skip
     return alt.Chart(marks).mark_point(size=60, color="#222222", strokeWidth=1.3).encode(
         y=y, x="gbps:Q", shape=shape,

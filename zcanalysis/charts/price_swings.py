@@ -5,6 +5,7 @@ import polars as pl
 
 from zcanalysis.charts.theme import WIDTH, dressed
 
+ENDS = ["price at its low bound", "price at its high bound"]
 MOST_SHOWN = 12
 SMALLEST_SHOWN_PART = 0.002
 
@@ -32,12 +33,13 @@ def tornado(swings: pl.DataFrame, goodput_gbps: float) -> alt.Chart | alt.LayerC
     order = shown.get_column("price").to_list()
     colour = alt.Color(
         "end:N", title=None, legend=alt.Legend(orient="bottom"),
-        scale=alt.Scale(domain=["price at its low bound", "price at its high bound"], range=["#44aa99", "#cc6677"]),
+        scale=alt.Scale(domain=ENDS, range=["#44aa99", "#cc6677"]),
     )  # fmt: skip
     bars = alt.Chart(ends).mark_bar(opacity=0.85).encode(
         y=alt.Y("price:N", title=None, sort=order),
         x=alt.X("goodput:Q", title="goodput (Gbit/s)", scale=alt.Scale(zero=False)),
         x2="gbps:Q",
+        yOffset=alt.YOffset("end:N", sort=ENDS),
         color=colour,
         tooltip=[
             "price:N",
@@ -48,4 +50,4 @@ def tornado(swings: pl.DataFrame, goodput_gbps: float) -> alt.Chart | alt.LayerC
         ],
     )  # fmt: skip
     rule = alt.Chart(pl.DataFrame({"gbps": [goodput_gbps]})).mark_rule(color="#444b59").encode(x="gbps:Q")
-    return dressed(alt.layer(bars, rule).properties(width=WIDTH - 80, height={"step": 20}))
+    return dressed(alt.layer(bars, rule).properties(width=WIDTH - 80, height={"step": 11}))

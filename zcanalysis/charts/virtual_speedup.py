@@ -17,10 +17,12 @@ def speedup_curves(curves: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.Fac
     """
     shown = curves.with_columns(pl.col("stage").replace_strict(STAGES).alias("name"))
     stages = curves.get_column("stage").unique(maintain_order=True).to_list()
+    names = [STAGES[stage] for stage in stages]
+    legend = alt.Legend(orient="bottom", labelLimit=260)
     colour = alt.Color(
-        "name:N", title=None, legend=alt.Legend(orient="bottom", labelLimit=260),
+        "name:N", title=None, legend=legend,
         scale=alt.Scale(
-            domain=[STAGES[stage] for stage in stages], range=[GROUP_COLOURS[GROUP_OF[stage]] for stage in stages]
+            domain=names, range=[GROUP_COLOURS[GROUP_OF[stage]] for stage in stages]
         ),
     )  # fmt: skip
     chart = (
@@ -30,7 +32,7 @@ def speedup_curves(curves: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.Fac
             x=alt.X("percent:Q", title="less time for this stage alone (%)", scale=alt.Scale(domain=[0, 100])),
             y=alt.Y("gbps:Q", title="goodput (Gbit/s)", scale=alt.Scale(zero=False)),
             color=colour,
-            strokeDash=alt.StrokeDash("name:N", title=None, legend=None),
+            strokeDash=alt.StrokeDash("name:N", title=None, legend=legend, scale=alt.Scale(domain=names)),
             tooltip=[
                 alt.Tooltip("name:N", title="stage"),
                 alt.Tooltip("percent:Q", title="less time (%)"),
