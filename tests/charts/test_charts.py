@@ -63,7 +63,7 @@ def titles(spec: object) -> set[str]:
         ("forecast", {"goodput (Gbit/s)"}),
         ("swings", {"goodput (Gbit/s)"}),
         ("speedup", {"less time for this stage alone (%)", "goodput (Gbit/s)"}),
-        ("sweep", {"mtu", "goodput (Gbit/s)"}),
+        ("sweep", {"mtu (bytes)", "goodput (Gbit/s)"}),
     ],
 )
 def test_axes_say_what_and_in_which_unit(specs, name, axes):
@@ -161,3 +161,5 @@ def test_a_sweep_draws_numbers_only_and_a_line_for_each_of_the_others():
     assert [row["patch"] for row in rows_of(chart)] == ["rps=0 + gro=on", "rps=1 + gro=off"]
     assert "rps" in titles(chart.to_dict())
     assert charts.sweep_curve(swept.head(0)).to_dict()
+    wide = swept.with_columns(patch=pl.lit("mtu=1000"), value=pl.Series([1000.0, None, 10_000.0]))
+    assert charts.sweep_curve(wide).to_dict()["layer"][0]["encoding"]["x"]["scale"]["type"] == "log"
