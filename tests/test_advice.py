@@ -121,7 +121,7 @@ def test_a_small_rate_is_not_shown_as_nothing(folder, weighed, capsys, rate):  #
     weighed += [row("gro=on", rate, low_gbps=rate * 0.9, high_gbps=rate * 1.1)]
     answer = replace(answered(read_recording(folder)), goodput_gbps=rate / 2)
     shown = {0.031: "31 Mbit/s (28-34)", 0.31: "0.31 Gbit/s (0.28-0.34)"}[rate]
-    assert html._change_rows(answer)[0].cells[1] == shown
+    assert html._change_rows(advice.ranked_changes(answer)[0])[0].cells[1] == shown
     terminal._print_changes(answer)
     assert shown in capsys.readouterr().out
 
@@ -294,6 +294,59 @@ def test_an_advice_is_one_screen_and_hostile_text_stays_text(folder, weighed, ca
     assert said.count("[bold]rm") > 9
     assert said.splitlines()[-1] == "then: zcanalysis advise --verify k7f2-1"
     assert len(said.splitlines()) <= 26  # 24 and one more line each where the folder's made-up text is long
+
+
+@pytest.mark.parametrize(
+    ("tiers", "heading", "marks"),
+    [
+        (("recording", "recording"), "by replay of this host, 90 % intervals", 0),
+        (("recording", "null"), "90 % intervals but where null models are named", 1),
+        (("null", "null"), "null models and carry no confidence", 2),
+    ],
+)
+def test_an_interval_claims_confidence_only_where_the_host_was_replayed(
+    folder,  # noqa: F811
+    weighed,
+    capsys,
+    tiers,
+    heading,
+    marks,
+):
+    weighed += [row(patch, 20.0, tier=tier) for patch, tier in zip(("mtu=9000", "gro=on"), tiers, strict=True)]
+    print_advice(zc.advise(read_recording(folder)))
+    said = capsys.readouterr().out
+    assert heading in said
+    assert said.count("(19.0-21.0), null models") == marks
+
+
+@pytest.mark.parametrize(
+    ("tiers", "heads", "marks"),
+    [
+        (("recording", "recording"), ("what would help\n", "predicted (90 %)"), 0),
+        (("recording", "null"), ("what would help\n", "predicted (90 %)"), 1),
+        (("null", "null"), ("what would help (null models)", "predicted (range)"), 0),
+    ],
+)
+def test_the_reports_table_of_changes_names_null_models_only_where_they_answer(
+    folder,  # noqa: F811
+    weighed,
+    capsys,
+    tiers,
+    heads,
+    marks,
+):
+    weighed += [row(patch, 20.0, tier=tier) for patch, tier in zip(("mtu=9000", "gro=on"), tiers, strict=True)]
+    terminal._print_changes(answered(read_recording(folder)))
+    said = capsys.readouterr().out
+    assert all(head in said for head in heads)
+    assert said.count("(19.0-21.0) (null models)") == marks
+
+
+def test_a_window_that_was_replayed_keeps_its_figure():
+    best, _ = ranked(
+        Limit("receive window", "the receive buffer", "", ()), [row("rcvbuf=33554432", 20.0, tier="recording")]
+    )
+    assert [(one["patch"], one["predicted_gbps"]) for one in best] == [("rcvbuf=33554432", 20.0)]
 
 
 def test_a_long_command_is_one_line_to_copy(folder, weighed, capsys):  # noqa: F811

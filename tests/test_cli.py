@@ -235,3 +235,18 @@ def test_probe_effects_writes_its_file_and_keeps_none_when_it_fails(tmp_path, mo
     assert json.loads(file.read_text()) == {"all": "figures"}
     _check_writable(tmp_path / "other.json")
     assert not (tmp_path / "other.json").exists()
+
+
+def test_sweep_prints_a_row_for_each_value_and_one_json_document():
+    done = run("sweep", TRACE, "--patch", "mtu=1500,9000")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.search(r"^mtu=9000 +\d", done.stdout, flags=re.MULTILINE)
+    document = json.loads(run("sweep", TRACE, "--patch", "mtu=1500,9000", "--patch", "gro=on", "--json").stdout)
+    assert [row["patch"] for row in document["sweep"]] == ["mtu=1500 + gro=on", "mtu=9000 + gro=on"]
+
+
+@pytest.mark.parametrize("values", ["mtu=1500,", "mtu=9000,\x1b]0;owned", "mtu=", "mtv=1,2", "gro=on,maybe"])
+def test_a_bad_value_of_a_sweep_is_one_line_and_status_2(values):
+    done = run("sweep", TRACE, "--patch", values)
+    assert (done.returncode, done.stderr.count("\n"), done.stdout) == (2, 1, "")
+    assert "\x1b" not in done.stderr

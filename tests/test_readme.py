@@ -9,6 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from zcanalysis.answer import answered
+from zcanalysis.io.recording import read_recording
+from zcanalysis.patches import parse_patch
+from zcanalysis.whatif import predict
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 SHOWN = re.findall(r"```console\n\$ zcanalysis (.*?)\n(.*?)```", README, flags=re.DOTALL)
@@ -34,6 +39,24 @@ def test_the_python_shown_runs_and_prints_what_is_shown(monkeypatch):
     names: dict = {}
     exec(compile(f"import zcanalysis as zc\n{block}", "README.md", "exec"), names)
     assert not names["costs"].is_empty()
+
+
+def test_the_foretold_figures_shown_are_those_of_the_shipped_recordings():
+    table = README.partition("<!-- foretold -->")[2].partition("<!-- /foretold -->")[0]
+    rows = re.findall(
+        r"^\| `(.+?)` \(`(.+?)`\) \| ([\d.]+) \| ([\d.]+) .*? \| (\d+)-(\d+), (\w+) ", table, re.MULTILINE
+    )
+    answer = answered(read_recording(ROOT / "traces/veth-1500"))
+    holds = 0
+    for texts, name, *shown in rows:
+        made = predict(answer, map(parse_patch, texts.split(" + ")))
+        measured = answered(read_recording(ROOT / "traces" / name)).goodput_gbps
+        inside = made.low_gbps <= measured <= made.high_gbps
+        holds += inside
+        figures = [f"{measured:.1f}", f"{made.gbps:.1f}", f"{made.low_gbps:.0f}", f"{made.high_gbps:.0f}"]
+        assert shown == [*figures, "holds" if inside else "misses"]
+    assert len(rows) >= 3
+    assert f"interval holds {holds} of the {len(rows)}" in " ".join(table.split())
 
 
 def test_newcomers_commands_are_named():

@@ -9,11 +9,11 @@ import pytest
 
 from tests.cpu.test_accounts import idle_counters
 from tests.io.test_perf import TWO_SAMPLES
-from zcanalysis.answer import answered, gbps_text, report_document, sentence
+from zcanalysis.answer import answered, gbps_text, ladder, report_document, sentence
 from zcanalysis.document import report_html, write_report
 from zcanalysis.errors import TraceError
 from zcanalysis.io.recording import read_recording
-from zcanalysis.tables import AUDIT, BLAME, COSTS, COUNTERS, FLOWS, conform, polars_schema
+from zcanalysis.tables import AUDIT, BLAME, COSTS, COUNTERS, FLOWS, LADDER, PRICES, conform, polars_schema
 
 HOSTILE = "<script>alert(1)</script>"
 SECOND_NS = 1_000_000_000
@@ -196,7 +196,7 @@ def test_the_report_is_one_offline_page_whose_text_is_escaped(folder):
     assert "https://cdn" not in page
     assert HOSTILE in "".join(parsed.text)  # the kernel's name, shown as text
     specs = [json.loads(text) for attrs, text in parsed.scripts if attrs.get("type") == "application/json"]
-    assert len(specs) == 5
+    assert len(specs) == 9
     assert any(HOSTILE in json.dumps(spec) for spec in specs)  # the thread's name, in the flame graph's data
     assert [attrs for attrs, _ in parsed.scripts if attrs.get("type") == "module"]
 
@@ -215,6 +215,42 @@ def test_the_reports_charts_hold_the_tables_numbers(folder):
     (rows,) = specs["spec-costs"]["datasets"].values()
     copy_ns = answer.costs.filter(pl.col("stage") == "copy").get_column("ns_per_packet").item()
     assert {row["name"]: row["value"] for row in rows}["copy to user"] == pytest.approx(copy_ns)
+
+
+def test_the_json_holds_the_ladder_and_the_prices_of_the_calibrated_host(folder):
+    answer = answered(read_recording(folder))
+    document = json.loads(json.dumps(report_document(answer), allow_nan=False))
+    assert set(document["ladder"][0]) == set(LADDER)
+    assert set(document["prices"][0]) == set(PRICES)
+    assert document["no_model"] is None
+    assert sum(row["part_gbps"] for row in document["ladder"]) == pytest.approx(ladder(answer)["part_gbps"].sum())
+
+
+def test_without_samples_ladder_and_prices_are_null_and_the_json_says_why(folder):
+    (folder / "perf.txt").unlink()
+    answer = answered(read_recording(folder))
+    document = json.loads(json.dumps(report_document(answer), allow_nan=False))
+    assert (document["ladder"], document["prices"]) == (None, None)
+    assert "no CPU samples" in document["no_model"]
+    page = report_html(answer)
+    assert "No host could be calibrated" in page
+    assert 'id="ladder"' not in page
+
+
+def test_the_page_shows_each_price_and_the_gains_of_each_stage(folder):
+    answer = answered(read_recording(folder))
+    parsed = Scripts()
+    parsed.feed(report_html(answer))
+    text = " ".join(" ".join(parsed.text).split())
+    assert answer.model is not None
+    for name in answer.model.calibration.prices.get_column("price"):
+        assert name in text
+    assert "fixing it alone fixing it last" in text
+    specs = {attrs["id"]: json.loads(text) for attrs, text in parsed.scripts if attrs.get("id")}
+    rows = [row for rows in specs["spec-ladder"]["datasets"].values() for row in rows]
+    parts = {row["name"]: row["gbps"] for row in rows if "name" in row}
+    for group, part in ladder(answer).select("group", "part_gbps").iter_rows():
+        assert parts[group] == pytest.approx(part)
 
 
 def test_a_perf_trace_alone_still_gives_costs(tmp_path):

@@ -62,7 +62,9 @@ def drawn_charts(browser, page: Path) -> list[str]:
 def test_every_chart_of_a_shipped_recording_is_drawn_offline(browser, tmp_path, name):
     page = tmp_path / "report.html"
     write_report(answered(read_recording(TRACES / name)), page)
-    assert drawn_charts(browser, page) == ["loss", "costs", "cpus", "rate", "flame"]
+    assert drawn_charts(browser, page) == [
+        "loss", "ladder", "forecast", "speedup", "costs", "prices", "cpus", "rate", "flame",
+    ]  # fmt: skip
 
 
 def test_a_hostile_process_name_stays_text(browser, tmp_path, folder):  # noqa: F811

@@ -284,6 +284,12 @@ def shipped() -> Answer:
     return answered(read_recording(TRACES / "veth-1500"))
 
 
+@pytest.fixture(scope="module")
+def unpriced(shipped) -> Answer:
+    """The same where no host could be calibrated, so that the null models answer alone."""
+    return replace(shipped, model=None, no_model="the test took it away")
+
+
 def row(answer: Answer, *chosen: Patch) -> dict:
     return what_if(answer, [chosen]).row(0, named=True)
 
@@ -291,12 +297,34 @@ def row(answer: Answer, *chosen: Patch) -> dict:
 def test_a_shipped_recording_answers_for_a_larger_mtu(shipped):
     made = row(shipped, patches.mtu(9000))
     assert shipped.goodput_gbps is not None
-    assert 1.5 * shipped.goodput_gbps < made["predicted_gbps"] < 6 * shipped.goodput_gbps
+    assert 1.2 * shipped.goodput_gbps < made["predicted_gbps"] < 6 * shipped.goodput_gbps
+    assert made["low_gbps"] < made["predicted_gbps"] < made["high_gbps"]
+    assert (made["bound"], made["tier"]) == ("exact", "recording")
+    assert made["undo"] == "ip link set dev veth-r mtu 1500"
+    assert "null models" not in made["why"]
+
+
+def test_where_no_host_is_calibrated_the_null_models_span_the_range(unpriced):
+    made = row(unpriced, patches.mtu(9000))
     assert made["low_gbps"] <= made["no_change_gbps"] <= made["high_gbps"]
     assert made["low_gbps"] <= made["samples_removed_gbps"] <= made["high_gbps"]
-    assert made["bound"] == "exact"
-    assert made["undo"] == "ip link set dev veth-r mtu 1500"
+    assert made["predicted_gbps"] == made["amdahl_gbps"]
+    assert made["tier"] == "null"
     assert "null models" in made["why"]
+
+
+def test_a_replay_stands_beside_the_null_models_and_keeps_none_of_their_assumptions(shipped, unpriced):
+    replayed, null = row(shipped, patches.gro(True)), row(unpriced, patches.gro(True))
+    for name in ("no_change_gbps", "samples_removed_gbps", "amdahl_gbps"):
+        assert replayed[name] == null[name]
+    assert "costs nothing itself" in null["why"]
+    assert "costs nothing itself" not in replayed["why"]
+
+
+def test_a_patch_that_the_model_does_not_know_is_answered_by_the_null_models(shipped):
+    made = row(shipped, patches.mtu(9000), patches.flows(4))
+    assert made["tier"] == "null"
+    assert "sharing costs nothing" in made["why"]
 
 
 def test_no_patch_and_one_in_place_predict_no_change(shipped):
@@ -323,9 +351,9 @@ def test_what_has_no_meaning_on_this_kernel_predicts_no_change_and_says_why(ship
         assert (made["applies"], made["predicted_gbps"]) == (False, pytest.approx(shipped.goodput_gbps))
 
 
-def test_what_no_null_model_prices_has_a_reason_and_no_number(shipped):
+def test_what_no_null_model_prices_has_a_reason_and_no_number(unpriced):
     for text in ("rtt-us=100", "reader-bytes=65536"):
-        made = row(shipped, parse_patch(text))
+        made = row(unpriced, parse_patch(text))
         assert (made["applies"], made["predicted_gbps"]) == (True, None)
         assert "no null model prices that" in made["why"]
 
@@ -398,13 +426,30 @@ PROMISED = {
 }  # fmt: skip
 
 
-def test_the_document_has_the_promised_keys_and_claims_no_confidence(shipped):
-    document = predict_document(shipped, [patches.mtu(9000)])
+def test_what_no_null_model_prices_is_replayed_where_a_host_is_calibrated(shipped):
+    made = row(shipped, parse_patch("rtt-us=100"))
+    assert (made["tier"], made["amdahl_gbps"]) == ("recording", None)
+    assert made["predicted_gbps"] is not None
+
+
+def test_the_document_has_the_promised_keys_and_claims_no_confidence_for_null_models(unpriced):
+    document = predict_document(unpriced, [patches.mtu(9000)])
     assert set(document) >= PROMISED
     assert (document["tier"], document["confidence"]) == ("null", None)
     assert document["limit_before"] == "CPU 1"
     assert max(document["cpu_busy_after"].values()) == pytest.approx(1.0)
     assert document["nulls"]["amdahl_gbps"] == document["predicted_gbps"]
+    json.dumps(document, allow_nan=False)
+
+
+def test_the_document_of_a_replay_says_how_sure_it_is(shipped):
+    document = predict_document(shipped, [patches.mtu(9000)])
+    assert set(document) >= PROMISED
+    assert (document["tier"], document["confidence"]) == ("recording", 0.9)
+    assert document["limit_before"] == "CPU 1"
+    assert set(document["cpu_busy_after"]) == {"0", "1"}
+    assert all(0 < share <= 1.001 for share in document["cpu_busy_after"].values())
+    assert None not in document["nulls"].values()
     json.dumps(document, allow_nan=False)
 
 

@@ -2,10 +2,11 @@
 
 The way the data goes, and the plan of the house: `io` turns bytes into tables; `wire` says what TCP did and `cpu`
 what the CPUs paid, per stage; `evidence` gathers both; `goodput`, `blame` and `trust` compare, attribute and audit;
-`answer` puts it in words and JSON; `hosts` are receivers as data, `model` replays them; `patches` are changes to a
-host, `whatif` says what they would give back; `charts` draws; `document` writes the report. `kernel_check` holds the
-model against what a kernel did. `recorder` makes recordings, `lab` makes the transfers to record. Nothing here is
-imported before it is used.
+`hosts` are receivers as data, `prices` makes one of a recording, `model` replays them, `gains` and `sensitivity` ask what
+matters there; `answer` puts it in words and JSON; `patches` are changes to a host, `whatif` and `sweeps` say what they
+would give back; `charts` draws; `document` writes the report. `journeys` follows recorded packets through a host,
+`kernel_check` holds the model against what a kernel did. `recorder` makes recordings, `lab` the transfers to record.
+Nothing here is imported before it is used.
 """
 
 from importlib import import_module
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from zcanalysis import charts, hosts, patches
     from zcanalysis.advice import advise
+    from zcanalysis.answer import calibrate, ladder
     from zcanalysis.evidence import costs
     from zcanalysis.hosts.toml_text import read_host, write_host
     from zcanalysis.io.dissection import dissect
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from zcanalysis.io.recording import read_recording
     from zcanalysis.io.trace_events import scan_events
     from zcanalysis.io.trace_fields import field
+    from zcanalysis.sweeps import sweep
     from zcanalysis.trust import audit
     from zcanalysis.whatif import what_if
     from zcanalysis.wire.connections import flows
@@ -33,6 +36,7 @@ __version__: Final = "0.1.0"
 __all__ = [
     "advise",
     "audit",
+    "calibrate",
     "charts",
     "convert",
     "costs",
@@ -41,12 +45,14 @@ __all__ = [
     "flows",
     "folded_stacks",
     "hosts",
+    "ladder",
     "patches",
     "read_host",
     "read_recording",
     "scan_events",
     "scan_pcap",
     "scan_perf",
+    "sweep",
     "what_if",
     "write_host",
 ]
@@ -54,6 +60,7 @@ __all__ = [
 _HOMES: Final = {
     "advise": "zcanalysis.advice",
     "audit": "zcanalysis.trust",
+    "calibrate": "zcanalysis.answer",
     "convert": "zcanalysis.io.exports",
     "costs": "zcanalysis.evidence",
     "dissect": "zcanalysis.io.dissection",
@@ -61,10 +68,12 @@ _HOMES: Final = {
     "flows": "zcanalysis.wire.connections",
     "folded_stacks": "zcanalysis.io.folded",
     "read_host": "zcanalysis.hosts.toml_text",
+    "ladder": "zcanalysis.answer",
     "read_recording": "zcanalysis.io.recording",
     "scan_events": "zcanalysis.io.trace_events",
     "scan_pcap": "zcanalysis.io.pcap",
     "scan_perf": "zcanalysis.io.perf",
+    "sweep": "zcanalysis.sweeps",
     "what_if": "zcanalysis.whatif",
     "write_host": "zcanalysis.hosts.toml_text",
 }

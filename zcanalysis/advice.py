@@ -23,7 +23,7 @@ from zcanalysis.patches import Patch, in_place, parse_patch
 from zcanalysis.patches.placement import cpu_list
 from zcanalysis.patches.sockets import rmem_of
 from zcanalysis.signs import CpuUse, Signs, signs
-from zcanalysis.whatif import bound, what_if
+from zcanalysis.whatif import FROM_RECORDING, NULL, Nulls, bound, what_if
 
 MOST_CHANGES: Final = 3
 LEAST_GAIN: Final = 0.01
@@ -49,8 +49,10 @@ ACTS_ON: Final[dict[Kind, frozenset[str]]] = {
 """Kinds of change that act on each limit; the others leave it where it is."""
 REMEDY: Final[dict[Kind, str]] = {"receive window": "rcvbuf", "drops": "ring"}
 """What to try though nothing says how much it gives."""
+NULL_COLUMNS: Final = Nulls._fields
 ROW: Final = (
-    "patch", "applies", "why", "predicted_gbps", "low_gbps", "high_gbps", "bound", "limit_after", "command", "undo",
+    "patch", "applies", "why", "predicted_gbps", "low_gbps", "high_gbps", "bound", "limit_after", "tier", "command",
+    "undo", *NULL_COLUMNS,
 )  # fmt: skip
 
 
@@ -256,8 +258,8 @@ def _kind(row: dict[str, Any]) -> str:
 
 
 def _as_remedy(row: dict[str, Any], limit: Limit) -> dict[str, Any]:
-    """The change that a limit is named after, without a figure: arithmetic over CPU time does not price waiting."""
-    if _kind(row) != REMEDY.get(limit.kind):
+    """The change that a limit is named after: no figure unless replayed, for CPU time alone prices no waiting."""
+    if _kind(row) != REMEDY.get(limit.kind) or row["tier"] == FROM_RECORDING:
         return row
     return row | dict.fromkeys(("predicted_gbps", "low_gbps", "high_gbps"))
 
@@ -303,8 +305,10 @@ def _competitor(answer: Answer, seen: Signs | None, *, live: bool) -> Iterator[d
             **_moved_gbps(answer, share, target.busy),
             "bound": bound(answer),
             "limit_after": None,
+            "tier": NULL,
             "command": how["command"],
             "undo": how["undo"],
+            **dict.fromkeys(NULL_COLUMNS),
         }
 
 

@@ -10,7 +10,7 @@ from zcanalysis.answer import gbps_text
 from zcanalysis.ledger import Change, KeptAdvice, Verification
 from zcanalysis.output import printable, write
 from zcanalysis.terminal import VERDICT_STYLES, emit, safe
-from zcanalysis.whatif import BY_NULL_MODELS
+from zcanalysis.whatif import BY_NULL_MODELS, FROM_RECORDING
 
 FACTS_SHOWN: Final = 3
 NOT_MEANT: Final = "without capture"
@@ -63,7 +63,7 @@ def _print_changes(advice: Advice) -> None:
         why = "without CPU samples nothing can be predicted" if blind else "no change of this host is predicted to help"
         emit(f"{why} ({weighed} weighed, --json says why)")
         return
-    emit("[bold]what would help, most first; the ranges are those of null models and carry no confidence[/bold]")
+    emit(f"[bold]{_heading(advice)}[/bold]")
     for number, row in enumerate(advice.changes, 1):
         emit(f"[bold]{row['id'] or number}[/bold]  {safe(row['patch'])}: {_predicted(row)}")
         if why := str(row["why"]).replace(BY_NULL_MODELS, "").strip("; "):
@@ -72,6 +72,15 @@ def _print_changes(advice: Advice) -> None:
             print_command("do", row["command"])
             print_command("undo", row["undo"] or "not known")
     emit(f"nothing was changed; {weighed} other changes were weighed and left out (--json says why)")
+
+
+def _heading(advice: Advice) -> str:
+    replayed = [row["tier"] == FROM_RECORDING for row in advice.changes if row["predicted_gbps"] is not None]
+    if not any(replayed):
+        return "what would help, most first; the ranges are those of null models and carry no confidence"
+    if all(replayed):
+        return "what would help, most first; by replay of this host, 90 % intervals"
+    return "what would help, most first; by replay of this host, 90 % intervals but where null models are named"
 
 
 def _print_labelled(label: str, text: str) -> None:
@@ -90,7 +99,8 @@ def print_command(label: str, command: str) -> None:
 def _predicted(row: dict[str, Any]) -> str:
     if row["predicted_gbps"] is None:
         return "how much it gives is not known"
-    return gbps_text(row["predicted_gbps"], row["low_gbps"], row["high_gbps"])
+    rate = gbps_text(row["predicted_gbps"], row["low_gbps"], row["high_gbps"])
+    return rate if row["tier"] == FROM_RECORDING else f"{rate}, null models"
 
 
 def print_verification(advice: KeptAdvice, change: Change, done: Verification, notes: list[str]) -> None:

@@ -11,6 +11,7 @@ from zcanalysis.blame import Blame, LimitingCpu, blame_by_share, limiting_cpu
 from zcanalysis.cpu.kernel_stages import STAGES
 from zcanalysis.errors import ImpossibleHostError, TraceError
 from zcanalysis.evidence import Evidence, costs_of, gather
+from zcanalysis.gains import ladder as rungs
 from zcanalysis.gains import with_gains
 from zcanalysis.goodput import Ceiling, Goodput, captured_goodput, ceiling
 from zcanalysis.hosts import Host
@@ -26,6 +27,7 @@ from zcanalysis.trust import Outcome, audit
 
 SMALLEST_GBPS_SHOWN = 0.1
 SMALLEST_GAP_PART = 0.02
+SMALLEST_GAIN_GBPS = 0.05
 NAMED_PART = 0.05
 MOST_NAMED = 3
 BLAME_NAMES = {"framing": "framing and headers", "waiting": "the CPU waited", "unexplained": "unexplained"}
@@ -123,10 +125,42 @@ def calibrate(recording: Recording | Answer) -> Host:
     TraceError
         If it holds too little to price a host, or a file of it turns out to be damaged.
     """
+    return model_of(recording).calibration.host
+
+
+def ladder(recording: Recording | Answer) -> pl.DataFrame:
+    """The LADDER table: what each group of receiver stages holds back, whatever the order of fixing them.
+
+    Parameters
+    ----------
+    recording
+        With CPU samples and counters of the same time; or an answer already worked out.
+
+    Raises
+    ------
+    TraceError
+        If it holds too little to price a host, or a file of it turns out to be damaged.
+    """
+    return rungs(model_of(recording))
+
+
+def model_of(recording: Recording | Answer) -> Basis:
+    """The calibrated host, replayed: what predictions, `tornado` and `speedup_curve` start from.
+
+    Parameters
+    ----------
+    recording
+        With CPU samples and counters of the same time; or an answer already worked out.
+
+    Raises
+    ------
+    TraceError
+        If it holds too little to price a host, or a file of it turns out to be damaged.
+    """
     answer = recording if isinstance(recording, Answer) else answered(recording)
     if answer.model is None:
         raise TraceError(answer.no_model or f"{answer.recording.path}: no host can be calibrated from it")
-    return answer.model.calibration.host
+    return answer.model
 
 
 def _model(seen: Evidence, top: Ceiling, limit: LimitingCpu | None) -> Basis | str:
@@ -214,6 +248,19 @@ def gbps_text(value: float, low: float | None, high: float | None) -> str:
     return f"{value * scale:.{digits}f} {unit} ({low * scale:.{digits}f}-{high * scale:.{digits}f})"
 
 
+def gain_text(gbps: float | None) -> str:
+    """What fixing a stage gives.
+
+    Examples
+    --------
+    >>> gain_text(2.345), gain_text(-0.004), gain_text(None)
+    ('+2.3', '0', '-')
+    """
+    if gbps is None:
+        return "-"
+    return "0" if abs(gbps) < SMALLEST_GAIN_GBPS else f"{gbps:+.1f}"
+
+
 def report_document(answer: Answer) -> dict[str, Any]:
     """The promised JSON of `report`: keys of what cannot be said yet are null."""
     unexplained = answer.blame.filter(pl.col("stage") == "unexplained").get_column("lost_gbps")
@@ -235,7 +282,23 @@ def report_document(answer: Answer) -> dict[str, Any]:
         "blame": None if answer.blame.is_empty() else answer.blame.to_dicts(),
         "patches": None,
         "unexplained_gbps": None if unexplained.is_empty() else unexplained.item(0),
+        "ladder": None if answer.model is None else rungs(answer.model).to_dicts(),
+        "prices": None if answer.model is None else price_rows(answer.model),
+        "no_model": answer.no_model,
     }
+
+
+def price_rows(model: Basis) -> list[dict[str, Any]]:
+    """The PRICES table as JSON takes it: a condition number that is not finite is null.
+
+    Parameters
+    ----------
+    model
+        The calibrated host.
+    """
+    condition = pl.col("condition")
+    finite = pl.when(condition.is_finite()).then(condition)
+    return model.calibration.prices.with_columns(finite.alias("condition")).to_dicts()
 
 
 def _sender_share(account: pl.DataFrame) -> float | None:

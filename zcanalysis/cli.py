@@ -220,9 +220,38 @@ def predict(
     if as_json:
         _print_json(document)
         return
-    from zcanalysis.terminal import print_prediction
+    from zcanalysis.prediction_text import print_prediction
 
     print_prediction(document)
+
+
+@app.command()
+def sweep(
+    recording: Annotated[Path, typer.Argument(help="A recording folder.")],
+    patch: Annotated[
+        list[str], typer.Option(help="NAME=V1,V2,… as `zcanalysis patches` lists; several: every combination.")
+    ],
+    perf: Perf = None,
+    link_gbps: Link = None,
+    as_json: Json = False,
+) -> None:
+    """Say what each of several values of a patch would give back."""
+    from zcanalysis.answer import answered
+    from zcanalysis.io.recording import read_recording
+    from zcanalysis.sweeps import parse_sweep, sweep_document, swept
+
+    _check_link(link_gbps)
+    chosen = parse_sweep(patch)
+    with _progress() as on_step:
+        answer = answered(read_recording(recording, perf), link_gbps, on_step)
+        on_step("sweep")
+        document = sweep_document(answer, swept(answer, chosen))
+    if as_json:
+        _print_json(document)
+        return
+    from zcanalysis.prediction_text import print_sweep
+
+    print_sweep(document)
 
 
 @app.command()

@@ -4,7 +4,6 @@ Every string of a recording reaches the page through the template's escaping or 
 written as an escape: a process name is never markup. One vega bundle serves all charts.
 """
 
-import json
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -13,27 +12,19 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from zcanalysis.advice import ranked_changes
-from zcanalysis.answer import Answer, gbps_text, sentence, stage_name
+from zcanalysis.answer import Answer, gain_text, gbps_text, sentence, stage_name
 from zcanalysis.cpu.kernel_stages import NOT_RECEIVE
 from zcanalysis.cpu.timeline import cpu_timeline, flame
 from zcanalysis.errors import TraceError
+from zcanalysis.figures import Figure, figure
 from zcanalysis.goodput import throughput
+from zcanalysis.model_figures import forecast_figures, ladder_figures, price_cells, price_figures, speedup_figures
+from zcanalysis.whatif import FROM_RECORDING
 
 CPUS_DRAWN = 4
 FLOWS_SHOWN = 20
 SMALLEST_COST_SHOWN = 0.0005
 VEGA_LITE = "6.4"
-
-
-class Figure(NamedTuple):
-    """One chart of the report."""
-
-    key: str
-    title: str
-    says: str
-    """What the picture shows, in words."""
-    spec: str
-    """Vega-Lite JSON that is safe inside a script element."""
 
 
 class Row(NamedTuple):
@@ -55,8 +46,10 @@ def report_html(answer: Answer, on_step: Callable[[str], None] = lambda step: No
     """
     from jinja2 import Environment, PackageLoader, select_autoescape
 
+    on_step("changes")
+    best, rest = ranked_changes(answer)
     on_step("charts")
-    figures = list(_figures(answer))
+    figures = list(_figures(answer, [*best, *rest]))
     on_step("page")
     environment = Environment(
         loader=PackageLoader("zcanalysis", "."),
@@ -74,7 +67,10 @@ def report_html(answer: Answer, on_step: Callable[[str], None] = lambda step: No
         costs=_cost_rows(answer),
         flows=_flow_rows(answer),
         flows_left=max(answer.evidence.flows.height - FLOWS_SHOWN, 0),
-        changes=_change_rows(answer),
+        changes=_change_rows(best),
+        replayed=any(row["tier"] == FROM_RECORDING for row in best),
+        prices=[] if answer.model is None else [Row(cells) for cells in price_cells(answer.model)],
+        no_model=answer.no_model,
         facts=_facts(answer),
         bundle=_vega_bundle() if figures else "",
     )
@@ -117,29 +113,33 @@ def _vega_bundle() -> str:
     return bundle.replace("</script", "<\\/script").replace("<!--", "<\\!--")
 
 
-def _figures(answer: Answer) -> Iterator[Figure]:
+def _figures(answer: Answer, weighed: list[dict[str, Any]]) -> Iterator[Figure]:
     from zcanalysis import charts
 
     if not answer.blame.is_empty() and answer.ceiling.gbps is not None:
-        yield _figure(
+        yield figure(
             "loss",
             "Where the missing bandwidth went",
             charts.waterfall(answer.blame, answer.ceiling.gbps),
             "From the ceiling down to the goodput, one step a stage, by its share of the limiting CPU's time. "
             "Where most samples are skid (see the table), the time belongs to the section that ended there. "
-            "A share says who used the CPU, not what fixing the stage would give back.",
+            "A share says who used the CPU; what fixing the stage would give back is in the table below, and next.",
         )
+    yield from ladder_figures(answer)
+    yield from forecast_figures(weighed, answer)
+    yield from speedup_figures(answer)
     stages = _drawn_cpus(answer)
     if not answer.costs.is_empty():
         drawn = answer.costs.join(stages.select("cpu").unique(), on="cpu", how="semi")
-        yield _figure(
+        yield figure(
             "costs",
             "What each stage cost",
             charts.stage_cost(drawn),
             "CPU time of each stage divided by the packets received meanwhile; the black line is its 90 % interval.",
         )
+    yield from price_figures(answer)
     if not stages.is_empty():
-        yield _figure(
+        yield figure(
             "cpus",
             "What each CPU did over time",
             charts.cpu_over_time(cpu_timeline(stages)),
@@ -147,7 +147,7 @@ def _figures(answer: Answer) -> Iterator[Figure]:
         )
     rates = throughput(answer.recording)
     if not rates.is_empty():
-        yield _figure(
+        yield figure(
             "rate",
             "Throughput over time",
             charts.rate_over_time(rates),
@@ -156,26 +156,13 @@ def _figures(answer: Answer) -> Iterator[Figure]:
         )
     frames = flame(stages)
     if not frames.is_empty():
-        yield _figure(
+        yield figure(
             "flame",
             "Call chains of each CPU",
             charts.flame_graph(frames),
             "Width is share of the CPU's busy time, the thread is at the bottom, the sampled function at the top. "
             "Drag or scroll to zoom, double-click to reset.",
         )
-
-
-def _figure(key: str, title: str, chart: Any, says: str) -> Figure:  # noqa: ANN401 - any kind of altair chart
-    import altair as alt
-
-    with alt.data_transformers.enable("default", max_rows=None):
-        spec = json.dumps(chart.to_dict(), separators=(",", ":"), allow_nan=False)
-    return Figure(
-        key,
-        title,
-        says,
-        spec.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029"),
-    )
 
 
 def _drawn_cpus(answer: Answer) -> pl.DataFrame:
@@ -225,6 +212,8 @@ def _blame_rows(answer: Answer) -> list[Row]:
                 stage_name(row["stage"]),
                 f"{row['lost_gbps']:.2f}",
                 f"{row['low_gbps']:.2f}-{row['high_gbps']:.2f}",
+                gain_text(row["gain_alone_gbps"]),
+                gain_text(row["gain_last_gbps"]),
                 f"{row['share']:.1%}",
                 "" if row["skid_share"] is None else f"{row['skid_share']:.0%}",
             )
@@ -254,8 +243,7 @@ def _cost_rows(answer: Answer) -> list[Row]:
     ]
 
 
-def _change_rows(answer: Answer) -> list[Row]:
-    best, _ = ranked_changes(answer)
+def _change_rows(best: list[dict[str, Any]]) -> list[Row]:
     return [
         Row(
             (
@@ -263,6 +251,7 @@ def _change_rows(answer: Answer) -> list[Row]:
                 "not known"
                 if row["predicted_gbps"] is None
                 else gbps_text(row["predicted_gbps"], row["low_gbps"], row["high_gbps"]),
+                "90 %" if row["tier"] == FROM_RECORDING else "null models",
                 row["limit_after"] or "",
                 row["command"] or row["why"],
                 row["undo"] or "",

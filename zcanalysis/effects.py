@@ -75,22 +75,22 @@ def no_effect(load: Workload, patch: Patch) -> str | None:
 
 
 def remark(load: Workload, patch: Patch) -> str:
-    """What the prediction assumes or leaves out."""
+    """What the recording shows of it."""
     if patch.kind == "mtu" and load.aggregated:
         return "packets arrive larger than the MTU: the sender's offload sets their size, so nothing changes"
-    if patch.kind in ("rps", "rfs") and patch.value is not None:
-        return "what handing packets from CPU to CPU costs is left out where it is new"
     if patch.kind == "copy-gbps":
         return f"now the copy runs at {load.at_gbps / max(_copy_share(load), 1e-9):.0f} Gbit/s"
     if patch.kind == "rcvbuf" and load.window is None:
         return "no round trip was recorded: whether the window limits is not known"
+    return ""
+
+
+def assumption(load: Workload, patch: Patch) -> str:
+    """What the null models assume or leave out, and the prices that the recording cannot hold."""
+    if patch.kind in ("rps", "rfs") and patch.value is not None:
+        return "what handing packets from CPU to CPU costs is left out where it is new"
     if patch.kind in SHARED:
         return f"{_counted(load)}; assumes that the work is spread evenly, and that sharing costs nothing"
-    return _assumed(load, patch)
-
-
-def _assumed(load: Workload, patch: Patch) -> str:
-    """The prices that the recording cannot hold."""
     if patch.kind == "gro" and patch.value:
         return f"assumes that GRO fills skbs of {load.assumed.aggregate_bytes >> 10} KB and costs nothing itself"
     if patch.kind == "hw-checksum" and not patch.value:

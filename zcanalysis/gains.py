@@ -97,7 +97,7 @@ def with_gains(blame: pl.DataFrame, start: Basis) -> pl.DataFrame:
     start
         The calibrated host of the same recording.
     """
-    stages = [stage for stage in blame.get_column("stage") if _is_fixable(stage, start)]
+    stages = [stage for stage in blame.get_column("stage") if is_fixable(stage, start)]
     if not stages:
         return blame
     host = start.hosts[0]
@@ -147,7 +147,16 @@ def ladder(start: Basis) -> pl.DataFrame:
     return conform(table.sort("part_gbps", descending=True), LADDER)
 
 
-def _is_fixable(stage: str, start: Basis) -> bool:
+def is_fixable(stage: str, start: Basis) -> bool:
+    """Whether some price of the host is the work of that stage.
+
+    Parameters
+    ----------
+    stage
+        One of `STAGES`, or another row of the BLAME table.
+    start
+        The calibrated host.
+    """
     known = start.hosts[0].prices()
     return any(name in known and part.get(stage, 0.0) > 0 for name, part in start.calibration.parts.items())
 

@@ -205,6 +205,39 @@ PATCHES: Final[Schema] = {
     "amdahl_gbps": Column(pl.Float64(), "null model: time a packet and a byte, no CPU and no link exceeded"),
 }
 
+SWEEP: Final[Schema] = {
+    "patch": Column(pl.String(), "name=value; several patches together are joined by ` + `"),
+    "value": Column(pl.Float64(), "the first patch's value; null where it is no number"),
+    "others": Column(pl.String(), "the other patches of the row; empty where one is swept"),
+    "applies": Column(pl.Boolean(), "whether it can act on this host"),
+    "why": Column(pl.String(), "why not, or what to mind"),
+    "predicted_gbps": Column(pl.Float64(), "goodput with it; null where nothing here can say"),
+    "low_gbps": Column(pl.Float64(), "5 % bound; of null models the least that they give"),
+    "high_gbps": Column(pl.Float64(), "95 % bound; of null models the most that they give"),
+    "limit_after": Column(pl.String(), "what limits then"),
+    "cpu_busy_after": Column(
+        pl.List(pl.Struct({"cpu": pl.Int32(), "share": pl.Float64()})), "share of its time that each CPU works then"
+    ),
+    "tier": Column(pl.String(), "what it rests on: recording (a host calibrated from it, replayed) or null models"),
+}
+
+TORNADO: Final[Schema] = {
+    "price": Column(pl.String(), "section and field of a host's price: copy.ns_per_byte"),
+    "value": Column(pl.Float64(), "in the unit that the name ends with"),
+    "low": Column(pl.Float64(), "5 % bound of the price"),
+    "high": Column(pl.Float64(), "95 % bound of the price"),
+    "at_low_gbps": Column(pl.Float64(), "goodput where the price is at its low bound"),
+    "at_high_gbps": Column(pl.Float64(), "goodput where the price is at its high bound"),
+    "swing_gbps": Column(pl.Float64(), "how far these and the goodput lie apart"),
+    "origin": Column(pl.String(), "measured, calibrated, published or assumed"),
+}
+
+SPEEDUP: Final[Schema] = {
+    "stage": Column(pl.String(), "one of `STAGES`"),
+    "percent": Column(pl.Float64(), "how much less time it takes, 0 to 100"),
+    "gbps": Column(pl.Float64(), "goodput then"),
+}
+
 AUDIT: Final[Schema] = {
     "check": Column(pl.String(), "what was looked at"),
     "verdict": Column(pl.String(), "ok, warn or bad"),

@@ -16,26 +16,24 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from zcanalysis.advice import ranked_changes
-from zcanalysis.answer import Answer, gbps_text, sentence, stage_name
+from zcanalysis.answer import Answer, gain_text, gbps_text, sentence, stage_name
 from zcanalysis.output import printable, write
 from zcanalysis.trust import MOSTLY_SKID
+from zcanalysis.whatif import FROM_RECORDING
 
 QUIET_S: Final = 1.0
 BAR_CHARACTERS: Final = 20
 SMALLEST_ROW_PART: Final = 0.01
 PLAIN_WIDTH: Final = 120
 FLOWS_SHOWN: Final = 6
+GAINS_CAPTION: Final = "fixing it: Gbit/s more if it took no time, alone, or when all others take none; replayed"
+SKID_CAPTION: Final = "~ mostly sampled where interrupts are turned on again: the work before is meant"
 CATALOGUE_CHARACTERS: Final = 100
 CATALOGUE_NAME_CHARACTERS: Final = 26
 FLOW_HEADS: Final[dict[str, Literal["left", "right"]]] = {
     "#": "right", "from -> to": "left", "": "left", "packets": "right", "payload B": "right", "unique B": "right",
     "sent again B": "right", "Gbit/s": "right", "RTT ms": "right",
 }  # fmt: skip
-NULL_NAMES: Final = {
-    "no_change_gbps": "no change",
-    "samples_removed_gbps": "share of samples removed",
-    "amdahl_gbps": "per packet and byte (Amdahl)",
-}
 VERDICT_STYLES: Final = {"ok": "green", "warn": "yellow", "bad": "bold red"}
 
 
@@ -131,19 +129,23 @@ def _blame_table(answer: Answer, ceiling_gbps: float) -> Table:
     table.add_column("stage", no_wrap=True)
     table.add_column("Gbit/s", justify="right", no_wrap=True)
     table.add_column("90 %", justify="right", no_wrap=True)
-    table.add_column("", no_wrap=True, max_width=BAR_CHARACTERS)
+    with_gains = answer.blame.get_column("gain_alone_gbps").is_not_null().any()
+    for head in ("fixing it\nalone", "fixing it\nlast") if with_gains else ():
+        table.add_column(head, justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True, overflow="crop", max_width=BAR_CHARACTERS)
     shown = answer.blame.filter((pl.col("lost_gbps") >= SMALLEST_ROW_PART * gap) | (pl.col("stage") == "unexplained"))
     largest = max(float(shown.get_column("lost_gbps").max() or 0), 1e-9)  # type: ignore[arg-type]
     rest = gap - float(shown.get_column("lost_gbps").sum())
     for row in shown.iter_rows(named=True):
         if row["stage"] == "unexplained" and rest > 0:
-            table.add_row("  smaller stages together", f"{rest:.2f}", "", "")
+            table.add_row("  smaller stages together", f"{rest:.2f}")
         bar = "#" * round(BAR_CHARACTERS * max(row["lost_gbps"], 0) / largest)
         name = f"  {stage_name(row['stage'])}{' ~' if (row['skid_share'] or 0) > MOSTLY_SKID else ''}"
-        table.add_row(name, f"{row['lost_gbps']:.2f}", f"{row['low_gbps']:.2f}-{row['high_gbps']:.2f}", bar)
-    if shown.filter(pl.col("skid_share") > MOSTLY_SKID).height:
-        table.caption = "~ mostly sampled where interrupts are turned on again: the work before is meant"
-        table.caption_justify = "left"
+        gains = [gain_text(row["gain_alone_gbps"]), gain_text(row["gain_last_gbps"])] if with_gains else []
+        table.add_row(name, f"{row['lost_gbps']:.2f}", f"{row['low_gbps']:.2f}-{row['high_gbps']:.2f}", *gains, bar)
+    skids = [SKID_CAPTION] if shown.filter(pl.col("skid_share") > MOSTLY_SKID).height else []
+    table.caption = "\n".join([*([GAINS_CAPTION] if with_gains else []), *skids])
+    table.caption_justify = "left"
     return table
 
 
@@ -152,14 +154,19 @@ def _print_changes(answer: Answer) -> None:
     best, _ = ranked_changes(answer)
     if not best:
         return
-    table = Table(box=None, pad_edge=False, title="what would help (null models)", title_justify="left")
+    replayed = [row["tier"] == FROM_RECORDING for row in best]
+    title = "what would help" if any(replayed) else "what would help (null models)"
+    table = Table(box=None, pad_edge=False, title=title, title_justify="left")
     table.title_style = "bold"
     table.add_column("change", no_wrap=True)
-    table.add_column("predicted (range)", no_wrap=True)
+    table.add_column("predicted (90 %)" if any(replayed) else "predicted (range)", no_wrap=True)
     table.add_column("then the limit", no_wrap=True)
-    for row in best:
-        rate = _rate_text(row["predicted_gbps"], row["low_gbps"], row["high_gbps"])
-        table.add_row(f"  {safe(row['patch'])}", rate, safe(row["limit_after"] or ""))
+    for row, by_model in zip(best, replayed, strict=True):
+        rate = rate_text(row["predicted_gbps"], row["low_gbps"], row["high_gbps"])
+        null = any(replayed) and not by_model and row["predicted_gbps"] is not None
+        table.add_row(
+            f"  {safe(row['patch'])}", f"{rate}{' (null models)' if null else ''}", safe(row["limit_after"] or "")
+        )
     table.caption = "commands and undo: zcanalysis advise"
     table.caption_justify = "left"
     emit("", table)
@@ -226,31 +233,8 @@ def print_catalogue(rows: Iterable[Mapping[str, str]]) -> None:
         emit(f"[bold]{safe(group)}[/bold]", Padding(shown, (0, 0, 1, 2)))
 
 
-def print_prediction(document: Mapping[str, Any]) -> None:
-    """Before and after, what each null model says, and how to do and undo it."""
-    head = Table.grid(padding=(0, 2))
-    head.add_column(style="bold", no_wrap=True)
-    head.add_column(overflow="fold")
-    head.add_row("recording", safe(document["recording"]))
-    for number, patch in enumerate(document["patches"]):
-        head.add_row(
-            "" if number else "patch", safe(f"{patch['patch']}{'' if patch['applies'] else ': cannot act here'}")
-        )
-    head.add_row("baseline", _rate_text(document["baseline_gbps"]))
-    rate = _rate_text(document["predicted_gbps"], document["low_gbps"], document["high_gbps"])
-    head.add_row("predicted", rate)
-    for name, gbps in document["nulls"].items():
-        head.add_row("", f"{NULL_NAMES[name]}: {_rate_text(gbps)}")
-    head.add_row("bound", safe(document["bound"]))
-    head.add_row("limit", f"{safe(document['limit_before'])} -> {safe(document['limit_after'])}")
-    head.add_row("why", safe(document["why"]))
-    emit(head)
-    # a command is to be copied: never folded
-    for name in ("command", "undo"):
-        write(f"{name:<9}  {printable(document[name] or '-')}\n")
-
-
-def _rate_text(gbps: float | None, low: float | None = None, high: float | None = None) -> str:
+def rate_text(gbps: float | None, low: float | None = None, high: float | None = None) -> str:
+    """A rate rounded to its interval; `unknown` where there is none."""
     return "unknown" if gbps is None else gbps_text(gbps, low, high)
 
 

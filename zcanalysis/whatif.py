@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 import polars as pl
 
 from zcanalysis.answer import Answer, answered
-from zcanalysis.effects import UNPRICED, applied, no_effect, remark
+from zcanalysis.effects import UNPRICED, applied, assumption, no_effect, remark
 from zcanalysis.goodput import Goodput, sender_is_here
 from zcanalysis.hosts import Host
 from zcanalysis.io.host_facts import HostFacts
@@ -42,6 +42,11 @@ BY_NULL_MODELS: Final = "null models only: the range carries no confidence"
 NOTHING_TO_GO_BY: Final = "without goodput and CPU samples nothing can be predicted"
 MOST_REMOVED: Final = 0.99
 UNKNOWN: Final = "unknown"
+NULL_NAMES: Final[Mapping[str, str]] = {
+    "no_change_gbps": "no change",
+    "samples_removed_gbps": "share of samples removed",
+    "amdahl_gbps": "per packet and byte (Amdahl)",
+}
 
 
 class Nulls(NamedTuple):
@@ -105,9 +110,14 @@ def what_if(recording: Recording | Answer | Host, patches: Iterable[Patch | Iter
     if isinstance(recording, Host):
         return conform(pl.DataFrame(_of_host(recording, groups), schema=polars_schema(PATCHES)), PATCHES)
     answer = recording if isinstance(recording, Answer) else answered(recording)
-    load = _workload(answer)
-    rows = [_row(answer, _prediction(answer, load, group)) for group in groups]
+    rows = [_row(answer, made) for made in predictions(answer, groups)]
     return conform(pl.DataFrame(rows, schema=polars_schema(PATCHES)), PATCHES)
+
+
+def predictions(answer: Answer, groups: Iterable[tuple[Patch, ...]]) -> Iterator[Prediction]:
+    """What each group of patches would give."""
+    load = _workload(answer)
+    yield from (_prediction(answer, load, group) for group in groups)
 
 
 def _of_host(host: Host, groups: list[tuple[Patch, ...]]) -> list[dict[str, Any]]:
@@ -134,7 +144,7 @@ def _names(patches: tuple[Patch, ...]) -> str:
 
 def predict(answer: Answer, patches: Iterable[Patch]) -> Prediction:
     """What the patches together would give."""
-    return _prediction(answer, _workload(answer), tuple(patches))
+    return next(predictions(answer, [tuple(patches)]))
 
 
 def predict_document(answer: Answer, patches: Iterable[Patch]) -> dict[str, Any]:
@@ -195,7 +205,8 @@ def _goodput(answer: Answer) -> Goodput | None:
 
 
 def _prediction(answer: Answer, load: Workload | None, patches: tuple[Patch, ...]) -> Prediction:
-    settings = _settings(answer.recording.host, load, patches)
+    replayable = answer.model is not None and all_priced(patches)
+    settings = _settings(answer.recording.host, load, patches, assuming=not replayable)
     acting = tuple(patch for patch, means in zip(patches, settings, strict=True) if means.obstacle is None)
     possible = all(means.obstacle is None or means.in_place for means in settings)
     said = [text for means in settings for text in (means.obstacle, means.note)]
@@ -232,25 +243,28 @@ def _by_model(by_null: Prediction, replayed: Modelled, acting: tuple[Patch, ...]
     )  # fmt: skip
 
 
-def _settings(host: HostFacts, load: Workload | None, patches: tuple[Patch, ...]) -> tuple[Setting, ...]:
+def _settings(
+    host: HostFacts, load: Workload | None, patches: tuple[Patch, ...], *, assuming: bool
+) -> tuple[Setting, ...]:
     """What each means where those before it are in place: so the undos in reverse restore what was recorded."""
     means: list[Setting] = []
     for patch in patches:
-        means.append(setting(patch, host) if load is None else _shown(load, patch))
+        means.append(setting(patch, host) if load is None else _shown(load, patch, assuming=assuming))
         if means[-1].obstacle is None:
             host = facts_after(patch, host)
             load = None if load is None else applied(load, (patch,))
     return tuple(means)
 
 
-def _shown(load: Workload, patch: Patch) -> Setting:
-    """What the host's facts say, and then what the recording shows."""
+def _shown(load: Workload, patch: Patch, *, assuming: bool) -> Setting:
+    """What the host's facts say, then what the recording shows, and what the null models assume where they answer."""
     means = setting(patch, load.host)
     if means.obstacle is not None:
         return means
     if (why := no_effect(load, patch)) is not None:
         return Setting(False, why, None, None, "")
-    return means._replace(note="; ".join(text for text in (means.note, remark(load, patch)) if text))
+    notes = (means.note, remark(load, patch), assumption(load, patch) if assuming else "")
+    return means._replace(note="; ".join(text for text in notes if text))
 
 
 def _error(answer: Answer) -> float:

@@ -7,12 +7,16 @@ import polars as pl
 import pytest
 
 from zcanalysis import charts
-from zcanalysis.answer import answered
+from zcanalysis.answer import answered, ladder
 from zcanalysis.charts.theme import GROUP_COLOURS
 from zcanalysis.cpu.kernel_stages import STAGE_GROUPS
 from zcanalysis.cpu.timeline import cpu_timeline, flame
 from zcanalysis.goodput import throughput
 from zcanalysis.io.recording import read_recording
+from zcanalysis.patches import parse_patch
+from zcanalysis.sensitivity import speedup_curve, tornado
+from zcanalysis.sweeps import sweep
+from zcanalysis.whatif import what_if
 
 TRACE = Path(__file__).parent.parent.parent / "traces/veth-1500"
 MOST_ROWS = 5000
@@ -28,6 +32,13 @@ def specs() -> dict[str, dict]:
         "cpus": charts.cpu_over_time(cpu_timeline(stages)),
         "rate": charts.rate_over_time(throughput(answer.recording)),
         "flame": charts.flame_graph(flame(stages)),
+        "ladder": charts.ladder(ladder(answer), answer.goodput_gbps, answer.ceiling.gbps),
+        "forecast": charts.forecast(
+            what_if(answer, [parse_patch("mtu=9000"), parse_patch("flows=4")]), answer.goodput_gbps
+        ),
+        "swings": charts.tornado(tornado(answer.model), answer.goodput_gbps),
+        "speedup": charts.speedup_curves(speedup_curve(answer.model, "copy", "tcp_rx")),
+        "sweep": charts.sweep_curve(sweep(answer, {"mtu": [1500, 9000]})),
     }
     return {name: chart.to_dict() for name, chart in drawn.items()}
 
@@ -48,6 +59,11 @@ def titles(spec: object) -> set[str]:
         ("cpus", {"time since the first sample (s)", "share of the CPU"}),
         ("rate", {"time since the first reading (s)", "payload (Gbit/s)"}),
         ("flame", {"share of the CPU's busy time"}),
+        ("ladder", {"Gbit/s"}),
+        ("forecast", {"goodput (Gbit/s)"}),
+        ("swings", {"goodput (Gbit/s)"}),
+        ("speedup", {"less time for this stage alone (%)", "goodput (Gbit/s)"}),
+        ("sweep", {"mtu (bytes)", "goodput (Gbit/s)"}),
     ],
 )
 def test_axes_say_what_and_in_which_unit(specs, name, axes):
@@ -77,3 +93,73 @@ def test_costs_without_packets_show_shares():
         }
     )  # fmt: skip
     assert "share of CPU time" in titles(charts.stage_cost(costs).to_dict())
+
+
+def rows_of(chart) -> list[dict]:
+    return [row for rows in chart.to_dict()["datasets"].values() for row in rows]
+
+
+def test_the_rungs_climb_without_gaps_from_the_goodput_to_all_stages_free():
+    rungs = pl.DataFrame({
+        "group": ["copy to user", "GRO", "everything else"], "stages": ["copy", "gro", "reader"],
+        "part_gbps": [4.0, 3.0, -1.0], "gain_alone_gbps": [1.0, 0.0, 0.0], "gain_last_gbps": [8.0, 7.0, 1.0],
+    })  # fmt: skip
+    shown = {row["name"]: row for row in rows_of(charts.ladder(rungs, 2.0, 10.0)) if "name" in row}
+    ends = [(row["from"], row["to"]) for row in shown.values()]
+    assert ends == [(0, 2), (2, 6), (6, 9), (9, 8), (0, 8)]
+    assert list(shown) == [
+        "goodput", "copy to user", "GRO", "everything else", "all receiver stages free",
+    ]  # fmt: skip
+    assert {"gbps": 10.0, "text": "ceiling 10.0"} in rows_of(charts.ladder(rungs, 2.0, 10.0))
+    assert not [row for row in rows_of(charts.ladder(rungs, 2.0)) if "text" in row]
+
+
+def change(patch: str, gbps: float | None, tier: str) -> dict:
+    return {
+        "patch": patch, "predicted_gbps": gbps, "low_gbps": gbps, "high_gbps": gbps, "limit_after": "CPU 1",
+        "tier": tier, "no_change_gbps": 1.0, "samples_removed_gbps": None, "amdahl_gbps": 3.0,
+    }  # fmt: skip
+
+
+def test_a_forecast_is_ranked_and_says_which_ranges_carry_confidence():
+    table = pl.DataFrame([change("a", 2.0, "null"), change("b", 5.0, "recording"), change("c", None, "null")])
+    shown = [row for row in rows_of(charts.forecast(table, 1.0)) if "by" in row]
+    assert [(row["patch"], row["by"]) for row in shown] == [
+        ("b", "replay, 90 % interval"), ("a", "null models only, no confidence"),
+    ]  # fmt: skip
+    marks = [row for row in rows_of(charts.forecast(table, 1.0)) if "null model" in row]
+    assert [(row["patch"], row["null model"], row["gbps"]) for row in marks] == [
+        ("b", "per packet and byte (Amdahl)", 3.0), ("a", "per packet and byte (Amdahl)", 3.0),
+    ]  # fmt: skip
+
+
+def test_a_tornado_leaves_out_what_hardly_moves_the_goodput():
+    swings = pl.DataFrame({
+        "price": ["copy.ns_per_byte", "ip.skb_ns"], "value": [1.0, 1.0], "low": [0.5, 0.5], "high": [2.0, 2.0],
+        "at_low_gbps": [12.0, 10.0], "at_high_gbps": [9.0, 9.999], "swing_gbps": [3.0, 0.001], "origin": "measured",
+    })  # fmt: skip
+    shown = [row for row in rows_of(charts.tornado(swings, 10.0)) if "price" in row]
+    assert [(row["price"], row["bound"], row["gbps"]) for row in shown] == [
+        ("copy.ns_per_byte", 0.5, 12.0), ("copy.ns_per_byte", 2.0, 9.0),
+    ]  # fmt: skip
+
+
+def test_two_stages_of_one_group_are_two_kinds_of_line():
+    curves = pl.DataFrame({"stage": ["ip_rx", "tcp_rx"], "percent": [0.0, 0.0], "gbps": [10.0, 10.0]})
+    encoding = charts.speedup_curves(curves).to_dict()["encoding"]
+    assert len(set(encoding["color"]["scale"]["range"])) == 1
+    assert encoding["strokeDash"]["field"] == "name"
+
+
+def test_a_sweep_draws_numbers_only_and_a_line_for_each_of_the_others():
+    swept = pl.DataFrame({
+        "patch": ["rps=0 + gro=on", "rps=off + gro=on", "rps=1 + gro=off"], "value": [0.0, None, 1.0],
+        "others": ["gro=on", "gro=on", "gro=off"], "predicted_gbps": [1.0, 2.0, 3.0], "low_gbps": [1.0, 2.0, 3.0],
+        "high_gbps": [1.0, 2.0, 3.0], "limit_after": ["CPU 0"] * 3,
+    })  # fmt: skip
+    chart = charts.sweep_curve(swept)
+    assert [row["patch"] for row in rows_of(chart)] == ["rps=0 + gro=on", "rps=1 + gro=off"]
+    assert "rps" in titles(chart.to_dict())
+    assert charts.sweep_curve(swept.head(0)).to_dict()
+    wide = swept.with_columns(patch=pl.lit("mtu=1000"), value=pl.Series([1000.0, None, 10_000.0]))
+    assert charts.sweep_curve(wide).to_dict()["layer"][0]["encoding"]["x"]["scale"]["type"] == "log"

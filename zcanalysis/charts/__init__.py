@@ -4,10 +4,18 @@ Each function takes a documented table and returns a chart that works in a noteb
 picture. The only room, with the report, that knows altair.
 """
 
+from zcanalysis.charts.climb import ladder
 from zcanalysis.charts.cost_bars import stage_cost
 from zcanalysis.charts.cpu_time import cpu_over_time
 from zcanalysis.charts.flames import flame_graph
+from zcanalysis.charts.forecasts import forecast
 from zcanalysis.charts.loss import waterfall
+from zcanalysis.charts.price_swings import tornado
 from zcanalysis.charts.rate_over_time import rate_over_time
+from zcanalysis.charts.sweep_lines import sweep_curve
+from zcanalysis.charts.virtual_speedup import speedup_curves
 
-__all__ = ["cpu_over_time", "flame_graph", "rate_over_time", "stage_cost", "waterfall"]
+__all__ = [
+    "cpu_over_time", "flame_graph", "forecast", "ladder", "rate_over_time", "speedup_curves", "stage_cost",
+    "sweep_curve", "tornado", "waterfall",
+]  # fmt: skip
