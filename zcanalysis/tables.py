@@ -178,6 +178,13 @@ PRICES: Final[Schema] = {
     "source": Column(pl.String(), "how it was measured, or why it is assumed"),
 }
 
+HELD_OUT: Final[Schema] = {
+    "measure": Column(pl.String(), "what was not fitted, with its unit"),
+    "predicted": Column(pl.Float64(), "by the host of the recording's first half, replayed"),
+    "measured": Column(pl.Float64(), "by the counters of its second half; null where nobody counted"),
+    "error": Column(pl.Float64(), "predicted over measured, less 1; null where one of them is 0"),
+}
+
 LADDER: Final[Schema] = {
     "group": Column(pl.String(), "stages of the receiver that are made free together"),
     "stages": Column(pl.String(), "which ones"),
