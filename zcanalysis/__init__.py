@@ -2,9 +2,9 @@
 
 The way the data goes, and the plan of the house: `io` turns bytes into tables; `wire` says what TCP did and `cpu`
 what the CPUs paid, per stage; `evidence` gathers both; `goodput`, `blame` and `trust` compare, attribute and audit;
-`answer` puts it in words and JSON; `patches` are changes to a host, `whatif` says what they would give back; `charts`
-draws; `document` writes the report. `recorder` makes recordings, `lab` makes the transfers to record. Nothing here is
-imported before it is used.
+`answer` puts it in words and JSON; `journeys` replays packets through a host, stage by stage; `patches` are changes to
+a host, `whatif` says what they would give back; `charts` draws; `document` writes the report. `recorder` makes
+recordings, `lab` makes the transfers to record. Nothing here is imported before it is used.
 """
 
 from importlib import import_module
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from zcanalysis.io.recording import read_recording
     from zcanalysis.io.trace_events import scan_events
     from zcanalysis.io.trace_fields import field
+    from zcanalysis.journeys import attribute, replay
     from zcanalysis.trust import audit
     from zcanalysis.whatif import what_if
     from zcanalysis.wire.connections import flows
@@ -30,6 +31,7 @@ __version__: Final = "0.1.0"
 
 __all__ = [
     "advise",
+    "attribute",
     "audit",
     "charts",
     "convert",
@@ -40,6 +42,7 @@ __all__ = [
     "folded_stacks",
     "patches",
     "read_recording",
+    "replay",
     "scan_events",
     "scan_pcap",
     "scan_perf",
@@ -48,6 +51,7 @@ __all__ = [
 
 _HOMES: Final = {
     "advise": "zcanalysis.advice",
+    "attribute": "zcanalysis.journeys",
     "audit": "zcanalysis.trust",
     "convert": "zcanalysis.io.exports",
     "costs": "zcanalysis.evidence",
@@ -56,6 +60,7 @@ _HOMES: Final = {
     "flows": "zcanalysis.wire.connections",
     "folded_stacks": "zcanalysis.io.folded",
     "read_recording": "zcanalysis.io.recording",
+    "replay": "zcanalysis.journeys",
     "scan_events": "zcanalysis.io.trace_events",
     "scan_pcap": "zcanalysis.io.pcap",
     "scan_perf": "zcanalysis.io.perf",
