@@ -1,6 +1,7 @@
 """Recorded arrivals through a receiver: working by hand, what is spent is spent once, and the path back sums up."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -60,6 +61,15 @@ def test_on_another_cpu_the_reader_copies_while_the_softirq_goes_on_and_its_back
     assert end_ns(work, PROTOCOL) == [184, 217]
     assert end_ns(work, BACKLOG) == [-1, 279]
     assert end_ns(work, COPY) == [249, 329]
+
+
+def test_the_backlog_pays_tcp_for_each_skb():
+    # packet 0 is copied until 249, when 2 is half taken (217 + 13 + 20 = 250), so the reader waits for it: TCP takes both
+    # until 250 + 2 x 30; more than a segment, but a smaller window than told: no ACK before the call ends
+    work = worked(at((0, 0, 1)), arrivals([100, 110, 120]))
+    assert end_ns(work, BACKLOG) == [-1, -1, 310]
+    assert end_ns(work, COPY) == [249, 360, 410]
+    assert end_ns(work, CALL) == [-1, -1, 459]
 
 
 def test_gro_merges_what_waits_and_a_pushed_packet_ends_its_skb():
@@ -124,7 +134,7 @@ def test_everything_is_read_in_order_and_each_cpu_does_one_thing_at_a_time(arriv
         for row, piece in np.argwhere(work.from_ns >= 0)
     ]
     spans.sort()
-    for (cpu, _, end), (next_cpu, start, _) in zip(spans, spans[1:], strict=False):
+    for (cpu, _, end), (next_cpu, start, _) in pairwise(spans):
         assert cpu != next_cpu or end <= start
 
 
@@ -138,6 +148,14 @@ def test_the_path_back_sums_to_the_elapsed_time(arrival_ns, receiver):
     assert path.arrivals_ns + path.part_ns.sum() + path.gap_ns.sum() == path.elapsed_ns
     assert path.part_ns.min() >= 0
     assert path.gap_ns.min() >= 0
+
+
+@settings(max_examples=60, deadline=None)
+@given(times, receivers)
+def test_without_delays_every_piece_of_work_begins_when_another_ends(arrival_ns, receiver):
+    came = arrivals(arrival_ns)
+    prompt = replace(receiver, coalesce_ns=0, delay_ns=0)
+    assert path_of(worked(prompt, came), came).gap_ns.max() == 0
 
 
 PRICES = {

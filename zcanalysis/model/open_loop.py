@@ -31,13 +31,14 @@ import numpy as np
 import numpy.typing as npt
 
 from zcanalysis.model import open_loop_rules as rules
+from zcanalysis.model import open_loop_state as state
 
 Nanoseconds = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.int64]
 Rows = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
-PIECES = rules.PIECES
-PARTS = rules.PARTS
+PIECES = state.PIECES
+PARTS = state.PARTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,11 +133,11 @@ def worked(receiver: Receiver, arrivals: Arrivals) -> Work:
         At least one packet.
     """
     n = arrivals.arrival_ns.size
-    hosts = np.array([tuple(getattr(receiver, name) for name in rules.HOST_FIELDS)], rules.HOST)
-    packets, skbs = np.zeros(n, rules.PACKET), np.zeros(n + 1, rules.SKB)
+    hosts = np.array([tuple(getattr(receiver, name) for name in state.HOST_FIELDS)], state.HOST)
+    packets, skbs = np.zeros(n, state.PACKET), np.zeros(n + 1, state.SKB)
     packets["arrival"], packets["payload"] = arrivals.arrival_ns, arrivals.payload_bytes
     packets["joins"], packets["ends"], packets["call"] = arrivals.joins, arrivals.ends, -1
-    states, cpus = np.zeros(1, rules.STATE), np.zeros(3, rules.CPU)
+    states, cpus = np.zeros(1, state.STATE), np.zeros(3, state.CPU)
     cpus["free"], cpus["last"] = arrivals.arrival_ns[0], -1
     for name in ("driver_end", "protocol_end"):
         states[name] = arrivals.arrival_ns[0] - 1
@@ -144,8 +145,8 @@ def worked(receiver: Receiver, arrivals: Arrivals) -> Work:
     if receiver.driver_cpu < 0:
         states["skbs"] = _as_they_are(packets, skbs)
     shape = (n, len(PIECES))
-    work = np.full(shape, -1, np.int64), np.full(shape, -1, np.int64), np.full((*shape, rules.MOST_PARTS), -1, np.int64)
-    rules.replay(rules.World(hosts[0], states[0], cpus, packets, skbs, *work))
+    work = np.full(shape, -1, np.int64), np.full(shape, -1, np.int64), np.full((*shape, state.MOST_PARTS), -1, np.int64)
+    rules.replay(state.World(hosts[0], states[0], cpus, packets, skbs, *work))
     return Work(*work, packets["skb"], packets["run"], packets["call"], packets["dropped"] > 0)
 
 
@@ -185,10 +186,10 @@ def critical_path(
     from_ns, bound, departure_ns
         As in `Work`.
     """
-    copied_ns = departure_ns[:, rules.COPY, len(PARTS["copy"]) - 1]
+    copied_ns = departure_ns[:, state.COPY, len(PARTS["copy"]) - 1]
     if not copied_ns.size or copied_ns.max() < 0:
         return None
     last = int(copied_ns.argmax())
-    part_ns, gap_ns = np.zeros((len(PIECES), rules.MOST_PARTS), np.int64), np.zeros(len(PIECES), np.int64)
-    first = rules.walk_back(rules.Path(arrival_ns, from_ns, bound, departure_ns), last, part_ns, gap_ns)
+    part_ns, gap_ns = np.zeros((len(PIECES), state.MOST_PARTS), np.int64), np.zeros(len(PIECES), np.int64)
+    first = rules.walk_back(state.Path(arrival_ns, from_ns, bound, departure_ns), last, part_ns, gap_ns)
     return CriticalPath(int(copied_ns[last] - arrival_ns[0]), int(arrival_ns[first] - arrival_ns[0]), part_ns, gap_ns)
