@@ -8,6 +8,7 @@ import pytest
 
 import zcanalysis as zc
 from tests.hosts.examples import host_of_linux6, host_of_linux24
+from zcanalysis.answer import calibrate
 from zcanalysis.errors import TraceError
 from zcanalysis.hosts import Copy, Places, Price
 from zcanalysis.model.open_loop import PARTS
@@ -139,6 +140,15 @@ def test_the_waterfall_of_a_replay_ends_at_its_goodput():
     assert rows["ceiling"]["to"] == 100
     assert rows["goodput"]["to"] == pytest.approx(100 * 1448 * 8 / elapsed_ns(journeys))
     assert "arrivals" in rows
+
+
+def test_a_recording_is_replayed_on_the_host_that_it_calibrates():
+    recording = zc.read_recording(TRACES / "veth-1500")
+    host = calibrate(recording)
+    journeys = zc.replay(recording.packets, host)
+    blame = zc.attribute(journeys, ceiling_gbps=25)
+    assert zc.charts.waterfall(blame, 25).to_dict()
+    assert nanoseconds(blame) == elapsed_ns(journeys)
 
 
 def test_a_recorded_capture_is_replayed_packet_by_packet():

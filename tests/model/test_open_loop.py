@@ -64,8 +64,8 @@ def test_on_another_cpu_the_reader_copies_while_the_softirq_goes_on_and_its_back
 
 
 def test_the_backlog_pays_tcp_for_each_skb():
-    # packet 0 is copied until 249, when 2 is half taken (217 + 13 + 20 = 250), so the reader waits for it: TCP takes both
-    # until 250 + 2 x 30; more than a segment, but a smaller window than told: no ACK before the call ends
+    # packet 0 is copied until 249, when 2 is half taken (217 + 13 + 20 = 250), so the reader waits for it: TCP takes
+    # both until 250 + 2 x 30; more than a segment, but a smaller window than told: no ACK before the call ends
     work = worked(at((0, 0, 1)), arrivals([100, 110, 120]))
     assert end_ns(work, BACKLOG) == [-1, -1, 310]
     assert end_ns(work, COPY) == [249, 360, 410]
