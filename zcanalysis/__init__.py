@@ -2,11 +2,11 @@
 
 The way the data goes, and the plan of the house: `io` turns bytes into tables; `wire` says what TCP did and `cpu`
 what the CPUs paid, per stage; `evidence` gathers both; `goodput`, `blame` and `trust` compare, attribute and audit;
-`hosts` are receivers as data, `prices` makes one of a recording, `model` replays them, `gains` and `sensitivity` ask what
-matters there; `answer` puts it in words and JSON; `patches` are changes to a host, `whatif` and `sweeps` say what they
-would give back; `charts` draws; `document` writes the report. `journeys` follows recorded packets through a host,
-`kernel_check` holds the model against what a kernel did. `recorder` makes recordings, `lab` the transfers to record.
-Nothing here is imported before it is used.
+`hosts` are receivers as data, `prices` makes one of a recording, `model` replays them, `gains` and `sensitivity` ask
+what matters there; `answer` puts it in words and JSON; `patches` are changes to a host, `whatif` and `sweeps` say what
+they would give back; `charts` draws; `document` writes the report. `journeys` follows recorded packets through a host,
+`kernel_check` holds the model against what a kernel did, `held_out` against what was not fitted. `recorder` makes
+recordings, `lab` the transfers to record. Nothing here is imported before it is used.
 """
 
 from importlib import import_module
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from zcanalysis.io.recording import read_recording
     from zcanalysis.io.trace_events import scan_events
     from zcanalysis.io.trace_fields import field
+    from zcanalysis.journeys import attribute, replay
     from zcanalysis.sweeps import sweep
     from zcanalysis.trust import audit
     from zcanalysis.whatif import what_if
@@ -35,6 +36,7 @@ __version__: Final = "0.1.0"
 
 __all__ = [
     "advise",
+    "attribute",
     "audit",
     "calibrate",
     "charts",
@@ -49,6 +51,7 @@ __all__ = [
     "patches",
     "read_host",
     "read_recording",
+    "replay",
     "scan_events",
     "scan_pcap",
     "scan_perf",
@@ -59,6 +62,7 @@ __all__ = [
 
 _HOMES: Final = {
     "advise": "zcanalysis.advice",
+    "attribute": "zcanalysis.journeys",
     "audit": "zcanalysis.trust",
     "calibrate": "zcanalysis.answer",
     "convert": "zcanalysis.io.exports",
@@ -70,6 +74,7 @@ _HOMES: Final = {
     "read_host": "zcanalysis.hosts.toml_text",
     "ladder": "zcanalysis.answer",
     "read_recording": "zcanalysis.io.recording",
+    "replay": "zcanalysis.journeys",
     "scan_events": "zcanalysis.io.trace_events",
     "scan_pcap": "zcanalysis.io.pcap",
     "scan_perf": "zcanalysis.io.perf",

@@ -178,6 +178,52 @@ PRICES: Final[Schema] = {
     "source": Column(pl.String(), "how it was measured, or why it is assumed"),
 }
 
+PIECES_OF_WORK: Final = {
+    "driver": ("interrupt", "softirq", "driver", "gro", "hand-over", "send interrupt"),
+    "protocol": ("interrupt", "softirq", "ip", "checksum", "tcp", "ack", "wake-up", "send interrupt"),
+    "backlog": ("interrupt", "schedule", "checksum", "tcp", "ack"),
+    "copy": ("interrupt", "schedule", "copy"),
+    "call": ("ack", "syscall"),
+}
+"""What the CPUs of a replayed host do for packets, and the stages that each piece of work pays, in order."""
+
+
+def departure_column(piece: str, stage: str) -> str:
+    """Where JOURNEYS keeps when a stage of a piece of work was over.
+
+    Examples
+    --------
+    >>> departure_column("driver", "hand-over")
+    'driver_hand_over_ns'
+    """
+    return f"{piece}_{stage.replace('-', '_').replace(' ', '_')}_ns"
+
+
+JOURNEYS: Final[Schema] = {
+    "packet": Column(pl.Int64(), "row of the packet, from 0 in order of arrival"),
+    "arrival_ns": Column(pl.Int64(), "when it arrived, since the epoch"),
+    "payload_bytes": Column(pl.Int64(), "its TCP payload"),
+    "skb": Column(pl.Int64(), "row of the first packet of its skb"),
+    "run": Column(pl.Int64(), "run of the first stage that took it"),
+    "call": Column(pl.Int64(), "call of the reader that copied it; null where it never was"),
+    "dropped": Column(pl.Boolean(), "the queue to the protocol was full"),
+}
+for _piece, _stages in PIECES_OF_WORK.items():
+    JOURNEYS[f"{_piece}_from_ns"] = Column(pl.Int64(), f"when the {_piece} work began that is kept with this packet")
+    JOURNEYS[f"{_piece}_bound"] = Column(
+        pl.Int64(),
+        "what it waited for: 5 x packet + piece (in the order of PIECES_OF_WORK) that ended last; -1 arrival",
+    )
+    for _stage in _stages:
+        JOURNEYS[departure_column(_piece, _stage)] = Column(pl.Int64(), f"when it left the stage {_stage} of this work")
+
+HELD_OUT: Final[Schema] = {
+    "measure": Column(pl.String(), "what was not fitted, with its unit"),
+    "predicted": Column(pl.Float64(), "by the host of the recording's first half, replayed"),
+    "measured": Column(pl.Float64(), "by the counters of its second half; null where nobody counted"),
+    "error": Column(pl.Float64(), "predicted over measured, less 1; null where one of them is 0"),
+}
+
 LADDER: Final[Schema] = {
     "group": Column(pl.String(), "stages of the receiver that are made free together"),
     "stages": Column(pl.String(), "which ones"),

@@ -24,7 +24,7 @@ def waterfall(blame: pl.DataFrame, ceiling_gbps: float) -> alt.Chart | alt.Layer
     names = {**STAGES, **OTHER_WORDS}
     small = (pl.col("lost_gbps") < SMALLEST_SHOWN_PART * gap_gbps) & (pl.col("stage") != "unexplained")
     steps = blame.filter(~small).select(
-        pl.col("stage").replace_strict(names).alias("name"),
+        pl.col("stage").replace_strict(names, default=pl.col("stage")).alias("name"),
         pl.col("stage").replace_strict(GROUP_OF, default="waiting, unexplained").alias("group"),
         "lost_gbps",
         "low_gbps",

@@ -5,13 +5,15 @@ from typing import Final
 import numpy as np
 
 from zcanalysis.errors import ImpossibleHostError
-from zcanalysis.hosts.host import Host
+from zcanalysis.hosts.host import BACKLOG_PACKETS, Host
 from zcanalysis.hosts.price import Price
 from zcanalysis.model.dma import Bus, crossing_ns
 from zcanalysis.model.linux6 import PLENTY_BYTES, Linux6
 from zcanalysis.model.linux24 import Linux24
+from zcanalysis.model.open_loop import Receiver
 
 PS_PER_BYTE_AT_1_GBPS: Final = 8000
+MOST_BACKLOG: Final = 1000  # netdev_max_backlog, 6.18 net/core/hotdata.c:19
 
 
 def linux6(host: Host) -> Linux6:
@@ -182,3 +184,56 @@ def _ns(price: Price | None) -> int:
 
 def _ps(price: Price | None) -> int:
     return round(1000 * _value(price))
+
+
+def received(host: Host, *, behind_driver: bool) -> Receiver:
+    """The host as the replay of recorded arrivals takes it.
+
+    Parameters
+    ----------
+    host
+        Of either generation.
+    behind_driver
+        Packets are seen in the stack: interrupts and runs that brought them are over, and so are driver and GRO.
+    """
+    places, reader, tcp, nic = host.places, host.reader, host.tcp, host.nic
+    old = host.generation == "linux-2.4"
+    polled = not behind_driver and places.driver_cpu is not None
+    first = places.protocol_cpu if places.driver_cpu is None else places.driver_cpu
+    cpus = sorted({first, places.protocol_cpu, places.reader_cpu})
+    summed = nic.hardware_checksum == "verified" or (nic.hardware_checksum == "summed" and not tcp.netfilter_hooks)
+    prequeue = tcp.prequeue and reader.kind == "blocking" and not (tcp.kleen_bypass and summed)
+    return Receiver(
+        driver_cpu=cpus.index(first) if polled else -1,
+        protocol_cpu=cpus.index(places.protocol_cpu),
+        reader_cpu=cpus.index(places.reader_cpu),
+        mss_bytes=host.link.mss_bytes,
+        window_bytes=host.socket.window_bytes,
+        reader_bytes=reader.buffer_bytes,
+        driver_first=int(old),
+        interrupt_each=int(old),
+        softirq_each=int(old),
+        announced=int(not behind_driver and places.sender_cpu != first),
+        interrupt_ns=_ns(host.interrupt.receive_ns),
+        send_ns=_ns(host.interrupt.send_ns),
+        softirq_ns=_ns(host.softirq.run_ns),
+        coalesce_ns=_ns(nic.coalesce_ns) if host.wired else 0,
+        driver_ns=_ns(host.driver.packet_ns),
+        gro_ns=_ns(host.gro.packet_ns) if host.gro.most_bytes else 0,
+        gro_bytes=host.gro.most_bytes,
+        handover_ns=_ns(host.softirq.handover_ns),
+        most_waiting=BACKLOG_PACKETS if old else MOST_BACKLOG,
+        throttled=int(old),
+        ip_ns=_ns(host.ip.skb_ns),
+        checksum_ps=0 if summed else _ps(host.checksum.ns_per_byte),
+        tcp_ns=_ns(tcp.skb_ns),
+        ack_ns=_ns(tcp.ack_ns),
+        prequeue=int(prequeue),
+        wake_ns=_ns(reader.wake_ns),
+        delay_ns=_ns(reader.delay_ns),
+        schedule_ns=_ns(reader.schedule_ns),
+        syscall_ns=_ns(reader.syscall_ns),
+        copy_ns=_ns(host.copy.packet_ns),
+        copy_ps=_ps(host.copy.ns_per_byte),
+        fused_ps=-1 if summed or not old else _ps(host.checksum.fused_ns_per_byte),
+    )
