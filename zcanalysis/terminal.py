@@ -103,6 +103,8 @@ def print_answer(answer: Answer, report: Path | None) -> None:
         head.add_row("", f"[{style}]{safe(row['check'])}[/{style}]: {safe(row['value'])} ({safe(row['why'])})")
     head.add_row("answer", safe(sentence(answer)))
     head.add_row("ceiling", safe(answer.ceiling.why))
+    if answer.no_model is not None:
+        head.add_row("no replay", safe(answer.no_model))
     emit(head, "")
     _print_evidence(answer)
     _print_changes(answer)

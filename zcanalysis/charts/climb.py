@@ -56,11 +56,14 @@ def ladder(
     texts = base.mark_text(align="left", dx=4, fontSize=12).encode(
         x=alt.X("right:Q"), text=alt.Text("gbps:Q", format=".2f")
     ).transform_calculate(right="max(datum.from, datum.to)")  # fmt: skip
-    layers = [bars, texts] if ceiling_gbps is None else [bars, texts, *_line(ceiling_gbps)]
+    layers: list[alt.Chart] = [bars, texts]
+    if ceiling_gbps is not None:
+        rule, label = _line(ceiling_gbps)
+        layers = [rule, *layers, label]
     return dressed(alt.layer(*layers).properties(width=WIDTH - 100, height={"step": 22}))
 
 
 def _line(ceiling_gbps: float) -> tuple[alt.Chart, alt.Chart]:
     base = alt.Chart(pl.DataFrame({"gbps": [ceiling_gbps], "text": [f"ceiling {ceiling_gbps:.1f}"]}))
     rule = base.mark_rule(strokeDash=[4, 3], color="#444b59").encode(x="gbps:Q")
-    return rule, base.mark_text(align="right", dx=-5, y="height", dy=-34, fontSize=12).encode(x="gbps:Q", text="text:N")
+    return rule, base.mark_text(y=-8, fontSize=12).encode(x="gbps:Q", text="text:N")
