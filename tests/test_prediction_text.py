@@ -54,7 +54,8 @@ def test_the_blame_says_what_fixing_each_stage_gives_in_100_columns(shipped, cap
 
 def test_without_a_model_there_are_no_columns_of_gains(shipped, capsys):
     without = shipped.blame.with_columns(gain_alone_gbps=None, gain_last_gbps=None)
-    print_answer(replace(shipped, model=None, blame=without), None)
+    print_answer(replace(shipped, model=None, no_model="no price: \x1b[2J[bold]why", blame=without), None)
     said = capsys.readouterr().out
+    assert "no replay  no price: \N{REPLACEMENT CHARACTER}[2J[bold]why" in said
     assert "fixing it" not in said
     assert "what would help (null models)" in said

@@ -2,6 +2,7 @@
 
 import html.parser
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -9,7 +10,7 @@ import pytest
 
 from tests.cpu.test_accounts import idle_counters
 from tests.io.test_perf import TWO_SAMPLES
-from zcanalysis.answer import answered, gbps_text, ladder, report_document, sentence
+from zcanalysis.answer import answered, gbps_text, ladder, price_rows, report_document, sentence
 from zcanalysis.document import report_html, write_report
 from zcanalysis.errors import TraceError
 from zcanalysis.io.recording import read_recording
@@ -224,6 +225,15 @@ def test_the_json_holds_the_ladder_and_the_prices_of_the_calibrated_host(folder)
     assert set(document["prices"][0]) == set(PRICES)
     assert document["no_model"] is None
     assert sum(row["part_gbps"] for row in document["ladder"]) == pytest.approx(ladder(answer)["part_gbps"].sum())
+
+
+def test_a_condition_number_without_bound_is_null_in_the_json(folder):
+    model = answered(read_recording(folder)).model
+    assert model is not None
+    endless = model.calibration.prices.with_columns(condition=pl.lit(float("inf")))
+    rows = price_rows(model._replace(calibration=replace(model.calibration, prices=endless)))
+    assert {row["condition"] for row in rows} == {None}
+    json.dumps(rows, allow_nan=False)
 
 
 def test_without_samples_ladder_and_prices_are_null_and_the_json_says_why(folder):

@@ -13,6 +13,7 @@ from zcanalysis.sensitivity import fixable_stages, speedup_curve, tornado
 from zcanalysis.whatif import FROM_RECORDING
 
 STAGES_SPED_UP: Final = 3
+NO_STAGE: Final = frozenset(("receive window", "link", "reader"))
 ALL_DIGITS_FROM: Final = 1000
 LADDER_SAYS: Final = (
     "From the goodput up to a receiver whose stages all take no time, replayed with the host calibrated from this "
@@ -64,6 +65,8 @@ def ladder_figures(answer: Answer) -> Iterator[Figure]:
 def _against_ceiling(answer: Answer, rungs: pl.DataFrame) -> str:
     costs = rungs.get_column("part_gbps").min() < -SMALLEST_GAIN_GBPS  # type: ignore[operator]
     words = " A rung to the left is a group whose time paces the others." if costs else ""
+    if answer.held_back_by.kind in NO_STAGE:
+        words += f" No rung frees what limits here: {answer.held_back_by.where or answer.held_back_by.kind}."
     if answer.model is None or answer.ceiling.gbps is None:
         return words
     top = f"{answer.model.goodput.gbps + float(rungs.get_column('part_gbps').sum()):.1f}"

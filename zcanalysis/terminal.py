@@ -23,6 +23,7 @@ from zcanalysis.whatif import FROM_RECORDING
 
 QUIET_S: Final = 1.0
 BAR_CHARACTERS: Final = 20
+NARROWEST_COLUMN: Final = len("fixing it")
 SMALLEST_ROW_PART: Final = 0.01
 PLAIN_WIDTH: Final = 120
 FLOWS_SHOWN: Final = 6
@@ -103,6 +104,8 @@ def print_answer(answer: Answer, report: Path | None) -> None:
         head.add_row("", f"[{style}]{safe(row['check'])}[/{style}]: {safe(row['value'])} ({safe(row['why'])})")
     head.add_row("answer", safe(sentence(answer)))
     head.add_row("ceiling", safe(answer.ceiling.why))
+    if answer.no_model is not None:
+        head.add_row("no replay", safe(answer.no_model))
     emit(head, "")
     _print_evidence(answer)
     _print_changes(answer)
@@ -132,21 +135,34 @@ def _blame_table(answer: Answer, ceiling_gbps: float) -> Table:
     with_gains = answer.blame.get_column("gain_alone_gbps").is_not_null().any()
     for head in ("fixing it\nalone", "fixing it\nlast") if with_gains else ():
         table.add_column(head, justify="right", no_wrap=True)
-    table.add_column("", no_wrap=True, overflow="crop", max_width=BAR_CHARACTERS)
     shown = answer.blame.filter((pl.col("lost_gbps") >= SMALLEST_ROW_PART * gap) | (pl.col("stage") == "unexplained"))
-    largest = max(float(shown.get_column("lost_gbps").max() or 0), 1e-9)  # type: ignore[arg-type]
+    rows = [_blame_cells(row, with_gains=with_gains) for row in shown.iter_rows(named=True)]
+    bars = _bars(shown.get_column("lost_gbps"), rows)
+    table.add_column("", no_wrap=True, overflow="crop", max_width=BAR_CHARACTERS)
     rest = gap - float(shown.get_column("lost_gbps").sum())
-    for row in shown.iter_rows(named=True):
-        if row["stage"] == "unexplained" and rest > 0:
+    for stage, cells, bar in zip(shown.get_column("stage"), rows, bars, strict=True):
+        if stage == "unexplained" and rest > 0:
             table.add_row("  smaller stages together", f"{rest:.2f}")
-        bar = "#" * round(BAR_CHARACTERS * max(row["lost_gbps"], 0) / largest)
-        name = f"  {stage_name(row['stage'])}{' ~' if (row['skid_share'] or 0) > MOSTLY_SKID else ''}"
-        gains = [gain_text(row["gain_alone_gbps"]), gain_text(row["gain_last_gbps"])] if with_gains else []
-        table.add_row(name, f"{row['lost_gbps']:.2f}", f"{row['low_gbps']:.2f}-{row['high_gbps']:.2f}", *gains, bar)
+        table.add_row(*cells, bar)
     skids = [SKID_CAPTION] if shown.filter(pl.col("skid_share") > MOSTLY_SKID).height else []
     table.caption = "\n".join([*([GAINS_CAPTION] if with_gains else []), *skids])
     table.caption_justify = "left"
     return table
+
+
+def _blame_cells(row: dict[str, Any], *, with_gains: bool) -> list[str]:
+    name = f"  {stage_name(row['stage'])}{' ~' if (row['skid_share'] or 0) > MOSTLY_SKID else ''}"
+    gains = [gain_text(row["gain_alone_gbps"]), gain_text(row["gain_last_gbps"])] if with_gains else []
+    return [name, f"{row['lost_gbps']:.2f}", f"{row['low_gbps']:.2f}-{row['high_gbps']:.2f}", *gains]
+
+
+def _bars(values: pl.Series, rows: list[list[str]]) -> list[str]:
+    """A bar for each value, as long as the columns before it leave room: figures come first."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    taken = sum(max(width, NARROWEST_COLUMN) + 2 for width in widths)
+    room = max(min(BAR_CHARACTERS, console().width - taken), 0)
+    largest = max(float(values.max() or 0), 1e-9)  # type: ignore[arg-type]
+    return ["#" * round(room * max(value, 0) / largest) for value in values]
 
 
 def _print_changes(answer: Answer) -> None:

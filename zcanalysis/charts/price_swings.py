@@ -21,15 +21,7 @@ def tornado(swings: pl.DataFrame, goodput_gbps: float) -> alt.Chart | alt.LayerC
         With every price at its value.
     """
     shown = swings.filter(pl.col("swing_gbps") > SMALLEST_SHOWN_PART * goodput_gbps).head(MOST_SHOWN)
-    ends = pl.concat(
-        [
-            shown.select(
-                "price", "value", "origin", pl.lit(f"price at its {name} bound").alias("end"),
-                pl.col(name).alias("bound"), pl.col(f"at_{name}_gbps").alias("gbps"),
-            )
-            for name in ("low", "high")
-        ]
-    ).with_columns(pl.lit(goodput_gbps).alias("goodput"))  # fmt: skip
+    ends = _ends(shown, goodput_gbps)
     order = shown.get_column("price").to_list()
     colour = alt.Color(
         "end:N", title=None, legend=alt.Legend(orient="bottom"),
@@ -51,3 +43,16 @@ def tornado(swings: pl.DataFrame, goodput_gbps: float) -> alt.Chart | alt.LayerC
     )  # fmt: skip
     rule = alt.Chart(pl.DataFrame({"gbps": [goodput_gbps]})).mark_rule(color="#444b59").encode(x="gbps:Q")
     return dressed(alt.layer(bars, rule).properties(width=WIDTH - 80, height={"step": 11}))
+
+
+def _ends(shown: pl.DataFrame, goodput_gbps: float) -> pl.DataFrame:
+    """Two rows a price: at its low bound and at its high one."""
+    return pl.concat(
+        [
+            shown.select(
+                "price", "value", "origin", pl.lit(f"price at its {name} bound").alias("end"),
+                pl.col(name).alias("bound"), pl.col(f"at_{name}_gbps").alias("gbps"),
+            )
+            for name in ("low", "high")
+        ]
+    ).with_columns(pl.lit(goodput_gbps).alias("goodput"))  # fmt: skip
