@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 from zcanalysis.goodput import IPV4_TCP_TIMESTAMPS_BYTES
 from zcanalysis.hosts import Host, Price
 from zcanalysis.patches import Patch
-from zcanalysis.prices.settings import ASSUMED, GSO_BYTES
+from zcanalysis.prices.settings import ASSUMED, GSO_BYTES, sndbuf_bytes, under_way_bytes
 from zcanalysis.rates import BITS_PER_BYTE
 
 PAGE_BYTES: Final = 4096
@@ -78,9 +78,9 @@ def _times(price: Price, factor: float) -> Price:
 
 def _mtu(host: Host, patch: Patch, known: Known) -> Host:
     mss = max(int(patch.number) - IPV4_TCP_TIMESTAMPS_BYTES, 1)
-    waiting = host.sender.tsq_bytes
-    if waiting is not None:  # a thousand packets of the backlog
-        host = host.changed("sender.tsq_bytes", max(waiting * mss // host.link.mss_bytes, 2 * GSO_BYTES))
+    if host.sender.cwnd_bytes is not None and host.places.sender_cpu is not None:  # the backlog counts packets
+        under_way = under_way_bytes(mss)
+        host = _settings(host, sender__cwnd_bytes=under_way, sender__sndbuf_bytes=max(sndbuf_bytes(under_way), mss))
     window = max(host.socket.window_bytes, mss)
     return _settings(host, sender__gso_bytes=max(host.sender.gso_bytes, mss), socket__window_bytes=window,
                      link__mss_bytes=mss)  # fmt: skip

@@ -509,7 +509,8 @@ class World:
 
     def advertised(self, queue: int) -> int:
         """__tcp_select_window, in packets."""
-        return min(self.window - queue, self.ssthresh)
+        free = self.window - queue - sum(self.socket.backlog)
+        return 0 if 16 * free < self.window else min(free, self.ssthresh)
 
     def start_timer(self) -> None:
         socket = self.socket

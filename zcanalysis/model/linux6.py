@@ -64,9 +64,10 @@ A *backlog left behind*, because its owner gave the socket up before the step en
 ``tcp`` each, and one ACK if more than one segment is unacknowledged.
 
 **TCP takes an skb:** ``tcp``; the receive queue grows. More than one segment unacknowledged: an ACK if the window that
-would be advertised, ``window_bytes`` less what the receive queue holds with this skb but at most ``ssthresh_bytes``, is
-not smaller than the last one that was (``__tcp_ack_snd_check`` tcp_input.c:5900), else it is delayed; copies count up
-to the start of the step. So where all of the buffer is advertised, a step sends one ACK at most, and none unless the
+would be advertised is not smaller than the last one that was (``__tcp_ack_snd_check`` tcp_input.c:5900), else it is
+delayed; copies count up to the start of the step. The window (__tcp_select_window): ``window_bytes`` less what the
+receive queue holds with this skb and less the socket's backlog, but at most ``ssthresh_bytes``; none if that is less
+than a sixteenth of window_bytes. So where all of the buffer is advertised, a step sends one ACK at most, and none unless the
 reader took something since the last one: what the reader sends is then most of the ACKs. A segment left unacknowledged
 starts the ACK timer, if it does not run, ``delack_ns``. If the reader sleeps when the step could end, it goes on with
 ``wake-up``, at the end of which the reader can run; a reader of another CPU can from the end of the interrupt that CPU
@@ -100,9 +101,9 @@ hogs. The first has it at time 0. Who sleeps gives it to the next that can run; 
 none could run. Whose turn it is, the CPU looks up when it comes to group 4, and at a tick in a process's work.
 
 **Simplified against 6.18.** Steady state: no slow start, no loss (a backlog of more than 1,000 packets is counted as
-overflow, not lost), no autotuning: windows are given, and the socket's backlog takes nothing off them (tcp_space does).
-No ksoftirqd: softirqs always go first. Effects of a step come at its end. skbs do not coalesce in backlog and receive
-queue, other than by price. Small queues of another machine are not seen.
+overflow, not lost), no autotuning: windows are given. No ksoftirqd: softirqs always go first. Effects of a step come at
+its end. skbs do not coalesce in backlog and receive queue, other than by price. Small queues of another machine are not
+seen.
 """
 
 from collections.abc import Sequence

@@ -2,7 +2,7 @@
 
 from zcanalysis.model.compiling import compiled, inlined
 from zcanalysis.model.linux6_sender import allowed, start_transmit
-from zcanalysis.model.linux6_socket import delay_ack
+from zcanalysis.model.linux6_socket import delay_ack, window_of
 from zcanalysis.model.linux6_state import (
     ASLEEP,
     AWAKE,
@@ -123,7 +123,7 @@ def is_cleanup_due(w: World) -> bool:
     if s.taken - s.answered > 1 or s.timer_due:
         return True
     opened = s.told_edge - s.taken
-    window = min(w.h.ssthresh, w.h.window - (s.taken - s.copied))
+    window = window_of(w, s.taken - s.copied)
     return bool(s.got > 0 and 2 * opened <= w.h.window and window > 0 and window >= 2 * opened)
 
 

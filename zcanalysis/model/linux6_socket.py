@@ -16,13 +16,23 @@ from zcanalysis.model.linux6_state import (
 from zcanalysis.model.linux6_work import awaken, begin
 
 
+@inlined
+def window_of(w: World, queued: int) -> int:
+    """__tcp_select_window, with so many packets in the receive queue."""
+    h, s = w.h, w.s
+    free = h.window - queued - s.backlog_packets
+    if 16 * free < h.window:
+        return 0
+    return int(min(h.ssthresh, free))
+
+
 @compiled
 def ack_leaves(w: World, cpu: int, unanswered: int) -> None:
     """The ACK just paid for: all that TCP took, but for the last unanswered packets."""
     h, s = w.h, w.s
     s.acks += 1
     s.answered = max(s.answered, s.taken - unanswered)
-    s.told_edge = max(s.told_edge, s.answered + min(h.ssthresh, h.window - (s.answered - s.copied)))
+    s.told_edge = max(s.told_edge, s.answered + window_of(w, s.answered - s.copied))
     s.timer_at, s.timer_due = NEVER, 0
     if h.local:
         s.acked, s.edge = s.answered, s.told_edge
@@ -60,7 +70,7 @@ def tcp_takes(w: World, cpu: int, packets: int) -> int:
     c.tcps += 1
     c.tcp_packets += packets
     c.unanswered += packets
-    window = min(h.ssthresh, h.window - (s.taken + c.tcp_packets - s.copied))
+    window = window_of(w, s.taken + c.tcp_packets - s.copied)
     ns: int = h.tcp_ns
     if c.unanswered > 1 and window >= c.told:
         c.acks += 1

@@ -5,7 +5,14 @@ from typing import Final, Literal
 import polars as pl
 
 from zcanalysis.evidence import Evidence
-from zcanalysis.goodput import ETHERNET_HEADER_BYTES, IPV4_TCP_TIMESTAMPS_BYTES, PREAMBLE_FCS_GAP_BYTES, Ceiling
+from zcanalysis.goodput import (
+    ETHERNET_HEADER_BYTES,
+    IPV4_TCP_TIMESTAMPS_BYTES,
+    PREAMBLE_FCS_GAP_BYTES,
+    QUIET_PHASE,
+    SAMPLED_PHASES,
+    Ceiling,
+)
 from zcanalysis.hosts import (
     Checksum,
     Copy,
@@ -30,15 +37,21 @@ from zcanalysis.prices.uses import Shape
 GSO_BYTES: Final = 65536  # GSO_LEGACY_MAX_SIZE, include/linux/netdevice.h
 CALL_BYTES: Final = 128 << 10  # iperf3's block; nobody counts calls
 BACKLOG_PACKETS: Final = 1000  # netdev_max_backlog, net/core/hotdata.c
+CUBIC_MEAN: Final = 0.85
+"""Of the window at which packets get lost: cubic comes back to it from 0.7 (Ha, Rhee & Xu, Operating Systems Review 42,
+2008; tcp_cubic.c beta)."""
+SNDBUF_BYTES: Final = 4 << 20  # tcp_wmem[2]
 WINDOW_BYTES: Final = 4 << 20
 NS_PER_US: Final = 1000
 HALF: Final = 0.5
+HOG_SHARE: Final = 0.25
+PRICED_PHASES: Final = (QUIET_PHASE, *SAMPLED_PHASES)  # a capture changes how far the buffer grows
 LEAST_SHARE: Final = 0.1
 
 ASSUMED: Final = {
     "interrupt.send_ns": Price(2000, 500, 12000, "assumed", "no CPU asked another one; 11 us in traces/veth-1500"),
     "interrupt.receive_ns": Price(3000, 1000, 25000, "assumed", "no interrupt was sampled; 20 us in traces/veth-9000"),
-    "interrupt.idle_ns": Price(25000, 2000, 60000, "assumed", "until an idle CPU runs: no sample shows it"),
+    "interrupt.idle_ns": Price(8000, 2000, 40000, "assumed", "until an idle CPU runs: 6-9 us in a trace of veth-gro"),
     "gro.packet_ns": Price(50, 25, 100, "assumed", "no GRO here; 50 ns in traces/veth-gro"),
     "driver.packet_ns": Price(20, 5, 100, "assumed", "no poll here; 18 ns in traces/veth-gro"),
     "softirq.handover_ns": Price(60, 20, 150, "assumed", "no hand-over of skbs here"),
@@ -89,14 +102,14 @@ def host_of(seen: Evidence, where: Places, shape: Shape, prices: dict[str, Price
 
     gro = bool(facts.features.get("generic-receive-offload"))
     window = window_bytes(seen) or WINDOW_BYTES
-    waiting = max(BACKLOG_PACKETS * mss, 2 * GSO_BYTES)
+    under_way = under_way_bytes(mss) if here else None
     return Host(
         name=seen.recording.name,
         generation="linux-6",
         sender=Sender(
             write_ns_per_byte=price("sender.write_ns_per_byte"), packet_ns=price("sender.packet_ns"),
             burst_ns=price("sender.burst_ns"), ack_ns=price("sender.ack_ns"),
-            tsq_bytes=waiting if here else None,
+            cwnd_bytes=under_way, sndbuf_bytes=SNDBUF_BYTES if under_way is None else sndbuf_bytes(under_way),
         ),
         link=Link(
             delay_ns=price("link.delay_ns"), mss_bytes=mss,
@@ -121,7 +134,7 @@ def host_of(seen: Evidence, where: Places, shape: Shape, prices: dict[str, Price
             syscall_ns=price("reader.syscall_ns"), buffer_bytes=shape.call_bytes,
         ),
         copy=Copy(ns_per_byte=price("copy.ns_per_byte"), packet_ns=price("copy.packet_ns")),
-        scheduler=Scheduler(),
+        scheduler=Scheduler(hogs=_hogs(seen, where)),
         places=where,
     )  # fmt: skip
 
@@ -141,7 +154,7 @@ def window_bytes(seen: Evidence) -> int | None:
         return value.filter(pl.col("counter") == name)
 
     sockets = (
-        counters.filter(pl.col("source") == "socket")
+        counters.filter(pl.col("source") == "socket", pl.col("phase").is_in(PRICED_PHASES))
         .group_by("instance")
         .agg(
             (of("bytes_received").max() - of("bytes_received").min()).alias("received"),
@@ -151,6 +164,22 @@ def window_bytes(seen: Evidence) -> int | None:
         .sort("received", descending=True)
     )
     return None if sockets.is_empty() else int(sockets.get_column("window").item(0))
+
+
+def under_way_bytes(mss: int) -> int:
+    """What a sender on this host has under way: more than the backlog holds gets lost."""
+    return max(round(CUBIC_MEAN * BACKLOG_PACKETS) * mss, 2 * GSO_BYTES)
+
+
+def sndbuf_bytes(under_way: int) -> int:
+    """The send buffer: twice the congestion window, within tcp_wmem (tcp_sndbuf_expand, net/ipv4/tcp_input.c)."""
+    return min(2 * under_way, SNDBUF_BYTES)
+
+
+def _hogs(seen: Evidence, where: Places) -> int:
+    """Busy processes beside the reader: one, if others take much of its CPU; how many they are is not sampled."""
+    mine = seen.account.filter(pl.col("cpu") == where.reader_cpu, pl.col("stage") == "foreign")
+    return int(float(mine.get_column("share").sum()) >= HOG_SHARE)
 
 
 def window_share(seen: Evidence) -> float:
