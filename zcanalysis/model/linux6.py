@@ -67,9 +67,9 @@ A *backlog left behind*, because its owner gave the socket up before the step en
 would be advertised is not smaller than the last one that was (``__tcp_ack_snd_check`` tcp_input.c:5900), else it is
 delayed; copies count up to the start of the step. The window (__tcp_select_window): ``window_bytes`` less what the
 receive queue holds with this skb and less the socket's backlog, but at most ``ssthresh_bytes``; none if that is less
-than a sixteenth of window_bytes. So where all of the buffer is advertised, a step sends one ACK at most, and none unless the
-reader took something since the last one: what the reader sends is then most of the ACKs. A segment left unacknowledged
-starts the ACK timer, if it does not run, ``delack_ns``. If the reader sleeps when the step could end, it goes on with
+than a sixteenth of window_bytes. So where all of the buffer is advertised, a step sends one ACK at most, and none
+unless the reader took something since the last one: what the reader sends is then most of the ACKs. A segment left
+unacknowledged starts the ACK timer, if it does not run, ``delack_ns``. If the reader sleeps when the step could end, it goes on with
 ``wake-up``, at the end of which the reader can run; a reader of another CPU can from the end of the interrupt that CPU
 is owed.
 
