@@ -26,10 +26,10 @@ MISSES = {
     "goodput, Gbit/s": "signals of both directions share one price, and at MTU 9000 the sampler sees the copy as part of"
     " the interrupts that stop it",
     "ACKs": "iperf3 reads without blocking, so that each read ends with the queue empty and may be answered; what TCP"
-    " takes in the reader's context needs a growing window too (__tcp_ack_snd_check)",
+    " takes in the reader's context needs a growing window too",
     "packets an ACK": "as ACKs",
-    "IPIs": "skbs are freed where they were allocated, and a sender is woken, more often than the rules do; with a small"
-    " buffer nearly all bursts are sent by the CPU of the ACK",
+    "IPIs": "skbs are freed where they were allocated, and a sender is woken, more often than the rules do; with a"
+    " small buffer nearly all bursts are sent by the CPU of the ACK",
     "wake-ups": "as IPIs; a reader that selects sleeps at other moments than one that blocks",
     "load": "what a CPU of the sender does besides sending: timers, softirqs of its own, freeing",
 }

@@ -69,9 +69,9 @@ delayed; copies count up to the start of the step. The window (__tcp_select_wind
 receive queue holds with this skb and less the socket's backlog, but at most ``ssthresh_bytes``; none if that is less
 than a sixteenth of window_bytes. So where all of the buffer is advertised, a step sends one ACK at most, and none
 unless the reader took something since the last one: what the reader sends is then most of the ACKs. A segment left
-unacknowledged starts the ACK timer, if it does not run, ``delack_ns``. If the reader sleeps when the step could end, it goes on with
-``wake-up``, at the end of which the reader can run; a reader of another CPU can from the end of the interrupt that CPU
-is owed.
+unacknowledged starts the ACK timer, if it does not run, ``delack_ns``. If the reader sleeps when the step could end, it
+goes on with ``wake-up``, at the end of which the reader can run; a reader of another CPU can from the end of the
+interrupt that CPU is owed.
 
 **ACK:** ``ack`` and, where the sender is on this host, ``sender's ack`` (veth hands an ACK to the softirq of the CPU
 that sent it), both within the work that sends it; effects at that work's end. It acknowledges all that TCP took (in a
