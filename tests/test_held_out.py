@@ -23,8 +23,8 @@ HOLDS = {
 }
 # What they do not everywhere, and why, by name.
 MISSES = {
-    "goodput, Gbit/s": "signals of both directions share one price, and at MTU 9000 the sampler sees the copy as part of"
-    " the interrupts that stop it",
+    "goodput, Gbit/s": "signals of both directions share one price, and at MTU 9000 the sampler sees the copy as part"
+    " of the interrupts that stop it",
     "ACKs": "iperf3 reads without blocking, so that each read ends with the queue empty and may be answered; what TCP"
     " takes in the reader's context needs a growing window too",
     "packets an ACK": "as ACKs",
