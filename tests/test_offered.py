@@ -58,13 +58,19 @@ def test_a_reader_on_a_cpu_of_its_own_levels_off_and_one_beside_the_softirqs_los
 
 
 def test_prices_of_a_datagram_are_those_of_the_host():
-    # 704 + 0.001 * 18 * 2790 ns; driver with the interrupt; IP, TCP's price and the run in the softirq
+    # 700 + 18 * 2.79 ns; driver with the interrupt; IP, TCP's price and the run in the softirq
     old = udp(zc.hosts.preset("host_2002"), SMALL_BYTES)
     assert (old.interrupt_ns, old.softirq_ns, old.read_ns) == (3500, 2700, 700 + 51)
     assert (old.wake_ns, old.schedule_ns, old.most_queued) == (1000, 3000, 65534 // (80 + 160))
     new = udp(zc.hosts.preset("modern"), 1448)
     assert (new.interrupt_ns, new.softirq_ns, new.read_ns) == (1300, 1502, 300 + 228)
     assert (new.wake_ns, new.most_queued, new.ring_packets) == (900, 212_992 // 2304, 1024)
+
+
+def test_rules_of_a_datagram_are_those_of_the_generation():
+    old, new = (udp(zc.hosts.preset(name), 1000) for name in ("host_2002", "modern"))
+    assert (old.interrupt_each, old.pass_packets, old.passes, old.fair, old.shared_cpu) == (True, 302, 1, False, True)
+    assert (new.interrupt_each, new.pass_packets, new.passes, new.fair, new.shared_cpu) == (False, 320, 10, True, False)
 
 
 def test_a_sum_in_software_is_paid_by_the_reader():

@@ -63,6 +63,13 @@ def test_what_the_backlog_drops_has_interrupted():
     assert found == ([80, -1, -1], [DELIVERED, IN_BACKLOG, IN_BACKLOG], [30, 20, 30])
 
 
+def test_a_backlog_that_was_full_drops_until_none_waits():
+    # limit 1: softirq 1-21 is put off by interrupts at 2, 4, 6 to 24; 1 and 2 wait, 3 finds two. At 30 one waits, which
+    # would be room, but it is dropped. At 45 the last that waits is taken, and at 50 the queue is empty: in
+    slow = replace(OLD, interrupt_ns=1, read_ns=1, most_backlog=1)
+    assert through(slow, 0, 2, 4, 6, 30, 50)[1] == [1, 1, 1, IN_BACKLOG, IN_BACKLOG, 1]
+
+
 def test_ksoftirqd_and_reader_take_turns():
     # interrupt 0-10, softirq 10-20, then ksoftirqd has it. Nobody leads: ksoftirqd 20-30, reader 30-40; level again:
     # ksoftirqd 40-50, and nothing is left for it; reader 50-60, 60-70
