@@ -5,6 +5,7 @@ what the CPUs paid, per stage; `evidence` gathers both; `goodput`, `blame` and `
 `hosts` are receivers as data, `prices` makes one of a recording, `model` replays them, `gains` and `sensitivity` ask
 what matters there; `answer` puts it in words and JSON; `patches` are changes to a host, `whatif` and `sweeps` say what
 they would give back; `charts` draws; `document` writes the report. `journeys` follows recorded packets through a host,
+`offered` sends it datagrams that nobody acknowledges,
 `kernel_check` holds the model against what a kernel did, `held_out` against what was not fitted. `recorder` makes
 recordings, `lab` the transfers to record. Nothing here is imported before it is used.
 """
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from zcanalysis.io.trace_events import scan_events
     from zcanalysis.io.trace_fields import field
     from zcanalysis.journeys import attribute, replay
+    from zcanalysis.offered import offered_load
     from zcanalysis.sweeps import sweep
     from zcanalysis.trust import audit
     from zcanalysis.whatif import what_if
@@ -48,6 +50,7 @@ __all__ = [
     "folded_stacks",
     "hosts",
     "ladder",
+    "offered_load",
     "patches",
     "read_host",
     "read_recording",
@@ -73,6 +76,7 @@ _HOMES: Final = {
     "folded_stacks": "zcanalysis.io.folded",
     "read_host": "zcanalysis.hosts.toml_text",
     "ladder": "zcanalysis.answer",
+    "offered_load": "zcanalysis.offered",
     "read_recording": "zcanalysis.io.recording",
     "replay": "zcanalysis.journeys",
     "scan_events": "zcanalysis.io.trace_events",

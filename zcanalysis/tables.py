@@ -251,6 +251,16 @@ PATCHES: Final[Schema] = {
     "amdahl_gbps": Column(pl.Float64(), "null model: time a packet and a byte, no CPU and no link exceeded"),
 }
 
+OFFERED: Final[Schema] = {
+    "offered_gbps": Column(pl.Float64(), "payload that came, in datagrams at a constant rate"),
+    "goodput_gbps": Column(pl.Float64(), "payload that the reader had"),
+    "dropped_early_share": Column(
+        pl.Float64(), "dropped at ring or backlog, before IP: free but for linux-2.4's interrupt"
+    ),
+    "dropped_late_share": Column(pl.Float64(), "dropped at the socket, all but the copy paid (RcvbufErrors)"),
+    "cpu_busy": Column(pl.Float64(), "share of its time that the softirqs' CPU works, a reader on it included"),
+    "reader_cpu_busy": Column(pl.Float64(), "the same of the reader's CPU, if it is another; else null"),
+}
 SWEEP: Final[Schema] = {
     "patch": Column(pl.String(), "name=value; several patches together are joined by ` + `"),
     "value": Column(pl.Float64(), "the first patch's value; null where it is no number"),

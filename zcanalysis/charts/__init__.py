@@ -10,12 +10,13 @@ from zcanalysis.charts.cpu_time import cpu_over_time
 from zcanalysis.charts.flames import flame_graph
 from zcanalysis.charts.forecasts import forecast
 from zcanalysis.charts.loss import waterfall
+from zcanalysis.charts.offered_rate import livelock
 from zcanalysis.charts.price_swings import tornado
 from zcanalysis.charts.rate_over_time import rate_over_time
 from zcanalysis.charts.sweep_lines import sweep_curve
 from zcanalysis.charts.virtual_speedup import speedup_curves
 
 __all__ = [
-    "cpu_over_time", "flame_graph", "forecast", "ladder", "rate_over_time", "speedup_curves", "stage_cost",
+    "cpu_over_time", "flame_graph", "forecast", "ladder", "livelock", "rate_over_time", "speedup_curves", "stage_cost",
     "sweep_curve", "tornado", "waterfall",
 ]  # fmt: skip

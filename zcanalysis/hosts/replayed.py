@@ -11,9 +11,13 @@ from zcanalysis.model.dma import Bus, crossing_ns
 from zcanalysis.model.linux6 import PLENTY_BYTES, Linux6
 from zcanalysis.model.linux24 import Linux24
 from zcanalysis.model.open_loop import Receiver
+from zcanalysis.model.udp import UdpReceiver
 
 PS_PER_BYTE_AT_1_GBPS: Final = 8000
 MOST_BACKLOG: Final = 1000  # netdev_max_backlog, 6.18 net/core/hotdata.c:19
+RING_PACKETS: Final = 256  # assumed where the host does not say
+HEADER_BYTES: Final = 42  # Ethernet, IP and UDP
+COPYBREAK_BYTES: Final = 200  # rx_copybreak of 3c59x and eepro100: shorter frames get a buffer of their size
 
 
 def linux6(host: Host) -> Linux6:
@@ -237,3 +241,84 @@ def received(host: Host, *, behind_driver: bool) -> Receiver:
         copy_ps=_ps(host.copy.ns_per_byte),
         fused_ps=-1 if summed or not old else _ps(host.checksum.fused_ns_per_byte),
     )
+
+
+def udp(host: Host, payload_bytes: int, rcvbuf_bytes: int | None = None) -> UdpReceiver:
+    """The host as the replay of datagrams takes it.
+
+    Parameters
+    ----------
+    host
+        Of either generation. Nobody else works on its CPUs, and one CPU takes packets from the ring to the socket.
+    payload_bytes
+        Of each datagram.
+    rcvbuf_bytes
+        Of the socket (SO_RCVBUF as the kernel keeps it); None: rmem_default.
+
+    Raises
+    ------
+    ImpossibleHostError
+        If sender or other processes share a CPU with the receiver, or driver and protocol do not.
+
+    Notes
+    -----
+    A host has no price for UDP: `tcp.skb_ns` stands for it (assumed). What no device summed is summed while copied. In
+    linux-2.4 driver and interrupt are each packet's; in linux-6 `softirq.run_ns` is paid with the interrupt, and
+    `gro.packet_ns` where GRO is on, though datagrams do not merge.
+    """
+    _check_alone(host)
+    places, reader = host.places, host.reader
+    old, shared = host.generation == "linux-2.4", places.reader_cpu == places.protocol_cpu
+    waking_ns = 0 if reader.kind == "polling" else _ns(reader.wake_ns) + _ns(host.interrupt.send_ns) * (not shared)
+    return UdpReceiver(
+        interrupt_ns=_ns(host.interrupt.receive_ns) + (_ns(host.driver.packet_ns) if old else _ns(host.softirq.run_ns)),
+        softirq_ns=_ns(host.ip.skb_ns) + _ns(host.tcp.skb_ns) + _softirq_packet_ns(host),
+        read_ns=_read_ns(host, payload_bytes),
+        wake_ns=waking_ns,
+        schedule_ns=0 if reader.kind == "polling" else _ns(reader.schedule_ns) + _ns(reader.delay_ns),
+        truesize_bytes=_truesize_bytes(host, payload_bytes),
+        rcvbuf_bytes=rcvbuf_bytes if rcvbuf_bytes is not None else 65_535 if old else 212_992,  # rmem_default
+        ring_packets=MOST_BACKLOG + 1 if places.driver_cpu is None else host.nic.ring_packets or RING_PACKETS,
+        shared_cpu=shared,
+        interrupt_each=old,
+        most_backlog=BACKLOG_PACKETS,
+        coalesce_ns=_ns(host.nic.coalesce_ns) + _ns(host.interrupt.idle_ns),
+        pass_packets=BACKLOG_PACKETS + 2 if old else 320,
+        passes=1 if old else 10,
+        fair=not old,
+    )
+
+
+def _check_alone(host: Host) -> None:
+    places = host.places
+    if places.driver_cpu not in (None, places.protocol_cpu):
+        raise ImpossibleHostError(
+            f"host {host.name!r}: places.driver_cpu {places.driver_cpu} must be protocol_cpu {places.protocol_cpu}"
+            " for datagrams"
+        )
+    if host.scheduler.hogs or places.sender_cpu in (places.protocol_cpu, places.reader_cpu):
+        raise ImpossibleHostError(f"host {host.name!r}: its CPUs must be the receiver's alone for datagrams")
+
+
+def _softirq_packet_ns(host: Host) -> int:
+    if host.generation == "linux-2.4":
+        return _ns(host.softirq.run_ns)
+    return _ns(host.driver.packet_ns) + (_ns(host.gro.packet_ns) if host.gro.most_bytes else 0)
+
+
+def _read_ns(host: Host, payload_bytes: int) -> int:
+    """A call that takes one datagram."""
+    nic, copy_ps = host.nic, _ps(host.copy.ns_per_byte)
+    if nic.hardware_checksum == "none" or (nic.hardware_checksum == "summed" and host.tcp.netfilter_hooks):
+        fused = host.checksum.fused_ns_per_byte
+        copy_ps = _ps(fused) if fused else copy_ps + _ps(host.checksum.ns_per_byte)
+    return _ns(host.reader.syscall_ns) + _ns(host.copy.packet_ns) + -(-payload_bytes * copy_ps // 1000)
+
+
+def _truesize_bytes(host: Host, payload_bytes: int) -> int:
+    """Memory of a datagram: linux-2.4's buffer and sk_buff of 160 bytes; linux-6's half page or more, and 256 bytes."""
+    wire_bytes = payload_bytes + HEADER_BYTES
+    if host.generation == "linux-2.4":
+        buffer_bytes = wire_bytes if wire_bytes < COPYBREAK_BYTES else max(1536, wire_bytes)
+        return (buffer_bytes + 16 + 15) // 16 * 16 + 160
+    return max(2048, 1 << (wire_bytes + 64 + 320 - 1).bit_length()) + 256
