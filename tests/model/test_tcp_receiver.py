@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from zcanalysis.model.tcp_receiver import (
@@ -260,6 +260,7 @@ def obvious_acks(times, state, host):
     return said
 
 
+@example(gaps=[5] * 13 + [70_000], rcvbuf=30_000, share=4, scale=1)
 @settings(max_examples=60)
 @given(
     gaps=st.lists(st.sampled_from([5, 50, 3000, 20_000, 70_000]), min_size=1, max_size=40),
@@ -272,7 +273,11 @@ def test_segments_that_nobody_reads_are_acknowledged_as_a_plain_loop_says(gaps, 
     clamp = rcvbuf // share
     state = connection(rcvbuf_bytes=rcvbuf, clamp_bytes=clamp, ssthresh_bytes=clamp, window_bytes=clamp)
     host = receiver(window_scale=scale, price={"tcp_ns": 0, "ack_ns": 0, "reader_delay_ns": 10**13})
-    said = replay_receiver(arriving(times), state, host).acks
+    replayed = replay_receiver(arriving(times), state, host)
+    if replayed.counters["beyond_window"]:  # no sender sends that: what was open at first is within the window always
+        times = times[: clamp // int(arriving(times).payload_bytes[0])]
+        replayed = replay_receiver(arriving(times), state, host)
+    said = replayed.acks
     unread = said[said["why"] != CLEANUP]
     assert list(zip(unread["end"].tolist(), unread["window_bytes"].tolist(), strict=True)) == obvious_acks(
         times, state, host
