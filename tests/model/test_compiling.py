@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from zcanalysis import model
-from zcanalysis.model.compiling import _imported, compiled, inlined, over_scenarios, sources_digest
+from zcanalysis.machine_code import _imported, sources_digest
+from zcanalysis.model.compiling import compiled, inlined, over_scenarios
 
 DOUBLED = """
 def doubled(values, found):
@@ -54,7 +55,7 @@ def test_machine_code_is_kept_until_any_module_it_came_from_changes(tmp_path, mo
     texts = {"rules": "from zcanalysis.model.work import begin", "work": "from zcanalysis.model import prices"}
     for name, text in {**texts, "prices": "", "elsewhere": ""}.items():
         (room / f"{name}.py").write_text(text)
-    monkeypatch.setattr("zcanalysis.model.compiling.PACKAGE", tmp_path / "zcanalysis")
+    monkeypatch.setattr("zcanalysis.machine_code.PACKAGE", tmp_path / "zcanalysis")
 
     def digest():
         sources_digest.cache_clear()

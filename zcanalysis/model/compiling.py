@@ -1,21 +1,18 @@
 """Decorators for the loops that have no closed form: machine code that broadcasts over scenarios, or walks one host.
 
-numba keeps machine code until the file of the function changes. What walks one host is spread over several modules that
-call each other and share constants, so here it is kept until any of them changes.
+What walks one host is spread over several modules that call each other and share constants; `machine_code` keeps it
+until any of them changes.
 """
 
-import ast
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache, wraps
-from hashlib import sha256
 from importlib import import_module
-from pathlib import Path
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
+
+from zcanalysis.machine_code import machine_code
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-PACKAGE: Final = Path(__file__).parent.parent
 
 
 def over_scenarios(layout: str, signature: str) -> Callable[[Callable[..., None]], Callable[..., Any]]:
@@ -78,59 +75,6 @@ def inlined(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def _machine_code(function: Callable[P, R], *, in_place: bool) -> Callable[P, R]:
-    njit: Any = import_module("numba").njit
-    options = {"nogil": True, "error_model": "numpy", "forceinline": in_place, "no_cfunc_wrapper": True, "_nrt": False}
-    dispatcher = njit(**options)(function)
-    if kept := _kept(function):
-        dispatcher._cache = kept
-    code: Callable[P, R] = dispatcher
-    return code
-
-
-def _kept(function: Callable[..., Any]) -> Any:  # noqa: ANN401 - numba has no types
-    """Numba's file cache for a function, valid for the present text of its sources; None where nothing can be kept."""
-    caching: Any = import_module("numba.core.caching")
-    try:
-        kept = caching.FunctionCache(function)
-    except RuntimeError:
-        return None
-    stamp = sources_digest(Path(function.__code__.co_filename))
-    kept._cache_file = caching.IndexDataCacheFile(kept.cache_path, kept._impl.filename_base, stamp)
-    return kept
-
-
-@cache
-def sources_digest(path: Path) -> str:
-    """One text for the content of a source file and of all files of this package that it imports, however far.
-
-    Parameters
-    ----------
-    path
-        A Python file.
-    """
-    reached, waiting = {path}, [path]
-    while waiting:
-        new = set(_imported(waiting.pop())) - reached
-        reached |= new
-        waiting += new
-    digest = sha256()
-    for source in sorted(reached):
-        digest.update(source.read_bytes())
-    return digest.hexdigest()
-
-
-@cache
-def _imported(path: Path) -> tuple[Path, ...]:
-    """Files of this package that a file imports when it is loaded."""
-    names = _import_names(ast.parse(path.read_bytes()))
-    files = (PACKAGE.parent.joinpath(*name.split(".")).with_suffix(".py") for name in names)
-    return tuple(file for file in files if file.is_file())
-
-
-def _import_names(module: ast.Module) -> Iterator[str]:
-    for statement in module.body:
-        if isinstance(statement, ast.Import):
-            yield from (name.name for name in statement.names)
-        elif isinstance(statement, ast.ImportFrom) and statement.module:
-            yield statement.module
-            yield from (f"{statement.module}.{name.name}" for name in statement.names)
+    return machine_code(
+        function, nogil=True, error_model="numpy", forceinline=in_place, no_cfunc_wrapper=True, _nrt=False
+    )
