@@ -7,7 +7,6 @@ import numpy as np
 import polars as pl
 
 from zcanalysis.gains import is_fixable
-from zcanalysis.hosts import Host, Price
 from zcanalysis.modelled import Basis
 from zcanalysis.patched import without_stage
 from zcanalysis.tables import SPEEDUP, TORNADO, conform, empty
@@ -32,7 +31,9 @@ def tornado(start: Basis) -> pl.DataFrame:
     unsure = {name: price for name, price in host.prices().items() if price.low < price.high}
     if not unsure:
         return empty(TORNADO)
-    ends = [_with(host, name, bound) for name, price in unsure.items() for bound in (price.low, price.high)]
+    ends = [
+        host.with_price(name, price.at(bound)) for name, price in unsure.items() for bound in (price.low, price.high)
+    ]
     at_low, at_high = (transfers(ends).gbps / start.fit).reshape(-1, 2).T
     points = np.stack([at_low, at_high, np.full(len(unsure), start.goodput.gbps)])
     table = pl.DataFrame(
@@ -93,8 +94,3 @@ def fixable_stages(start: Basis) -> Sequence[str]:
     """
     stages = {stage for part in start.calibration.parts.values() for stage in part}
     return sorted(stage for stage in stages if is_fixable(stage, start))
-
-
-def _with(host: Host, name: str, value: float) -> Host:
-    price = host.prices()[name]
-    return host.with_price(name, Price(value, value, value, price.origin, price.source))

@@ -48,7 +48,7 @@ def drawn_hosts(host: Host, rng: np.random.Generator, draws: int, *, names: Iter
     columns = [_drawn(price, rng.standard_normal(draws)).tolist() for price in prices.values()]
     return [
         host.with_prices({
-            name: Price(value, value, value, price.origin, price.source)
+            name: price.at(value)
             for (name, price), value in zip(prices.items(), row, strict=True)
         })
         for row in (zip(*columns, strict=True) if columns else [()] * draws)

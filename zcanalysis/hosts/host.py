@@ -8,7 +8,7 @@ import numpy as np
 
 from zcanalysis.errors import ImpossibleHostError
 from zcanalysis.hosts.fields import check, rules
-from zcanalysis.hosts.price import Price, shown
+from zcanalysis.hosts.price import Price, exactly, shown
 from zcanalysis.hosts.sections import (
     Checksum,
     Copy,
@@ -125,7 +125,7 @@ class Host:
             raise ImpossibleHostError(f"{name} is no price; a setting is changed with changed()")
         if not isinstance(value, Price):
             try:
-                value = Price(value, value, value, "assumed", "set for a question")
+                value = exactly(value, "assumed", "set for a question")
             except ImpossibleHostError as error:
                 raise ImpossibleHostError(f"{name}: {error}") from None
         return self._with(name, value)

@@ -42,6 +42,10 @@ class Price:
         if not isinstance(self.source, str):
             raise ImpossibleHostError(f"source must be a text, got {shown(self.source)}")
 
+    def at(self, value: float) -> "Price":
+        """The same price at another value, without an interval."""
+        return exactly(value, self.origin, self.source)
+
     def _refuse(self) -> None:
         for name in ("value", "low", "high"):
             number = getattr(self, name)

@@ -47,7 +47,7 @@ class Calibration:
         known = self.host.prices()
         return [
             self.host.with_prices(
-                {name: _exactly(known[name], value) for name, value in zip(self.drawn, row, strict=True)}
+                {name: known[name].at(float(value)) for name, value in zip(self.drawn, row, strict=True)}
             )
             for row in rows
         ]
@@ -192,10 +192,6 @@ def _parts(name: str, fits: list[_Charged], samples: pl.DataFrame) -> dict[str, 
         for stage, ns in by_stage.iter_rows():
             parts[stage] = parts.get(stage, 0.0) + fit.ns(name) / whole * ns / total
     return parts
-
-
-def _exactly(price: Price, value: float) -> Price:
-    return Price(value, value, value, price.origin, price.source)
 
 
 def _table(host: Host, fits: list[_Charged], counted: Uses) -> pl.DataFrame:
