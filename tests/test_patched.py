@@ -8,7 +8,7 @@ from zcanalysis.patched import EFFECTS, Known, is_priced, patched, without_stage
 from zcanalysis.patches import CATALOGUE, parse_patch
 from zcanalysis.transfers import transfers
 
-KNOWN = Known({"copy.ns_per_byte": {"copy": 0.9, "page_memory": 0.1}}, 0.5, 0)
+KNOWN = Known({"copy.ns_per_byte": {"copy": 0.9, "page_memory": 0.1}}, 0)
 MODERN = preset("modern")
 
 
@@ -24,11 +24,31 @@ def test_a_larger_mtu_makes_larger_segments_and_changes_no_price():
 
 def test_a_buffer_too_small_for_a_segment_cannot_be():
     with pytest.raises(ImpossibleHostError, match="must hold a segment"):
-        patched(MODERN, [parse_patch("rcvbuf=4096")], KNOWN._replace(window_share=0.1))
+        after("mtu=9000", "rcvbuf=4096")
 
 
-def test_a_buffer_is_worth_its_share_as_window():
-    assert after("rcvbuf=1000000").socket.window_bytes == 500_000
+def window_over_buffer(*texts):
+    return after(*texts, "rcvbuf=1000000").socket.window_bytes / 1_000_000
+
+
+def test_a_buffer_holds_less_window_the_smaller_its_packets_are_and_merged_ones_hold_more():
+    # rcv_ssthresh over rcvbuf of recordings with a buffer that grew: 20376479 / 32201453, 30667663 / 33554432,
+    # 16240399 / 18155206, 32502794 / 33554432
+    assert window_over_buffer("gro=off", "mtu=1500") == pytest.approx(0.633, abs=0.01)
+    assert window_over_buffer("gro=off", "mtu=9000") == pytest.approx(0.914, abs=0.01)
+    assert window_over_buffer("gro=on", "mtu=1500") == pytest.approx(0.895, abs=0.01)
+    assert window_over_buffer("gro=on", "mtu=9000") == pytest.approx(0.969, abs=0.015)
+
+
+@pytest.mark.parametrize("texts", [("mtu=9000",), ("gro=off",), ("gro=off", "mtu=9000")])
+def test_a_given_buffer_is_worth_another_window_whichever_patch_comes_first(texts):
+    first = after("rcvbuf=1000000", *texts).socket.window_bytes
+    assert first == pytest.approx(after(*texts, "rcvbuf=1000000").socket.window_bytes, abs=2)
+
+
+def test_three_quarters_of_an_old_kernel_s_buffer_are_window():
+    host = patched(preset("host_2002"), [parse_patch("rcvbuf=65536")], KNOWN)
+    assert host.socket.window_bytes == 49_152
 
 
 def test_a_copy_speed_is_eight_bits_over_it():

@@ -21,7 +21,6 @@ from zcanalysis.model_trust import model_audit
 from zcanalysis.modelled import Basis, basis
 from zcanalysis.patched import Known
 from zcanalysis.prices import calibration
-from zcanalysis.prices.settings import window_share
 from zcanalysis.tables import BLAME, empty
 from zcanalysis.trust import Outcome, audit
 
@@ -171,7 +170,7 @@ def _model(seen: Evidence, top: Ceiling, limit: LimitingCpu | None) -> Basis | s
         found = calibration(seen, top, limit)
         places = found.host.places
         first = places.driver_cpu if places.sender_cpu is None else places.sender_cpu
-        known = Known(found.parts, window_share(seen), places.protocol_cpu if first is None else first)
+        known = Known(found.parts, places.protocol_cpu if first is None else first)
         return basis(found, seen.quiet, known)
     except (TraceError, ImpossibleHostError) as error:
         return str(error)

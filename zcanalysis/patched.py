@@ -10,12 +10,19 @@ from zcanalysis.prices.settings import ASSUMED, GSO_BYTES, sndbuf_bytes, under_w
 from zcanalysis.rates import BITS_PER_BYTE
 
 PAGE_BYTES: Final = 4096
+OLD_SHARE: Final = 0.75  # of linux-2.4: tcp_adv_win_scale 2, tcp_win_from_space in include/net/tcp.h
+HEAD_BYTES: Final = 856
+"""Of the receive buffer for each packet besides its data: an sk_buff, its shared part and headers, SKB_TRUESIZE in
+include/linux/skbuff.h. Window over buffer was 0.63 at 1448 bytes and 0.91 at 8948 (traces/veth-*)."""
+MERGED_HEAD_BYTES: Final = 171
+"""Of a packet that GRO has merged: its sk_buff goes (skb_gro_receive, net/core/gro.c). 0.89, 0.95 and 0.97."""
 NS_PER_US: Final = 1000
 NS_PER_MS: Final = 1_000_000
 MAP_A_PAGE_NS: Final = Price(150, 60, 500, "assumed", "88-110 us a MB: tcp_mmap.c; 370 ns a page measured in a VM")
 KERNEL_PRICES: Final = (
     "interrupt.send_ns", "interrupt.receive_ns", "driver.packet_ns", "gro.packet_ns", "softirq.run_ns",
-    "softirq.handover_ns", "ip.skb_ns", "tcp.skb_ns", "tcp.ack_ns", "reader.wake_ns", "reader.schedule_ns",
+    "softirq.handover_ns", "ip.skb_ns", "ip.packet_ns", "tcp.skb_ns", "tcp.ack_ns", "reader.wake_ns",
+    "reader.schedule_ns",
     "reader.syscall_ns", "copy.ns_per_byte", "copy.packet_ns", "checksum.ns_per_byte",
 )  # fmt: skip
 SIZES: Final = ("link.gbps", "link.delay_ns", "nic.coalesce_ns", "nic.dma_gbps")
@@ -26,8 +33,6 @@ class Known(NamedTuple):
 
     parts: Mapping[str, Mapping[str, float]]
     """What part of each price is which stage (`prices.Calibration`)."""
-    window_share: float
-    """Window over receive buffer, as recorded: the kernel's scaling ratio."""
     first_cpu: int
     """Where packets are handled without steering."""
 
@@ -81,18 +86,31 @@ def _mtu(host: Host, patch: Patch, known: Known) -> Host:
     if host.sender.cwnd_bytes is not None and host.places.sender_cpu is not None:  # the backlog counts packets
         under_way = under_way_bytes(mss)
         host = _settings(host, sender__cwnd_bytes=under_way, sender__sndbuf_bytes=max(sndbuf_bytes(under_way), mss))
-    window = max(host.socket.window_bytes, mss)
+    window = max(round(host.socket.window_bytes * _share(mss, host) / _share(host.link.mss_bytes, host)), mss)
     return _settings(host, sender__gso_bytes=max(host.sender.gso_bytes, mss), socket__window_bytes=window,
                      link__mss_bytes=mss)  # fmt: skip
 
 
 def _gro(host: Host, patch: Patch, known: Known) -> Host:
+    if bool(patch.value) != bool(host.gro.most_bytes):
+        heads = MERGED_HEAD_BYTES if patch.value else HEAD_BYTES
+        share = _share_of(host.link.mss_bytes, heads) / _share(host.link.mss_bytes, host)
+        host = host.changed("socket.window_bytes", max(round(host.socket.window_bytes * share), host.link.mss_bytes))
     if not patch.value:
         host = host.changed("gro.most_bytes", 0)
         return host.changed("places.driver_cpu", None) if host.places.sender_cpu is not None else host
     if host.places.driver_cpu is None:
         host = host.changed("places.driver_cpu", known.first_cpu)
     return host.changed("gro.most_bytes", GSO_BYTES)
+
+
+def _share(mss_bytes: int, host: Host) -> float:
+    return _share_of(mss_bytes, MERGED_HEAD_BYTES if host.gro.most_bytes else HEAD_BYTES)
+
+
+def _share_of(mss_bytes: int, heads_bytes: int) -> float:
+    """What part of the receive buffer packets of a size fill with data (tcp_measure_rcv_mss, net/ipv4/tcp_input.c)."""
+    return mss_bytes / (mss_bytes + heads_bytes)
 
 
 def _checksum(host: Host, patch: Patch, known: Known) -> Host:
@@ -155,7 +173,8 @@ def _coalesce(host: Host, patch: Patch, known: Known) -> Host:
 
 
 def _rcvbuf(host: Host, patch: Patch, known: Known) -> Host:
-    return host.changed("socket.window_bytes", int(patch.number * known.window_share))
+    share = OLD_SHARE if host.generation == "linux-2.4" else _share(host.link.mss_bytes, host)
+    return host.changed("socket.window_bytes", int(patch.number * share))
 
 
 def _hogs(host: Host, patch: Patch, known: Known) -> Host:

@@ -35,7 +35,8 @@ class Transfers(NamedTuple):
     path_ns: Nanoseconds
     """Shape (hosts, stages). The critical path by stage; sums exactly to elapsed_ns."""
     busy: tuple[dict[int, float], ...]
-    """Share of its time that each of the host's CPUs worked; empty where the model knows one CPU only."""
+    """Share of its time that each of the host's CPUs was not idle: all of it where others compute without end; empty
+    where the model knows one CPU only."""
     per_s: tuple[dict[str, float], ...]
     """How often a second each host sent an ACK, was interrupted, woke its reader, …"""
 
@@ -91,7 +92,8 @@ def _enough(host: Host) -> int:
 
 
 def _busy(host: Host, shares: Floats) -> dict[int, float]:
-    return {cpu: float(shares[column]) for cpu, column in cpu_columns(host).items()}
+    busy = {cpu: float(shares[column]) for cpu, column in cpu_columns(host).items()}
+    return busy | {host.places.reader_cpu: 1.0} if host.scheduler.hogs else busy
 
 
 def _per_s(counts: dict[str, Nanoseconds], elapsed_ns: Nanoseconds) -> tuple[dict[str, float], ...]:

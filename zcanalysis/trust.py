@@ -12,6 +12,7 @@ from zcanalysis.evidence import Evidence, gather, sampled_windows
 from zcanalysis.goodput import QUIET_PHASE, SAMPLED_PHASES, Ceiling, probe_effects
 from zcanalysis.io.recording import Recording
 from zcanalysis.rates import NS_PER_S, total
+from zcanalysis.recorder.cpu_distance import SAME_PLACE
 from zcanalysis.tables import AUDIT, STAGED_SAMPLES, conform, empty
 
 Verdict = Literal["ok", "warn", "bad"]
@@ -277,6 +278,21 @@ def _idle_twice(recording: Recording) -> Iterator[Check]:
             yield Check(f"CPU {cpu} idle time", verdict, found, "cpuidle's counters against traced switches")
 
 
+def _distance(counters: pl.DataFrame) -> Iterator[Check]:
+    """Whether the sender's CPU and the reader's stayed as far apart as they were: a virtual machine's wander."""
+    trips_ns = counters.filter(pl.col("source") == "distance").get_column("value")
+    if trips_ns.is_empty():
+        return
+    nearest, *_, farthest = sorted([*trips_ns, trips_ns[0]])
+    stayed = farthest <= SAME_PLACE * nearest
+    yield Check(
+        "CPUs' distance",
+        "ok" if stayed else "warn",
+        f"{nearest} to {farthest} ns",
+        "a cache line to the other CPU and back" + ("" if stayed else ": a CPU was moved, windows are of two machines"),
+    )
+
+
 def _machine(seen: Evidence) -> Iterator[Check]:
     if not seen.stages.is_empty():
         yield from _accounting(seen)
@@ -303,6 +319,7 @@ def _machine(seen: Evidence) -> Iterator[Check]:
             f"{share:.1%}",
             "time the hypervisor gave to others",
         )
+    yield from _distance(counters)
     for source, counter, name in (
         ("softnet", "dropped", "backlog drops"),
         ("netstat", "TcpExt.TCPRcvQDrop", "receive-queue drops"),

@@ -30,7 +30,10 @@ def any_host(seed):
     mss, cpus, local = rng.choice([1, 100, 1448, 8948]), rng.choice([1, 2, 2, 3, 4]), rng.random() < 0.65
     plenty, wired = 1 << 40, not local or rng.random() < 0.2
     slow_ns = rng.randint(5000, 30000)
-    some = {name: ns() for name in ("send_burst_ns", "send_packet_ns", "sender_ack_ns", "softirq_ns", "ip_skb_ns")}
+    some = {
+        name: ns()
+        for name in ("send_burst_ns", "send_packet_ns", "sender_ack_ns", "softirq_ns", "ip_skb_ns", "ip_packet_ns")
+    }
     some |= {name: ns() for name in ("tcp_skb_ns", "ack_ns", "wake_ns", "syscall_ns", "driver_packet_ns")}
     some |= {name: ns() for name in ("gro_packet_ns", "handover_skb_ns", "copy_packet_ns")}
     some |= {name: ns(slow_ns) for name in ("send_interrupt_ns", "interrupt_ns", "schedule_ns")}

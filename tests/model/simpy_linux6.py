@@ -18,6 +18,12 @@ STEP_PACKETS, NAPI_WEIGHT = 8, 64
 ARRIVAL, FIRST_CPU, DEVICE, ACKS, TIMER, TICK = 2, 10, 20, 21, 22, 23
 
 
+COUNTED = (
+    "acks", "delayed_acks", "interrupts", "wake_ups", "sender_wake_ups", "runs", "backlogged", "calls", "bursts",
+    "signals", "skbs",
+)  # fmt: skip
+
+
 def price_ns(n_bytes: int, ps_per_byte: int) -> int:
     whole, rest = divmod(n_bytes * ps_per_byte, 1000)
     return whole + (rest > 0)
@@ -73,6 +79,7 @@ class Cpu:
         self.holder = HOGS  # so that the order begins with the sender
         self.held_ticks = 0
         self.runnable: list[int] = []
+        self.worked_ns = {SENDER: 0, READER: 0}
         self.remnant: dict[int, Work] = {}
         self.state = "starting"
         self.busy_ns = 0
@@ -113,7 +120,19 @@ class Cpu:
     def spend(self, start_ns: int, work: Work) -> None:
         if work.ours:
             self.busy_ns += self.world.env.now - start_ns
+        if work.owner in self.worked_ns:
+            self.worked_ns[work.owner] += self.world.env.now - start_ns
         self.working_since = None
+
+    def wake(self, process: int) -> None:
+        """It can run; at once before the hogs, if it had less than its share."""
+        self.runnable.append(process)
+        if HOGS not in self.runnable or self.holder != HOGS:
+            return
+        share_ns = self.world.env.now // (self.world.host.hogs + 1)
+        self.worked_ns[process] = max(self.worked_ns[process], share_ns - self.world.host.slice_ns)
+        if self.worked_ns[process] <= share_ns:
+            self.holder, self.held_ticks = process, 0
 
     def look(self) -> None:
         """Something new for this CPU: it looks at once if it is idle or does a process's work."""
@@ -149,7 +168,7 @@ class World:
         self.tsq = max(host.tsq_bytes // mss, 2)
         self.sndbuf = host.sndbuf_bytes // mss
         self.buffer = max(host.reader_bytes // mss, 1)
-        self.checksum_ns = price_ns(mss, host.checksum_ps_per_byte)
+        self.checksum_ns = price_ns(mss, host.checksum_ps_per_byte) + host.ip_packet_ns
         self.copy_ns = price_ns(mss, host.copy_ps_per_byte) + host.copy_packet_ns
         self.write_ns = price_ns(mss, host.write_ps_per_byte)
         self.wire_ns = price_ns(mss + host.framing_bytes, host.link_ps_per_byte)
@@ -166,9 +185,7 @@ class World:
         self.copied = self.freed = 0
         self.free_on_its_way = False
         self.reader_script = self.reader_steps()
-        self.counts = dict.fromkeys(
-            ("acks", "delayed_acks", "interrupts", "wake_ups", "sender_wake_ups", "runs", "backlogged", "calls"), 0
-        )
+        self.counts = dict.fromkeys(COUNTED, 0)
         self.finished = self.env.event()
         # the stages
         self.protocol = Stage(host.protocol_cpu)
@@ -217,10 +234,11 @@ class World:
     def choose(self, cpu: Cpu) -> Work | None:  # noqa: PLR0911 - one line of the rules each
         if cpu.leaves_idle:
             cpu.leaves_idle = False
-            return Work(self.host.idle_exit_ns, lambda: None, ours=False)
+            return Work(self.host.idle_exit_ns, lambda: None)
         for signal in ("first", "protocol", "reader", "sender", "freed"):
             if signal in cpu.owed:
                 cpu.owed.remove(signal)
+                self.counts["signals"] += 1
                 return Work(self.host.send_interrupt_ns, lambda signal=signal: self.signal(signal))  # type: ignore[misc]
         if cpu.interrupted_for:
             why, cpu.interrupted_for = cpu.interrupted_for, []
@@ -265,9 +283,9 @@ class World:
         if "first" in why:
             self.first.listed = True
         if "reader" in why:
-            cpu.runnable.append(READER)
+            cpu.wake(READER)
         if "sender" in why:
-            cpu.runnable.append(SENDER)
+            cpu.wake(SENDER)
         if "freed" in why:
             self.free_on_its_way = False
 
@@ -289,6 +307,8 @@ class World:
     def transmit(self, cpu: Cpu, owner: int | None = None) -> Work:
         host, burst = self.host, self.may_transmit()
         self.sent += burst
+        self.counts["bursts"] += 1
+        leaves_ns = []
         for number in range(burst):
             left_ns = host.send_burst_ns + (number + 1) * host.send_packet_ns
             if self.wired:
@@ -297,7 +317,10 @@ class World:
             else:
                 self.last_left_ns = max(self.last_left_ns, self.env.now + left_ns)
                 left_ns = self.last_left_ns - self.env.now
-            self.later(left_ns, ARRIVAL).callbacks.append(lambda _: self.arrive())  # type: ignore[union-attr]
+            leaves_ns.append(left_ns)
+        for left_ns in leaves_ns:
+            there_ns = leaves_ns[-1] if self.wired and self.local else left_ns
+            self.later(there_ns, ARRIVAL).callbacks.append(lambda _: self.arrive())  # type: ignore[union-attr]
         duration_ns = host.send_burst_ns + burst * host.send_packet_ns
         return Work(duration_ns, lambda: self.burst_done(cpu), owner=owner)
 
@@ -335,7 +358,7 @@ class World:
             self.sender_asleep = False
             self.counts["sender_wake_ups"] += 1
             if self.sender_cpu == cpu.number:
-                cpu.runnable.append(SENDER)
+                cpu.wake(SENDER)
             else:
                 cpu.owed.append("sender")
 
@@ -432,6 +455,7 @@ class World:
         """IP and TCP for some skbs in softirq: price, effects, and whether the reader is to be woken at the end."""
         host, socket = self.host, self.socket
         duration_ns, packets = len(skbs) * host.ip_skb_ns, sum(skbs)
+        self.counts["skbs"] += len(skbs)
         if socket.owned:
             duration_ns += packets * self.checksum_ns
 
@@ -478,7 +502,7 @@ class World:
         self.reader_asleep = False
         self.counts["wake_ups"] += 1
         if self.host.reader_cpu == cpu.number:
-            cpu.runnable.append(READER)
+            cpu.wake(READER)
         else:
             cpu.owed.append("reader")
 

@@ -57,6 +57,7 @@ def linux6(host: Host) -> Linux6:
         idle_exit_ns=_ns(host.interrupt.idle_ns),
         softirq_ns=_ns(host.softirq.run_ns),
         ip_skb_ns=_ns(host.ip.skb_ns),
+        ip_packet_ns=_ns(host.ip.packet_ns),
         tcp_skb_ns=_ns(host.tcp.skb_ns),
         ack_ns=_ns(host.tcp.ack_ns),
         wake_ns=_ns(reader.wake_ns),

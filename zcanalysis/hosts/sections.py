@@ -103,6 +103,8 @@ class Ip:
     """From the device to TCP."""
 
     skb_ns: Price
+    packet_ns: Price | None = None
+    """Of each packet in an skb: the sender's account, the head that goes once its data have joined (linux-6)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

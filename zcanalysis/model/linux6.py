@@ -23,9 +23,10 @@ work at a time. Work ends; then its effects happen, in the order given; then the
 All but the processes' work of group 4 runs with softirqs off, and so do ``transmit`` and ``ack`` where a process does
 them (__dev_queue_xmit): an interrupt that comes meanwhile waits. An interrupt to a process's piece of work stops it,
 even in its last nanosecond, and it goes on later where it was. An idle CPU has ``idle exit`` before it (the processor
-leaves its idle state, a virtual one is brought back to a real one), which is not counted as its work. Several CPUs at
-one nanosecond: lowest number first, then the other sender, then the device's interrupt, then ACKs under way, then the
-ACK timer, then the tick. A packet is there before anything else of its nanosecond.
+leaves its idle state, a virtual one is brought back to a real one), which counts as its time, as it does for the kernel
+once the idle state is left. Several CPUs at one nanosecond: lowest number first, then the other sender, then the
+device's interrupt, then ACKs under way, then the ACK timer, then the tick. A packet is there before anything else of
+its nanosecond.
 
 **Sender.** ``write`` copies up to ``gso_packets`` packets into the send queue, as many as have room in the send buffer
 (which holds what is written and not acknowledged) when it starts. ``transmit`` hands over a burst: at most gso_packets,
@@ -41,7 +42,9 @@ of the buffer in use (sk_stream_write_space). While it sleeps, whoever sees the 
 
 **Link.** Without ``link_ps_per_byte`` and with a sender on this host a packet is where it goes the moment it leaves.
 Else it takes (mss + framing) x link price on the wire, one after the other, and the delay; and the device interrupts.
-ACKs take the delay back and nobody's time (a local sender's ACKs take none: see ACKs).
+With a sender on this host the link is a shaper, which lets a burst go whole, before its segments are made (tbf_dequeue,
+net/sched/sch_tbf.c): all of its packets are there with the last. ACKs take the delay back and nobody's time (a local
+sender's ACKs take none: see ACKs).
 
 **Arrival.** The first stage is the driver's poll (``driver_cpu``; NAPI) or, without one, the protocol's backlog. A
 stage whose queue is not empty and that is not scheduled: with a link, the device interrupts its CPU ``coalesce_ns``
@@ -57,11 +60,11 @@ be taken anew. Without, each is an skb. What is complete goes on: to the protoco
 no longer scheduled when nothing is left at the end of a step.
 
 **Protocol's step.** Takes skbs that are there, as many as have at most 8 packets, at least one; the first step since it
-was scheduled pays ``softirq``. Each skb: ``ip``, and ``checksum`` for its bytes; then, if the reader owns the socket
-when the step starts, it joins the socket's backlog (tcp_add_backlog); else TCP takes it. No longer scheduled when
-nothing is left at the end. The effects, at the end: IP and TCP took the packets, the last ACK leaves, the reader wakes.
-A *backlog left behind*, because its owner gave the socket up before the step ended, TCP takes as a work of its own:
-``tcp`` each, and one ACK if more than one segment is unacknowledged.
+was scheduled pays ``softirq``. Each skb: ``ip``, and for each of its packets ``skb heads`` and ``checksum``; then, if
+the reader owns the socket when the step starts, it joins the socket's backlog (tcp_add_backlog); else TCP takes it. No
+longer scheduled when nothing is left at the end. The effects, at the end: IP and TCP took the packets, the last ACK
+leaves, the reader wakes. A *backlog left behind*, because its owner gave the socket up before the step ended, TCP takes
+as a work of its own: ``tcp`` each, and one ACK if more than one segment is unacknowledged.
 
 **TCP takes an skb:** ``tcp``; the receive queue grows. More than one segment unacknowledged: an ACK if the window that
 would be advertised is not smaller than the last one that was (``__tcp_ack_snd_check`` tcp_input.c:5900), else it is
@@ -98,7 +101,10 @@ end.
 **Scheduling.** Where two of sender, reader and ``hogs`` (busy processes beside the reader) share a CPU, at every tick
 (each ``slice_ns`` of time) the next runnable one in this order has it; hogs keep it for as many ticks as there are
 hogs. The first has it at time 0. Who sleeps gives it to the next that can run; who wakes waits for its turn, unless
-none could run. Whose turn it is, the CPU looks up when it comes to group 4, and at a tick in a process's work.
+none could run, or hogs have it and it had less than its share: what it has worked here is at most the time since time 0
+over one more than the hogs (wakeup_preempt_fair, entity_eligible: kernel/sched/fair.c); of what it had less, more than
+a slice is forgotten whenever it wakes while hogs have the turn. Whose turn it is, the CPU looks up when it comes to
+group 4, and at a tick in a process's work.
 
 **Simplified against 6.18.** Steady state: no slow start, no loss (a backlog of more than 1,000 packets is counted as
 overflow, not lost), no autotuning: windows are given. No ksoftirqd: softirqs always go first. Effects of a step come at
@@ -167,6 +173,7 @@ class Linux6:
     handover_skb_ns: int = 0
     checksum_ps_per_byte: int = 0
     copy_packet_ns: int = 0
+    ip_packet_ns: int = 0
     link_ps_per_byte: int = 0
     framing_bytes: int = 0
     delay_ns: int = 0
@@ -218,6 +225,7 @@ class Replay(NamedTuple):
 # fmt: off
 COUNTS: Final = (
     "acks", "delayed_acks", "interrupts", "wake_ups", "sender_wake_ups", "runs", "backlogged", "overflows", "calls",
+    "bursts", "signals", "skbs",
 )
 # fmt: on
 
@@ -281,7 +289,8 @@ def _row(host: Linux6, packets: int) -> tuple[int, ...]:
         "local": int(local), "wired": int(wired),
         "write_ns": _bytes_ns(mss, host.write_ps_per_byte),
         "driver_ns": host.driver_packet_ns, "gro_ns": host.gro_packet_ns * (host.gro_bytes > 0),
-        "handover_ns": host.handover_skb_ns, "ip_ns": host.ip_skb_ns, "tcp_ns": host.tcp_skb_ns,
+        "handover_ns": host.handover_skb_ns, "ip_ns": host.ip_skb_ns, "head_ns": host.ip_packet_ns,
+        "tcp_ns": host.tcp_skb_ns,
         "checksum_ns": _bytes_ns(mss, host.checksum_ps_per_byte),
         "copy_ns": _bytes_ns(mss, host.copy_ps_per_byte) + host.copy_packet_ns,
         "wire_ns": _bytes_ns(mss + host.framing_bytes, host.link_ps_per_byte),

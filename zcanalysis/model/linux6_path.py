@@ -11,6 +11,7 @@ from zcanalysis.model.linux6_state import (
     DRIVER,
     GRO,
     HANDOVER,
+    HEADS,
     IP,
     LINK,
     NO_GAP,
@@ -41,6 +42,7 @@ def blame_steps(w: World, node: Record, ns: Rows, uses: Rows) -> None:
     uses[IP] += node.ips
     uses[TCP] += node.tcps
     uses[CHECKSUM] += node.sums
+    uses[HEADS] += node.sums
     uses[ACK] += node.acks
     uses[SENDER_ACK] += node.acks * h.local
     uses[WAKE] += node.wakes
@@ -51,6 +53,7 @@ def blame_steps(w: World, node: Record, ns: Rows, uses: Rows) -> None:
     ns[IP] += node.ips * h.ip_ns
     ns[TCP] += node.tcps * h.tcp_ns
     ns[CHECKSUM] += node.sums * h.checksum_ns
+    ns[HEADS] += node.sums * h.head_ns
     ns[ACK] += node.acks * h.ack_ns
     ns[SENDER_ACK] += node.acks * h.local * h.sender_ack_ns
     ns[WAKE] += node.wakes * h.wake_ns
@@ -73,6 +76,8 @@ def blame_node(w: World, node: Record, ns: Rows, uses: Rows) -> None:
 def blame_wire(w: World, start: int, packet: int, ns: Rows, uses: Rows) -> int:
     """From an interrupt of the device back to the burst that sent the packet; its node, entered where it was sent."""
     h = w.h
+    while h.local and packet + 1 < h.n_packets and w.packets[packet + 1].sent_node == w.packets[packet].sent_node:
+        packet += 1
     ns[COALESCING] += start - w.packets[packet].there_ns
     uses[COALESCING] += 1
     ns[DELAY] += h.delay_ns

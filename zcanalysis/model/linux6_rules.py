@@ -108,8 +108,10 @@ def work_ends(w: World, cpu: int) -> None:
     c = w.s.cpus[cpu]
     if c.kind in (STEP, BACKLOG) and is_extended(w, cpu):
         return
+    c.busy_ns += w.s.now - c.start
+    if c.process != NOBODY:
+        w.s.procs[c.process].worked += w.s.now - c.start
     if c.kind != IDLE_EXIT:
-        c.busy_ns += w.s.now - c.start
         have_effect(w, cpu)
     c.kind, c.end = IDLE, NEVER
     dispatch(w, cpu)
@@ -242,7 +244,7 @@ def replay_host(w: World) -> int:
             tick(w)
     for cpu in range(CPUS):
         c = s.cpus[cpu]
-        if c.kind not in (IDLE, IDLE_EXIT, OTHERS):
+        if c.kind not in (IDLE, OTHERS):
             c.busy_ns += s.now - c.start
     return 0
 

@@ -46,7 +46,12 @@ def start_transmit(w: World, cpu: int, burst: int) -> None:
         before = w.packets[at - 1].there_ns - h.delay_ns * h.wired if at > 0 else 0
         packet.sent_ns, packet.sent_node, packet.wire_by = sent_ns, s.cpus[cpu].node, before > sent_ns
         packet.there_ns = max(sent_ns, before) + (h.wire_ns + h.delay_ns) * h.wired
+    if h.wired and h.local:
+        last_ns = w.packets[s.sent + burst - 1].there_ns
+        for at in range(s.sent, s.sent + burst):
+            w.packets[at].there_ns = last_ns
     s.sent += burst
+    s.bursts += 1
     if h.wired:
         announce(w, cpu)
 

@@ -85,7 +85,8 @@ def ip_takes(w: World, cpu: int, packets: int) -> int:
     h, c = w.h, w.s.cpus[cpu]
     c.packets += packets
     c.skbs += 1
-    ns: int = h.ip_ns + packets * h.checksum_ns
+    w.s.skbs += 1
+    ns: int = h.ip_ns + packets * (h.head_ns + h.checksum_ns)
     if not w.s.owned:
         ns += tcp_takes(w, cpu, packets)
     return ns

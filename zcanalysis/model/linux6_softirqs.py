@@ -155,6 +155,7 @@ def start_sending(w: World, cpu: int) -> None:
     begin(w, cpu, SEND_INTERRUPT, w.h.send_interrupt_ns)
     c.owing = c.owes & -c.owes
     c.owes ^= c.owing
+    w.s.signals += 1
 
 
 @compiled

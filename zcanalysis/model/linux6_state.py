@@ -18,12 +18,12 @@ MOST_BACKLOG: Final = 1000  # netdev_max_backlog, net/core/hotdata.c
 STAGES: Final = (
     "write", "transmit", "send interrupt", "interrupt", "softirq", "driver", "gro", "hand-over", "ip", "tcp",
     "checksum", "ack", "sender's ack", "wake-up", "schedule", "syscall", "copy", "link", "delay", "coalescing", "timer",
-    "other processes", "idle exit",
+    "other processes", "idle exit", "skb heads",
 )
 (
     WRITE, TRANSMIT, SEND_INTERRUPT, INTERRUPT, SOFTIRQ, DRIVER, GRO, HANDOVER, IP, TCP,
     CHECKSUM, ACK, SENDER_ACK, WAKE, SCHEDULE, SYSCALL, COPY, LINK, DELAY, COALESCING, TIMER,
-    OTHERS, IDLE_EXIT,
+    OTHERS, IDLE_EXIT, HEADS,
 ) = range(len(STAGES))
 STEP, BACKLOG, IDLE = range(len(STAGES), len(STAGES) + 3)  # work made of several stages, and none
 SENDER, READER, HOG, NOBODY = range(4)
@@ -37,7 +37,8 @@ CLOSING: Final = -1  # the reader's room once its call is done and only the sock
 HOST_FIELDS: Final = (
     "sender_cpu", "driver_cpu", "protocol_cpu", "reader_cpu", "local", "wired", "write_ns", "send_burst_ns",
     "send_packet_ns", "sender_ack_ns", "send_interrupt_ns", "interrupt_ns", "softirq_ns", "driver_ns", "gro_ns",
-    "handover_ns", "ip_ns", "tcp_ns", "checksum_ns", "ack_ns", "wake_ns", "schedule_ns", "syscall_ns", "copy_ns",
+    "handover_ns", "ip_ns", "head_ns", "tcp_ns",
+    "checksum_ns", "ack_ns", "wake_ns", "schedule_ns", "syscall_ns", "copy_ns",
     "wire_ns", "delay_ns", "coalesce_ns", "gso", "gro", "window", "cwnd", "tsq", "sndbuf", "reader", "free_packets",
     "hogs", "slice_ns", "delack_ns", "idle_exit_ns", "n_packets", "merges", "ssthresh",
 )
@@ -54,6 +55,7 @@ STATE_FIELDS: Final = (
     "ack_out", "tick_at", "turn", "turn_ticks",
     # counts
     "acks", "delayed_acks", "interrupts", "wake_ups", "sender_wake_ups", "runs", "backlogged", "overflows", "calls",
+    "bursts", "signals", "skbs",
 )
 CPU: Final = np.dtype(
     [
@@ -63,8 +65,10 @@ CPU: Final = np.dtype(
                      "unanswered", "told", "busy_ns")
     ]
 )
-PROCESS: Final = np.dtype([(name, np.int64) for name in ("awake", "kind", "left", "packets", "first", "woken_by",
-                                                         "woken_gap")])
+PROCESS: Final = np.dtype(
+    [(name, np.int64)
+     for name in ("awake", "kind", "left", "packets", "worked", "first", "woken_by", "woken_gap")]
+)
 NODE: Final = np.dtype(
     [("start", np.int64), ("end", np.int64)]
     + [(name, np.int32) for name in ("pred", "prev", "ref", "packets", "handovers", "ips", "tcps", "sums", "acks")]

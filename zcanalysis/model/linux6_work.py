@@ -5,6 +5,7 @@ from zcanalysis.model.linux6_state import (
     ACK,
     AWAKE,
     COPY,
+    HOG,
     IDLE,
     IDLE_EXIT,
     INTERRUPT,
@@ -51,6 +52,7 @@ def pause(w: World, cpu: int) -> None:
         p = s.procs[c.process]
         p.kind, p.left, p.packets = c.kind, c.end - s.now, c.packets
         c.busy_ns += s.now - c.start
+        p.worked += s.now - c.start
     w.nodes[c.node].end = s.now
     c.kind, c.end = IDLE, NEVER
 
@@ -96,7 +98,19 @@ def signal(w: World, cpu: int, why: int, bound: tuple[int, int, int]) -> None:
 
 
 @inlined
+def take_turn(w: World, process: int) -> None:
+    """Who wakes and had less than its share of the CPU goes before the hogs."""
+    h, s, p = w.h, w.s, w.s.procs[process]
+    share_ns = s.now // (h.hogs + 1)
+    p.worked = max(p.worked, share_ns - h.slice_ns)
+    if p.worked <= share_ns:
+        s.turn, s.turn_ticks = process, 1
+
+
+@inlined
 def awaken(w: World, cpu: int, process: int, gap: int) -> None:
     """A process can run from now on, because of what this CPU did."""
     p = w.s.procs[process]
     p.awake, p.first, p.woken_by, p.woken_gap = AWAKE, 1, w.s.cpus[cpu].node, gap
+    if w.h.hogs > 0 and cpu == w.h.reader_cpu and w.s.turn == HOG:
+        take_turn(w, process)

@@ -17,6 +17,7 @@ from zcanalysis.prices.charges import CHARGES, Charge, charged
 from zcanalysis.prices.fit import Fit, fitted
 from zcanalysis.prices.places import places
 from zcanalysis.prices.settings import host_of, shape_of
+from zcanalysis.prices.settling import settled
 from zcanalysis.prices.uses import Uses, uses
 from zcanalysis.tables import PRICES, conform
 
@@ -77,7 +78,7 @@ def calibration(seen: Evidence, top: Ceiling, limit: LimitingCpu | None) -> Cali
         raise TraceError(f"{recording.path}: no counters of the sampled time, so no stage has a price; use record")
     where, shape = places(seen), shape_of(seen)
     counted = uses(seen, shape, where.reader_cpu)
-    samples = charged(seen.stages)
+    samples = charged(seen.stages, (where.driver_cpu, where.protocol_cpu))
     found = [_charge(charge, samples, counted) for charge in CHARGES]
     fits = [one for one in found if one is not None]
     names = tuple(dict.fromkeys(name for fit in fits for name in fit.names))
@@ -88,13 +89,19 @@ def calibration(seen: Evidence, top: Ceiling, limit: LimitingCpu | None) -> Cali
         for at, name in enumerate(names)
     }
     host = host_of(seen, where, shape, prices, held=limit is None or not limit.saturated, top=top)
+    spent_ns = {name: sum(fit.ns(name) for fit in fits) for name in names}
     kept = [at for at, name in enumerate(names) if name in host.prices() and host.prices()[name] is prices[name]]
+    payload_bytes = max(counted.total("byte"), 1.0)
+    before = host.prices()
+    host = settled(host, {names[at]: spent_ns[names[at]] / payload_bytes for at in kept})
+    after = host.prices()
+    draws *= [after[name].value / before[name].value if name in after and before[name].value else 1.0 for name in names]
     return Calibration(
         host=host,
         prices=_table(host, fits, counted),
         draws=draws[:, kept],
         drawn=tuple(names[at] for at in kept),
-        spent_ns={name: sum(fit.ns(name) for fit in fits) for name in names},
+        spent_ns=spent_ns,
         parts={name: _parts(name, fits, samples) for name in names},
     )
 
@@ -126,8 +133,8 @@ def _charge(charge: Charge, samples: pl.DataFrame, counted: Uses) -> _Charged | 
     prices = [price for price in charge.prices if price[1] in counted.counts]
     if mine.is_empty() or not prices:
         return None
-    shares = np.array([share for _, _, share in prices])
     columns = np.column_stack([counted.counts[unit] for _, unit, _ in prices])
+    shares = np.array([thought for _, _, thought in prices]) * columns.sum(axis=0)
     fit = fitted(_by_window(mine, samples, counted), columns, shares / shares.sum())
     names, units = tuple(name for name, _, _ in prices), tuple(unit for _, unit, _ in prices)
     return _Charged(charge, names, fit, units, columns.sum(axis=0), _by_stretch(mine, samples))

@@ -43,14 +43,12 @@ CUBIC_MEAN: Final = 0.85
 SNDBUF_BYTES: Final = 4 << 20  # tcp_wmem[2]
 WINDOW_BYTES: Final = 4 << 20
 NS_PER_US: Final = 1000
-HALF: Final = 0.5
 HOG_SHARE: Final = 0.25
 PRICED_PHASES: Final = (QUIET_PHASE, *SAMPLED_PHASES)  # a capture changes how far the buffer grows
-LEAST_SHARE: Final = 0.1
 
 ASSUMED: Final = {
     "interrupt.send_ns": Price(2000, 500, 12000, "assumed", "no CPU asked another one; 11 us in traces/veth-1500"),
-    "interrupt.receive_ns": Price(3000, 1000, 25000, "assumed", "no interrupt was sampled; 20 us in traces/veth-9000"),
+    "interrupt.receive_ns": Price(9000, 3000, 25000, "assumed", "none met a CPU at work; 8-12 us on veth in a VM"),
     "interrupt.idle_ns": Price(8000, 2000, 40000, "assumed", "until an idle CPU runs: 6-9 us in a trace of veth-gro"),
     "gro.packet_ns": Price(50, 25, 100, "assumed", "no GRO here; 50 ns in traces/veth-gro"),
     "driver.packet_ns": Price(20, 5, 100, "assumed", "no poll here; 18 ns in traces/veth-gro"),
@@ -62,6 +60,7 @@ ASSUMED: Final = {
     "sender.burst_ns": Price(0, 0, 0, "assumed", "the sender is another machine: never the limit"),
     "sender.ack_ns": Price(100, 30, 400, "assumed", "84-117 ns in traces/veth-*"),
     "tcp.ack_ns": Price(600, 200, 1500, "assumed", "450-980 ns in traces/veth-*"),
+    "ip.packet_ns": Price(70, 30, 150, "assumed", "65-93 ns on veth, 1500 to 9000 bytes"),
     "ip.skb_ns": Price(200, 100, 500, "assumed", "188-285 ns in traces/veth-*"),
     "tcp.skb_ns": Price(200, 100, 500, "assumed", "155-279 ns in traces/veth-*"),
     "copy.ns_per_byte": Price(0.1, 0.02, 0.3, "assumed", "0.01-0.16 ns in traces/veth-*"),
@@ -125,7 +124,7 @@ def host_of(seen: Evidence, where: Places, shape: Shape, prices: dict[str, Price
         driver=Driver(packet_ns=price("driver.packet_ns")),
         gro=Gro(packet_ns=price("gro.packet_ns"), most_bytes=GSO_BYTES if gro and where.driver_cpu is not None else 0),
         softirq=Softirq(run_ns=price("softirq.run_ns"), handover_ns=price("softirq.handover_ns")),
-        ip=Ip(skb_ns=price("ip.skb_ns")),
+        ip=Ip(skb_ns=price("ip.skb_ns"), packet_ns=price("ip.packet_ns")),
         checksum=Checksum(ns_per_byte=price("checksum.ns_per_byte")),
         tcp=Tcp(skb_ns=price("tcp.skb_ns"), ack_ns=price("tcp.ack_ns")),
         socket=Socket(window_bytes=max(window, mss)),
@@ -180,17 +179,6 @@ def _hogs(seen: Evidence, where: Places) -> int:
     """Busy processes beside the reader: one, if others take much of its CPU; how many they are is not sampled."""
     mine = seen.account.filter(pl.col("cpu") == where.reader_cpu, pl.col("stage") == "foreign")
     return int(float(mine.get_column("share").sum()) >= HOG_SHARE)
-
-
-def window_share(seen: Evidence) -> float:
-    """What part of the receive buffer is window: tcp_win_from_space, half where no socket shows it."""
-    counters = seen.recording.counters
-    window = window_bytes(seen)
-    if counters is None or window is None:
-        return HALF
-    sizes = counters.filter(pl.col("source") == "socket", pl.col("counter") == "rcvbuf").get_column("value")
-    most = 0 if sizes.is_empty() else int(sizes.max())  # type: ignore[arg-type]
-    return min(max(window / most, LEAST_SHARE), 1.0) if most else HALF
 
 
 def _unseen_sender(seen: Evidence, mss: int) -> dict[str, Price]:

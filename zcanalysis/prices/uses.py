@@ -12,12 +12,14 @@ from zcanalysis.goodput import sampled_phase
 
 Floats = npt.NDArray[np.float64]
 
-UNITS: Final = ("packet", "byte", "skb", "burst", "ack", "signal", "run", "call", "wake")
+UNITS: Final = ("packet", "byte", "skb", "burst", "ack", "signal", "disturbance", "run", "call", "sleep", "wake")
 """Received packets, their payload bytes, skbs above GRO, the sender's bursts, ACKs, interrupts between CPUs and by the
-device, runs of the receive softirq, the reader's calls, and its wake-ups."""
+device, those that met a CPU at work, runs of the receive softirq, the reader's calls, ends of a CPU's sleep, and
+the reader's wake-ups among them."""
 USED: Final = pl.col("increment") / pl.col("elapsed_ns") * pl.col("window_ns")
 """Each source is read at its own moments: its rate, for as long as the samples' window was."""
 SIGNALS: Final = ("CAL", "RES")  # function calls and rescheduling, /proc/interrupts
+LEAST_MET: Final = 0.25
 COUNTED: Final = {
     "packet": (("netdev", "rx_packets"),),
     "skb": (("snmp", "Ip.InReceives"), ("snmp6", "Ip6InReceives")),
@@ -78,15 +80,25 @@ def uses(seen: Evidence, shape: Shape, reader_cpu: int) -> Uses:
         counts[unit] = _by_window(grown.filter(rows), windows, USED.sum())
     between = (pl.col("source") == "irq") & pl.col("counter").is_in(SIGNALS)
     counts["signal"] = _by_window(grown.filter(between | _of_device(seen)), windows, USED.sum())
-    woken = (pl.col("source") == "cpuidle") & (pl.col("counter") == "entries")
-    woken &= pl.col("instance").str.starts_with(f"cpu{reader_cpu}")
-    counts["wake"] = _by_window(grown.filter(woken), windows, USED.sum())
+    slept = (pl.col("source") == "cpuidle") & (pl.col("counter") == "entries")
+    asleep = _by_window(grown.filter(slept), windows, USED.sum())
+    counts["disturbance"] = _disturbances(counts["signal"], asleep)
+    counts["sleep"] = asleep
+    counts["wake"] = _by_window(
+        grown.filter(slept & pl.col("instance").str.starts_with(f"cpu{reader_cpu}")), windows, USED.sum()
+    )
     counts["byte"] = counts["packet"] * shape.packet_bytes
     counts["burst"] = counts["byte"] / shape.burst_bytes
     counts["call"] = counts["byte"] / shape.call_bytes
     seconds = lengths_ns.sort("repeat").get_column("window_ns").to_numpy() / 1e9
     often = LEAST_PER_S * float(seconds.sum())
     return Uses(seconds, {unit: counted for unit, counted in counts.items() if counted.sum() >= often})
+
+
+def _disturbances(signals: Floats, asleep: Floats) -> Floats:
+    """Signals that met a CPU at work, the others ended a sleep; none where they are a small part, so badly known."""
+    met = np.maximum(signals - asleep, 0.0)
+    return met if met.sum() >= LEAST_MET * signals.sum() else np.zeros_like(met)
 
 
 def _of_device(seen: Evidence) -> pl.Expr:

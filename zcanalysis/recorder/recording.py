@@ -13,6 +13,7 @@ from zcanalysis.recorder import kernel_text, probes
 from zcanalysis.recorder.affinity import out_of_the_readers_way
 from zcanalysis.recorder.capture_file import FILE_HEADER_BYTES
 from zcanalysis.recorder.clocks import EpochClock, read_clock_pair
+from zcanalysis.recorder.cpu_distance import CpuDistance
 from zcanalysis.recorder.host_document import write_host
 from zcanalysis.recorder.host_facts import (
     device_facts,
@@ -24,7 +25,7 @@ from zcanalysis.recorder.host_facts import (
 )
 from zcanalysis.recorder.interruption import interruptions_held_back, terminated_like_interrupted
 from zcanalysis.recorder.plan import PERF, TCPDUMP, TRACE, Phase, RecordOptions, Turn
-from zcanalysis.recorder.processes import comm_of, describe_process, socket_owners, softirq_threads
+from zcanalysis.recorder.processes import comm_of, describe_process, last_cpu, socket_owners, softirq_threads
 from zcanalysis.recorder.run_state import Probe, Run
 from zcanalysis.recorder.sampling import Reading, Sampler, Source, counters_table, default_sources
 from zcanalysis.recorder.sockets import TcpSocket, dump_sockets, moved_bytes, parse_sockets
@@ -72,7 +73,7 @@ def record(directory: Path, options: RecordOptions | None = None) -> Path:
             with interruptions_held_back():
                 command = _start_command(options)
             run = _prepare(directory, options, command, notes)
-            with out_of_the_readers_way(run.readers):
+            with out_of_the_readers_way(run.readers), CpuDistance() as run.distance:
                 try:
                     _run_phases(run, plan)
                 finally:
@@ -207,6 +208,7 @@ def _run_phase(run: Run, phase: Phase, turn: Turn) -> None:
         for name in phase.probes:
             _begin_probe(run, name, turn)
         _sample_ethtool(run, turn)
+        _sample_distance(run, turn)
         time.sleep(settle_seconds)
         _sample_window(run, phase, turn, window)
         _sample_ethtool(run, turn)
@@ -277,6 +279,20 @@ def _sample_ethtool(run: Run, turn: Turn) -> None:
     if text:
         source = Source("ethtool", lambda: b"", _ethtool_of(shown_name(run.facts["device"])))
         run.sampler.readings.append(Reading(run.clock.now_ns(), turn, source, text.encode()))
+
+
+def _sample_distance(run: Run, turn: Turn) -> None:
+    """How far the sender's CPU is from the reader's, just before the window: measuring takes both."""
+    reading = {last_cpu(pid) for pid in run.readers} - {None}
+    sending = {last_cpu(pid) for pid in run.options.sender_pids} - {None} - reading
+    if run.distance is None or len(reading) != 1 or len(sending) != 1:
+        return
+    cpus = sorted(cpu for cpu in reading | sending if cpu is not None)
+    found_ns = run.distance.round_trip_ns(*cpus)
+    if found_ns is not None:
+        row = ("-".join(f"cpu{cpu}" for cpu in cpus), "round_trip_ns", found_ns)
+        source = Source("distance", lambda: b"", lambda _content: [row])
+        run.sampler.readings.append(Reading(run.clock.now_ns(), turn, source, b""))
 
 
 def _ethtool_of(device: str) -> Callable[[bytes], Iterable[kernel_text.Row]]:

@@ -9,6 +9,7 @@ import polars as pl
 
 from zcanalysis.clock import ClockPair
 from zcanalysis.recorder.clocks import EpochClock
+from zcanalysis.recorder.cpu_distance import CpuDistance
 from zcanalysis.recorder.plan import RecordOptions
 from zcanalysis.recorder.probes import PerfProbe, TcpdumpProbe
 from zcanalysis.recorder.sampling import Sampler
@@ -39,6 +40,8 @@ class Run:
     """Owners of sockets that receive more than they send."""
     pids: list[int] = field(default_factory=list)
     described: dict[int, dict[str, Any]] = field(default_factory=dict)
+    distance: CpuDistance | None = None
+    """Asked between windows; None where there is no second CPU to ask about."""
     sampler_cpu_ns: int = 0
     sampler_wall_ns: int = 0
     last: ClockPair | None = None
