@@ -17,7 +17,10 @@ def checked(trips_ns):
     template = recording.counters.filter(pl.col("source") == "softnet").head(1)
     rows = [
         template.with_columns(
-            source=pl.lit("distance"), instance=pl.lit("cpu0-cpu1"), counter=pl.lit("round_trip_ns"), value=pl.lit(trip)
+            source=pl.lit("distance"),
+            instance=pl.lit("cpu0-cpu1"),
+            counter=pl.lit("round_trip_ns"),
+            value=pl.lit(trip, pl.Int64),
         )
         for trip in trips_ns
     ]
