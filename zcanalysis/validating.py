@@ -4,6 +4,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -11,9 +12,9 @@ from zcanalysis import __version__
 from zcanalysis.errors import HostError, TraceError
 from zcanalysis.io.json_file import read_json
 from zcanalysis.lab.draw import DEVELOPMENT, Case, cases_of, development_set, draw
-from zcanalysis.lab.validation import RESULT, ValidationOptions, validate
+from zcanalysis.lab.validation import RESULT, Done, Failure, ValidationOptions, validate
 from zcanalysis.lab.validation_document import keys_of, validation_table
-from zcanalysis.lab.validation_text import shown_table, summary
+from zcanalysis.lab.validation_text import case_line, left_text, shown_table, summary
 from zcanalysis.output import printable, write
 
 DRAWN: Final = 24
@@ -95,15 +96,21 @@ def picked_cases(scenario: str, patches: Sequence[str]) -> tuple[Case, ...]:
 
 
 def carried_out(directory: Path, options: ValidationOptions) -> dict[str, Any]:
-    """Foretell and measure; the document. Whoever interrupts is told what there is.
+    """Foretell and measure, with a line for each case that is over; the document.
 
     Parameters
     ----------
     directory, options
         As `zcanalysis.lab.validation.validate` takes them.
     """
+
+    def tell(over: Done | Failure, tried: int, left_seconds: float) -> None:
+        said = case_line(over.outcome) if isinstance(over, Done) else f"{over.case.name}: failed: {over.why}"
+        left = f"; {left_text(left_seconds)}" if tried < len(options.cases) else ""
+        sys.stderr.write(f"{tried} of {len(options.cases)}, {printable(said)}{left}\n")
+
     try:
-        validate(directory, options)
+        validate(directory, replace(options, on_case=tell))
     except KeyboardInterrupt:
         if (directory / RESULT).exists():
             done = len(finished(directory)["cases"])

@@ -8,6 +8,7 @@ import os
 import re
 import time
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -95,12 +96,17 @@ def _texts(sender_pid: int) -> tuple[str, str, str]:
 
 def _idle_us() -> dict[int, int]:
     idle: dict[int, int] = {}
-    for path in CPU_FOLDER.glob(IDLE_FILES):
-        cpu = int(path.parts[-4].removeprefix("cpu"))
+    for cpu, path in _idle_files():
         idle[cpu] = idle.get(cpu, 0) + int(path.read_text())
-    if not idle:
-        raise HostError(f"no {CPU_FOLDER}/{IDLE_FILES}: this kernel does not say how long its CPUs idle")
     return idle
+
+
+@cache
+def _idle_files() -> tuple[tuple[int, Path], ...]:
+    found = tuple((int(path.parts[-4].removeprefix("cpu")), path) for path in sorted(CPU_FOLDER.glob(IDLE_FILES)))
+    if not found:
+        raise HostError(f"no {CPU_FOLDER}/{IDLE_FILES}: this kernel does not say how long its CPUs idle")
+    return found
 
 
 def _processes() -> tuple[str, ...]:

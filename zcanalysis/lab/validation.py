@@ -58,6 +58,8 @@ class ValidationOptions:
         Of each baseline's recording.
     on_progress
         Told what happens and the share that is done (0 to 1).
+    on_case
+        Told after each case what came of it, how many are over, and how many seconds the others will take.
     """
 
     cases: Sequence[Case]
@@ -65,6 +67,7 @@ class ValidationOptions:
     pairs: PairOptions = field(default_factory=PairOptions)
     recording_seconds: float = 6.0
     on_progress: Callable[[str, float], None] = lambda what, share: None
+    on_case: "Callable[[Done | Failure, int, float], None]" = lambda over, tried, left_seconds: None
 
     def __post_init__(self) -> None:
         names = [case.name for case in self.cases]
@@ -97,6 +100,17 @@ class Validation(NamedTuple):
     """So many cases were to be done."""
     done: tuple[Done, ...] = ()
     failures: tuple[Failure, ...] = ()
+
+    def with_one(self, over: Done | Failure) -> "Validation":
+        """The same with one case more."""
+        if isinstance(over, Done):
+            return self._replace(done=(*self.done, over))
+        return self._replace(failures=(*self.failures, over))
+
+    @property
+    def tried(self) -> int:
+        """How many cases are over, whether done or failed."""
+        return len(self.done) + len(self.failures)
 
     @property
     def outcomes(self) -> tuple[CaseOutcome, ...]:
@@ -136,11 +150,13 @@ def validate(directory: Path, options: ValidationOptions, instruments: Instrumen
             parse_patch(patch)  # a value that nobody can foretell is said before anything is built
     tools.require([scenario for case in options.cases for scenario in (case.configuration, case.patched)])
     claim_directory(directory)
-    so_far = Validation(options.seed, len(options.cases))
+    so_far, started = Validation(options.seed, len(options.cases)), time.monotonic()
     with terminated_like_interrupted():
         for case in options.cases:
-            so_far = _with_next(directory, options, tools, case, so_far)
+            over = _over(directory, options, tools, case, so_far)
+            so_far = so_far.with_one(over)
             _write(directory, so_far, options)
+            options.on_case(over, so_far.tried, (time.monotonic() - started) * (so_far.asked / so_far.tried - 1))
     if not so_far.done:
         raise HostError(f"no case could be validated; the last one, {case.name}: {so_far.failures[-1].why}")
     options.on_progress("done", 1.0)
@@ -153,16 +169,16 @@ def _write(directory: Path, so_far: Validation, options: ValidationOptions) -> N
     validation_table(document).write_parquet(directory / TABLE)
 
 
-def _with_next(
+def _over(
     directory: Path, options: ValidationOptions, tools: Instruments, case: Case, so_far: Validation
-) -> Validation:
+) -> Done | Failure:
     """One case more; what goes wrong in it ends it alone."""
-    at = len(so_far.done) + len(so_far.failures)
-    step = _Step(options.on_progress, f"{at + 1} of {so_far.asked}, {case.name}", at / so_far.asked)
+    words = f"{so_far.tried + 1} of {so_far.asked}, {case.name}"
+    step = _Step(options.on_progress, words, so_far.tried / so_far.asked)
     try:
-        return so_far._replace(done=(*so_far.done, _done(directory, tools, case, step)))
+        return _done(directory, tools, case, step)
     except ZcError as error:
-        return so_far._replace(failures=(*so_far.failures, Failure(case, str(error))))
+        return Failure(case, str(error))
 
 
 class _Step(NamedTuple):
@@ -202,7 +218,7 @@ def validation_document(validation: Validation, options: ValidationOptions) -> d
     return {
         "seed": validation.seed,
         "asked": validation.asked,
-        "complete": len(validation.done) + len(validation.failures) == validation.asked,
+        "complete": validation.tried == validation.asked,
         "recording_seconds": options.recording_seconds,
         "window_seconds": options.pairs.seconds,
         "figures": score_entries(scores),

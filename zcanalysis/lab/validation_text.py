@@ -6,9 +6,39 @@ from typing import Any, Final
 
 import polars as pl
 
+from zcanalysis.lab.outcome import CaseOutcome
 from zcanalysis.lab.scores import TARGETS
 
-PATIENT: Final = "worst misses first; ratios are goodput with the patches over without"
+SECONDS_PER_MINUTE: Final = 60
+
+
+def case_line(outcome: CaseOutcome) -> str:
+    """What one case came to, on one line.
+
+    Parameters
+    ----------
+    outcome
+        Foretold and measured.
+    """
+    measured, predicted = outcome.measured, outcome.predicted_ratio
+    said = "nothing foretold" if predicted is None else f"foretold {predicted:.2f}"
+    return (
+        f"{outcome.case.name}: {said}, measured {measured.ratio:.2f} ± {measured.standard_error:.1%}"
+        f" ({len(measured.clean)} of {len(measured.pairs)} pairs clean), error {outcome.error:+.0%}"
+    )
+
+
+def left_text(seconds: float) -> str:
+    """How long the rest will take.
+
+    Examples
+    --------
+    >>> left_text(1234.5), left_text(20)
+    ('about 21 minutes left', 'less than a minute left')
+    """
+    if seconds < SECONDS_PER_MINUTE:
+        return "less than a minute left"
+    return f"about {seconds / SECONDS_PER_MINUTE:.0f} minutes left"
 
 
 def shown_table(table: pl.DataFrame) -> pl.DataFrame:
