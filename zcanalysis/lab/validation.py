@@ -3,12 +3,15 @@
 The order is the proof: a case's prediction is on disk, with its sha256, before either of its hosts is measured.
 """
 
+import os
+import platform
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from zcanalysis import __version__
 from zcanalysis.errors import HostError, ZcError
 from zcanalysis.lab.draw import Case
 from zcanalysis.lab.foretelling import write_json, write_prediction
@@ -216,6 +219,9 @@ def validation_document(validation: Validation, options: ValidationOptions) -> d
     """Everything, as one JSON document."""
     scores = validation.scores
     return {
+        "version": __version__,
+        "kernel": platform.release(),
+        "cpus": os.cpu_count(),
         "seed": validation.seed,
         "asked": validation.asked,
         "complete": validation.tried == validation.asked,
