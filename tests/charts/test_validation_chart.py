@@ -61,6 +61,12 @@ def test_each_case_is_a_point_with_two_rules_in_the_colour_of_its_kind(table):
     }
 
 
+def test_the_three_marks_of_a_case_share_one_legend(table):
+    spec = charts.validation(table).to_dict()
+    assert "resolve" not in spec
+    assert len({str(layer["encoding"]["color"]) for layer in spec["layer"][2:]}) == 1
+
+
 def test_a_silent_prediction_shows_its_nulls_only(table):
     silent = table.with_columns(predicted_ratio=pl.lit(None, pl.Float64))
     spec = charts.validation(silent).to_dict()

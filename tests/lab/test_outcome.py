@@ -185,3 +185,10 @@ def test_targets_are_met_from_their_side():
 def test_windows_of_a_pair_stay_apart():
     both = Pair(window(10, busy={0: 0.1, 1: 0.2}), window(20, busy={0: 0.3, 1: 0.4}))
     assert Measured((both, both), 2).busy == ({0: 0.1, 1: 0.2}, {0: 0.3, 1: 0.4})
+
+
+def test_a_limit_elsewhere_is_right_where_nothing_here_was_full():
+    idle = Measured((Pair(window(10), window(20, busy={0: 0.5, 1: 0.8})),) * 4, 4)
+    elsewhere = foretold(limit_after="a limit outside this host's CPUs")
+    assert CaseOutcome(CASE, elsewhere, idle).limit_right
+    assert not CaseOutcome(CASE, elsewhere, Measured((pair(),) * 4, 4)).limit_right

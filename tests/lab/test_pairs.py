@@ -1,6 +1,11 @@
+import contextlib
 import math
 import os
+import signal
+import subprocess
+import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -174,3 +179,38 @@ def test_a_real_pair_moves_data_and_leaves_nothing_behind():
     while namespaces_of(os.getpid()) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert namespaces_of(os.getpid()) == []
+
+
+def pids_of(namespace: str, name: str) -> list[int]:
+    """Processes of that name inside a namespace."""
+    listed = subprocess.run(["ip", "netns", "pids", namespace], capture_output=True, text=True, check=False).stdout
+    found = []
+    for word in listed.split():
+        with contextlib.suppress(OSError):
+            if Path(f"/proc/{word}/comm").read_text().startswith(name):
+                found.append(int(word))
+    return found
+
+
+@pytest.mark.root
+@pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+@pytest.mark.parametrize(("end", "name"), [("s", "iperf3"), ("r", "iperf3"), ("r", "python")])
+def test_a_child_that_is_killed_is_one_line_and_leaves_nothing_behind(end, name):
+    (case,) = cases_of("mtu-1500", ["link-gbps=1"])
+    options = PairOptions(seconds=1.0, warmup_seconds=1.0, least=2, most=2)
+    killed = []
+
+    def kill() -> None:
+        for pid in pids_of(f"zc-{os.getpid()}-{end}", name):
+            killed.append(pid)
+            os.kill(pid, signal.SIGKILL)
+
+    timer = threading.Timer(1.5, kill)
+    with both_hosts(case.configuration, case.patched, options) as runs:
+        timer.start()
+        with pytest.raises(HostError, match=r"iperf3|ended before|is gone"):
+            measure(runs, options)
+        timer.join()
+    assert killed
+    assert namespaces_of(os.getpid()) == []
+    assert all(not Path(f"/proc/{pid}").exists() for pid in killed)

@@ -15,7 +15,7 @@ from tests.lab.test_pairs import pair
 from zcanalysis import validating
 from zcanalysis.cli import main
 from zcanalysis.errors import HostError, TraceError
-from zcanalysis.lab.draw import Case, cases_of, development_set
+from zcanalysis.lab.draw import Case, cases_of, development_set, draw
 from zcanalysis.lab.outcome import CaseOutcome
 from zcanalysis.lab.pairs import Measured, PairOptions
 from zcanalysis.lab.scenarios import scenario_named
@@ -147,7 +147,7 @@ def test_the_worst_miss_stands_first():
         "inside": "NO",
         "limit foretold": "link",
         "measured": "CPU 1",
-        "loads": "CPU 0: 60 (50) CPU 1: 100 (100)",
+        "load of CPU": "0: 60 (50), 1: 100 (100)",
     }
     assert (second["patch"], second["inside"], second["measured"]) == ("mtu=9000", "yes", "the same")
 
@@ -336,6 +336,32 @@ def test_bad_input_is_one_line_and_leaves_no_directory(tmp_path, monkeypatch, ca
     assert why in said[-1]
     assert said[-1].startswith("zcanalysis: ")
     assert not (tmp_path / "out").exists()
+
+
+def test_drawn_cases_are_those_of_the_seed_which_is_said(tmp_path, monkeypatch, capsys):
+    asked = []
+
+    def carried_out(directory, chosen):
+        asked.append(chosen)
+        return document_of(*outcomes())
+
+    monkeypatch.setattr(validating, "carried_out", carried_out)
+    arguments = ("lab", "validate", "--draw", "5", "--seed", "abc", "-o", tmp_path / "out", "--json")
+    assert run_main(monkeypatch, *arguments) == 0
+    said = capsys.readouterr()
+    assert said.err == "seed abc (as given)\n"
+    assert json.loads(said.out)["asked"] == 2
+    assert (asked[0].seed, len(asked[0].cases)) == ("abc", 5)
+    assert tuple(asked[0].cases) == draw("abc", 5, without={case.key for case in development_set()})
+
+
+def test_cases_are_drawn_by_the_commit_where_nothing_is_given(tmp_path, monkeypatch, capsys):
+    asked = []
+    monkeypatch.setattr(validating, "default_seed", lambda: validating.Seed("c0ffee", "the commit of this code"))
+    monkeypatch.setattr(validating, "carried_out", lambda directory, chosen: asked.append(chosen) or document_of())
+    assert run_main(monkeypatch, "lab", "validate", "-o", tmp_path / "out") == 0
+    assert capsys.readouterr().err == "seed c0ffee (the commit of this code)\n"
+    assert (asked[0].seed, len(asked[0].cases)) == ("c0ffee", 24)
 
 
 def test_without_root_it_is_one_line(tmp_path, monkeypatch, capsys):

@@ -41,7 +41,6 @@ def validation(cases: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetCha
     edge = pl.DataFrame({"measured_ratio": ends, "predicted_ratio": ends})
     diagonal = alt.Chart(edge).mark_line(color="#444b59", strokeDash=[4, 3]).encode(x=x, y=y)
     layers = alt.layer(diagonal, _nulls(shown, x), *_ours(shown.drop_nulls("predicted_ratio"), x, y))
-    layers = layers.resolve_scale(color="independent", shape="independent")
     title = alt.TitleParams(
         "What patches were foretold to give, and what they gave",
         subtitle="upright: 90 % interval; level: smallest to largest pair of runs; grey: null models",

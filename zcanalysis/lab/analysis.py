@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Final
 
 import polars as pl
 
@@ -12,6 +13,9 @@ from zcanalysis.lab.outcome import LINK, WINDOW, Foretold
 from zcanalysis.limit import Limit
 from zcanalysis.patches import parse_patch
 from zcanalysis.whatif import predict
+from zcanalysis.workload import NOT_SEEN
+
+BEYOND: Final = "beyond this host"
 
 
 def foretell(place: Path, patches: Sequence[str]) -> Foretold:
@@ -42,10 +46,12 @@ def limit_name(limit: Limit) -> str:
     --------
     >>> limit_name(Limit("receiver cpu", "CPU 1", "", ())), limit_name(Limit("link", "the link", "", ()))
     ('CPU 1', 'link')
+    >>> limit_name(Limit("sender", "beyond this host", "", ()))
+    "a limit outside this host's CPUs"
     """
     if limit.kind in (LINK, WINDOW) or limit.where is None:
         return limit.kind
-    return limit.where
+    return NOT_SEEN if limit.where == BEYOND else limit.where
 
 
 def _doubts(audit: pl.DataFrame) -> Iterator[str]:

@@ -1,14 +1,14 @@
 """One case of a validation: what was foretold, what was measured, and how far the two are apart."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from zcanalysis.goodput import ETHERNET_HEADER_BYTES
 from zcanalysis.lab.draw import Case
 from zcanalysis.lab.pairs import Measured
 from zcanalysis.lab.scenarios import Scenario
-from zcanalysis.workload import segment_bytes
+from zcanalysis.workload import NOT_SEEN, segment_bytes
 
 CHANGE: Final = 0.15
 """A ratio further from 1 is a change; within it nothing happened."""
@@ -131,12 +131,12 @@ class CaseOutcome(NamedTuple):
     @property
     def limit_right(self) -> bool:
         """Whether the limit foretold for after the patches was one."""
-        return self.foretold.limit_after in self.limits_after
+        return names_one(self.foretold.limit_after, self.limits_after)
 
     @property
     def limit_before_right(self) -> bool:
         """Whether the limit named from the baseline's recording was one."""
-        return self.foretold.limit_before in self.limits_before
+        return names_one(self.foretold.limit_before, self.limits_before)
 
     @property
     def load_errors(self) -> dict[int, float]:
@@ -165,6 +165,17 @@ def is_change(ratio: float) -> bool:
     (False, True, True)
     """
     return abs(ratio - 1) > CHANGE + 1e-9  # 1.15 - 1 is a little more than 0.15
+
+
+def names_one(limit: str, measured: Sequence[str]) -> bool:
+    """Whether a limit is one of those measured; one outside the CPUs is right where nothing here was at its limit.
+
+    Examples
+    --------
+    >>> names_one("CPU 1", ["CPU 0", "CPU 1"]), names_one(NOT_SEEN, ["unknown"]), names_one(NOT_SEEN, ["CPU 1"])
+    (True, True, False)
+    """
+    return limit in measured or (limit == NOT_SEEN and UNKNOWN in measured)
 
 
 def link_payload_gbps(scenario: Scenario) -> float | None:

@@ -21,7 +21,7 @@ from zcanalysis.lab.meter import Meter, running_meter
 from zcanalysis.lab.namespaces import HostPair, two_hosts
 from zcanalysis.lab.readings import Window, between, edge
 from zcanalysis.lab.scenarios import Scenario
-from zcanalysis.lab.transfer import running_transfer
+from zcanalysis.lab.transfer import Transfer, running_transfer
 from zcanalysis.recorder.interruption import terminated_like_interrupted
 
 MOST_FOREIGN: Final = 0.05
@@ -257,10 +257,16 @@ def one_run(hosts: HostPair, scenario: Scenario, meter: Meter, options: PairOpti
         running_transfer(hosts, scenario, whole_seconds, Path(scratch)) as transfer,
     ):
         time.sleep(options.warmup_seconds)
+        _require_running(transfer, scenario)
         first = edge(meter, transfer.client.pid, opening=True)
         time.sleep(options.seconds)
+        _require_running(transfer, scenario)
         last = edge(meter, transfer.client.pid, opening=False)
-        if transfer.client.poll() is not None:
-            transfer.finish()  # says what iperf3 says, if it says anything
-            raise HostError(f"{scenario.name}: the transfer ended before its window did")
+        _require_running(transfer, scenario)
         return between(first, last, os.getpid())
+
+
+def _require_running(transfer: Transfer, scenario: Scenario) -> None:
+    if transfer.client.poll() is not None:
+        transfer.finish()  # raises what iperf3 says, if it says anything
+        raise HostError(f"{scenario.name}: the transfer ended before its window did")

@@ -74,7 +74,7 @@ def edge(meter: Meter, sender_pid: int, *, opening: bool) -> Edge:
     Raises
     ------
     HostError
-        If this kernel does not say how long its CPUs idle.
+        If this kernel does not say how long its CPUs idle, or the sender or the meter is gone.
     """
     if opening:
         processes_at_ns, processes = time.time_ns(), _processes()
@@ -90,7 +90,10 @@ def edge(meter: Meter, sender_pid: int, *, opening: bool) -> Edge:
 
 def _texts(sender_pid: int) -> tuple[str, str, str]:
     places = ("/proc/stat", "/proc/net/softnet_stat", f"/proc/{sender_pid}/net/snmp")
-    stat, softnet, snmp = (Path(place).read_text() for place in places)
+    try:
+        stat, softnet, snmp = (Path(place).read_text() for place in places)
+    except OSError as error:
+        raise HostError(f"{error.filename or sender_pid}: {error.strerror or error}; has the sender ended?") from error
     return stat, softnet, snmp
 
 

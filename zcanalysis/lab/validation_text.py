@@ -63,7 +63,7 @@ def _shown_row(row: Mapping[str, Any]) -> dict[str, str]:
         "inside": "yes" if row["inside"] else "NO",
         "limit foretold": row["limit_after"],
         "measured": " or ".join(row["limits_after"]) if not row["limit_right"] else "the same",
-        "loads": _loads(row["cpus"], row["loads_foretold"], row["loads_measured"]),
+        "load of CPU": _loads(row["cpus"], row["loads_foretold"], row["loads_measured"]),
     }
 
 
@@ -79,10 +79,10 @@ def _loads(cpus: Sequence[int], foretold: Sequence[float], measured: Sequence[fl
     Examples
     --------
     >>> _loads([0, 1], [0.471, 1.0], [0.52, 0.998])
-    'CPU 0: 47 (52) CPU 1: 100 (100)'
+    '0: 47 (52), 1: 100 (100)'
     """
     cells = zip(cpus, foretold, measured, strict=True)
-    return " ".join(f"CPU {cpu}: {100 * said:.0f} ({100 * seen:.0f})" for cpu, said, seen in cells)
+    return ", ".join(f"{cpu}: {100 * said:.0f} ({100 * seen:.0f})" for cpu, said, seen in cells)
 
 
 def summary(document: Mapping[str, Any]) -> list[str]:
