@@ -28,7 +28,7 @@ from zcanalysis.lab.validation import (
     require_all,
     validate,
 )
-from zcanalysis.lab.validation_document import case_row, keys_of, validation_table
+from zcanalysis.lab.validation_document import case_row, keys_of, outcomes_of, validation_table
 from zcanalysis.lab.validation_text import shown_table, summary
 from zcanalysis.tables import VALIDATION, conform
 
@@ -132,6 +132,11 @@ def outcomes() -> list[CaseOutcome]:
     right = CaseOutcome(TWO[0], foretold(10.0), Measured((pair(10, 20),) * 4, 4))
     wrong = CaseOutcome(TWO[1], foretold(20.0, limit_after="link"), Measured((pair(10, 20, dropped=1),) * 4, 4))
     return [right, wrong]
+
+
+def test_what_was_written_is_read_back_as_it_was_measured():
+    written = outcomes()
+    assert outcomes_of(document_of(*written)) == tuple(written)
 
 
 def test_the_worst_miss_stands_first():

@@ -6,10 +6,11 @@ from typing import Any, Final
 
 import polars as pl
 
-from zcanalysis.lab.draw import Key
-from zcanalysis.lab.outcome import NULLS, CaseOutcome
-from zcanalysis.lab.pairs import Measured
+from zcanalysis.lab.draw import Case, Key
+from zcanalysis.lab.outcome import NULLS, CaseOutcome, Foretold
+from zcanalysis.lab.pairs import Measured, Pair
 from zcanalysis.lab.readings import Window
+from zcanalysis.lab.scenarios import Scenario
 from zcanalysis.tables import VALIDATION, conform, polars_schema
 
 SEVERAL: Final = "several"
@@ -25,6 +26,7 @@ def case_entry(outcome: CaseOutcome) -> dict[str, Any]:
             {"baseline": _window(pair.baseline), "patched": _window(pair.patched), "marks": list(pair.marks)}
             for pair in outcome.measured.pairs
         ],
+        "least": outcome.measured.least,
         "row": case_row(outcome),
     }
 
@@ -133,6 +135,36 @@ def validation_table(document: Mapping[str, Any]) -> pl.DataFrame:
     if not rows:
         table = pl.DataFrame(schema=polars_schema(VALIDATION))
     return conform(table, VALIDATION).sort(pl.col("error").log1p().abs(), descending=True, maintain_order=True)
+
+
+def outcomes_of(document: Mapping[str, Any]) -> tuple[CaseOutcome, ...]:
+    """The cases of a finished validation as they were measured, to be held against another prediction.
+
+    Parameters
+    ----------
+    document
+        What validation.json holds, of this version of the lab.
+    """
+    return tuple(_outcome(entry) for entry in document["cases"])
+
+
+def _outcome(entry: Mapping[str, Any]) -> CaseOutcome:
+    foretold = entry["foretold"]
+    loads = {name: _by_number(foretold[name]) for name in ("busy_before", "busy_after")}
+    pairs = tuple(Pair(_window_of(pair["baseline"]), _window_of(pair["patched"])) for pair in entry["pairs"])
+    return CaseOutcome(
+        Case(Scenario(**entry["configuration"]), tuple(entry["patches"])),
+        Foretold(**foretold | loads | {"doubts": tuple(foretold["doubts"])}),
+        Measured(pairs, entry["least"]),
+    )
+
+
+def _window_of(entry: Mapping[str, Any]) -> Window:
+    return Window(**{**entry, "busy": _by_number(entry["busy"])})
+
+
+def _by_number(shares: Mapping[str, float]) -> dict[int, float]:
+    return {int(cpu): share for cpu, share in shares.items()}
 
 
 def keys_of(document: Mapping[str, Any]) -> frozenset[Key]:
