@@ -40,7 +40,7 @@ def test_every_patch_changes_what_it_meets_but_for_one_no_op_in_six_cases(seed, 
             scenario = case.configuration
             for patch in case.patches:
                 before, scenario = scenario, patched(scenario, patch)
-                assert replace(before, name="") != replace(scenario, name="")
+                assert replace(before, name=scenario.name) != scenario
             assert scenario == case.patched
 
 
@@ -93,12 +93,19 @@ def test_every_value_of_the_space_can_be_applied_and_foretold():
             assert patched(SCENARIOS[0], f"{kind}={value}")
             assert parse_patch(f"{kind}={value}")
     for kind, levels in LEVELS.items():
-        assert [configured(iter([f"{kind}={level}"])) for level in levels if level is not None]
+        assert [configured([f"{kind}={level}"]) for level in levels if level is not None]
 
 
 def test_more_than_there_are_is_refused():
     with pytest.raises(ValueError, match="count must be at least 1, got 0"):
         draw("a", 0)
+
+
+def test_what_is_impossible_together_is_not_drawn(monkeypatch):
+    monkeypatch.setattr("zcanalysis.lab.draw.LEVELS", {"mtu": ("1500", "60", "3000")})
+    monkeypatch.setattr("zcanalysis.lab.draw.PATCH_VALUES", {"mtu": ("9000", "9"), "gro": ("on",)})
+    drawn = [case.name for case in draw("a", 3)]
+    assert not any("60" in name or name.endswith("mtu=9") or "mtu=9+" in name for name in drawn)
 
 
 def test_a_space_that_is_used_up_says_so(monkeypatch):

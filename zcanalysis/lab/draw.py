@@ -5,12 +5,13 @@ its cases are drawn. One line more in `LEVELS` or `PATCH_VALUES` widens the spac
 """
 
 import hashlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final, NamedTuple
 
 import numpy as np
 
+from zcanalysis.errors import HostError
 from zcanalysis.lab.applied import patched
 from zcanalysis.lab.scenarios import Scenario, scenario_named
 
@@ -39,6 +40,7 @@ CASES_PER_NO_OP: Final = 6
 CASES_PER_PAIR: Final = 3
 MOST_TRIES: Final = 1000
 JOINED_BY: Final = "+"
+UNNAMED: Final = "drawn"
 
 DEVELOPMENT: Final = "development-"
 """How the seed of a set begins that the model may be improved on: no final set draws from it."""
@@ -150,24 +152,29 @@ def _dealt(chance: np.random.Generator) -> Iterator[str]:
 def _case(chance: np.random.Generator, kinds: Iterator[str], wanted: _Wanted, taken: Collection[Key]) -> Case:
     """One that is possible and new."""
     for _ in range(MOST_TRIES):
-        configuration = _configuration(chance)
-        first = next(kinds)
+        configuration, first = _configuration(chance), next(kinds)
         patches = [_patch(chance, first)]
         if wanted.two:
             others = [kind for kind in sorted(PATCH_VALUES) if kind != first]
             patches.append(_patch(chance, others[chance.integers(len(others))]))
+        if configuration is None:
+            continue
         case = Case(configuration, tuple(patches))
         if case.key not in taken and (wanted.no_op and not wanted.two if _is_no_op(case) else _acts(case)):
             return case
     raise ValueError(f"no case could be drawn in {MOST_TRIES} tries; {len(taken)} are taken")
 
 
-def _configuration(chance: np.random.Generator) -> Scenario:
+def _configuration(chance: np.random.Generator) -> Scenario | None:
+    """Hosts at levels of chance; None where these exclude each other."""
     levels = {kind: values[chance.integers(len(values))] for kind, values in LEVELS.items()}
-    return configured(f"{kind}={value}" for kind, value in levels.items() if value is not None)
+    try:
+        return configured(f"{kind}={value}" for kind, value in levels.items() if value is not None)
+    except HostError:
+        return None
 
 
-def configured(settings: Iterator[str]) -> Scenario:
+def configured(settings: Iterable[str]) -> Scenario:
     """The hosts with these settings and nothing else set, named after them.
 
     Parameters
@@ -177,11 +184,11 @@ def configured(settings: Iterator[str]) -> Scenario:
 
     Examples
     --------
-    >>> configured(iter(["mtu=3000", "gro=on"])).name
+    >>> configured(["mtu=3000", "gro=on"]).name
     'mtu=3000,gro=on'
     """
     names = list(settings)
-    scenario = Scenario(name="", rps_cpu=None)
+    scenario = Scenario(name=UNNAMED, rps_cpu=None)
     for name in names:
         scenario = patched(scenario, name)
     return replace(scenario, name=",".join(names))
@@ -193,11 +200,14 @@ def _patch(chance: np.random.Generator, kind: str) -> str:
 
 
 def _acts(case: Case) -> bool:
-    """Whether each patch changes what it meets."""
+    """Whether each patch is possible, and changes what it meets."""
     scenario = case.configuration
     for patch in case.patches:
-        changed = patched(scenario, patch)
-        if replace(changed, name="") == replace(scenario, name=""):
+        try:
+            changed = patched(scenario, patch)
+        except HostError:
+            return False
+        if changed == replace(scenario, name=changed.name):
             return False
         scenario = changed
     return True
