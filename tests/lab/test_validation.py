@@ -327,7 +327,7 @@ def test_show_prints_the_table_and_the_figures_again(tmp_path, monkeypatch, caps
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        (("--patch", "zero-copy-rx"), "the lab cannot apply this"),
+        (("--patch", "nonsense=1"), "the lab cannot apply this"),
         (("--patch", "mtu=9000+nonsense=1"), "the lab cannot apply this"),
         (("--patch", "mtu=big"), "is no value of mtu here"),
         (("--scenario", "nothing", "--patch", "mtu=9000"), "no such scenario"),

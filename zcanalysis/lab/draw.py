@@ -102,7 +102,7 @@ def draw(
     -------
     tuple[Case, ...]
         Every patch changes the configuration it meets, but for `NO_OPS`, which stand alone in at most one case of six.
-        The kinds of first patches are dealt from a shuffled deck, so that each occurs as often as any other.
+        The kinds of first patches are dealt from a shuffled deck, so that chance leaves none out.
 
     Raises
     ------
