@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 TRACE ?= traces/veth-1500
 
-.PHONY: help setup demo test check lint types imports notebooks format traces probe-effects bench fuzz report clean
+.PHONY: help setup demo test check lint types imports notebooks format traces probe-effects lab-validate bench fuzz report clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -58,6 +58,12 @@ traces: $(STAMP) ## record traces/ anew (root, quiet machine) and rewrite their 
 probe-effects: $(STAMP) ## what each probe costs, five configurations (root, quiet machine, ten minutes)
 	mkdir -p build
 	$(BIN)/zcanalysis lab probe-effects -o build/probe-effects.json
+
+lab-validate: $(STAMP) ## foretell and measure 24 drawn cases (root, quiet machine, an hour); SEED=text
+	mkdir -p build
+	rm -rf build/validation
+	$(BIN)/zcanalysis lab validate --draw 24 $(if $(SEED),--seed $(SEED)) -o build/validation
+	$(BIN)/zcanalysis lab show build/validation -o build/validation.html > build/validation.txt
 
 bench: $(STAMP) ## speed against peers measured in the same run
 	$(BIN)/python -m tests.bench

@@ -355,31 +355,54 @@ def lab_run(
 @lab_app.command("validate")
 def lab_validate(
     directory: Annotated[Path, typer.Option("-o", "--output", help="Folder for all that is seen; made, or empty.")],
-    scenario: Annotated[str, typer.Option(help=f"The baseline: one of {SCENARIO_NAMES}.")] = BASELINE,
-    patch: Annotated[list[str] | None, typer.Option(help="NAME=VALUE; may be repeated. Six when not given.")] = None,
-    repeats: Annotated[int, typer.Option(min=1, max=100, help="How often each patch is measured.")] = 3,
-    seconds: Annotated[float, typer.Option(min=0.5, max=600, help="Length of one measurement.")] = 3,
+    draw: Annotated[
+        int | None, typer.Option(min=1, max=500, help="How many cases are drawn; 24 when no patch is given.")
+    ] = None,
+    seed: Annotated[str | None, typer.Option(help="Draws them; if not given the commit of this code.")] = None,
+    without: Annotated[
+        list[Path] | None, typer.Option(help="A validation whose cases are not drawn again; may be repeated.")
+    ] = None,
+    scenario: Annotated[str, typer.Option(help=f"Hosts of patches given: one of {SCENARIO_NAMES}.")] = BASELINE,
+    patch: Annotated[
+        list[str] | None, typer.Option(help="NAME=VALUE, or several together, A=1+B=2; a case each time it is given.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Foretell what patches do from one recording, then apply them and measure; needs root."""
-    from zcanalysis.lab.cases import CASES
-    from zcanalysis.lab.outcome import shown_table, summary, validation_document
-    from zcanalysis.lab.validation import ValidationOptions, validate
+    """Foretell what patches do from a recording, then apply them to real traffic and measure; needs root."""
+    from zcanalysis import validating
+    from zcanalysis.lab.validation import ValidationOptions
 
-    chosen = tuple(dict.fromkeys(patch or (case.patch for case in CASES)))
+    if patch and (draw or seed or without):
+        raise ZcError("--patch names cases, --draw, --seed and --without draw them: give one or the other")
+    by = None
+    if not patch:
+        by = validating.default_seed() if seed is None else validating.Seed(seed, "as given")
+        sys.stderr.write(f"seed {printable(by.text)} ({by.origin})\n")
     with _progress() as on_step:
         options = ValidationOptions(
-            scenario=scenario, patches=chosen, repeats=repeats, seconds=seconds,
+            cases=validating.picked_cases(scenario, patch or ())
+            if by is None
+            else validating.drawn_cases(draw or validating.DRAWN, by.text, without or ()),
+            seed=None if by is None else by.text,
             on_progress=lambda what, share: on_step(f"{what} ({share:.0%})"),
-        )  # fmt: skip
-        validation = validate(directory, options)
-    if as_json:
-        _print_json(validation_document(validation))
-        return
-    from zcanalysis.terminal import print_table
+        )
+        document = validating.carried_out(directory, options)
+    _print_json(document) if as_json else validating.show(document)
 
-    print_table(shown_table(validation))
-    write("".join(f"{line}\n" for line in summary(validation)))
+
+@lab_app.command("show")
+def lab_show(
+    directory: Annotated[Path, typer.Argument(help="What `lab validate` wrote, or its validation.json.")],
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="HTML page to write, with the chart.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show a finished validation again, worst misses first; nothing is measured."""
+    from zcanalysis import validating
+
+    document = validating.finished(directory)
+    if output is not None:
+        validating.write_page(document, output)
+    _print_json(document) if as_json else validating.show(document)
 
 
 @lab_app.command("probe-effects")

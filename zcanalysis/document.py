@@ -44,19 +44,13 @@ def report_html(answer: Answer, on_step: Callable[[str], None] = lambda step: No
     on_step
         Told the name of each step before it starts.
     """
-    from jinja2 import Environment, PackageLoader, select_autoescape
-
     on_step("changes")
     best, rest = ranked_changes(answer)
     on_step("charts")
     figures = list(_figures(answer, [*best, *rest]))
     on_step("page")
-    environment = Environment(
-        loader=PackageLoader("zcanalysis", "."),
-        autoescape=select_autoescape(default=True, default_for_string=True),
-    )
-    template = environment.get_template("report.html.j2")
-    return template.render(
+    return rendered(
+        "report.html.j2",
         title=answer.recording.name,
         sentence=sentence(answer),
         tiles=_tiles(answer),
@@ -72,8 +66,27 @@ def report_html(answer: Answer, on_step: Callable[[str], None] = lambda step: No
         prices=[] if answer.model is None else [Row(cells) for cells in price_cells(answer.model)],
         no_model=answer.no_model,
         facts=_facts(answer),
-        bundle=_vega_bundle() if figures else "",
+        bundle=vega_bundle() if figures else "",
     )
+
+
+def rendered(template: str, **values: Any) -> str:  # noqa: ANN401 - whatever a template shows
+    """A page from one of our templates; text is escaped.
+
+    Parameters
+    ----------
+    template
+        Name of the file.
+    values
+        What it shows.
+    """
+    from jinja2 import Environment, PackageLoader, select_autoescape
+
+    environment = Environment(
+        loader=PackageLoader("zcanalysis", "."),
+        autoescape=select_autoescape(default=True, default_for_string=True),
+    )
+    return environment.get_template(template).render(values)
 
 
 def write_report(answer: Answer, file: Path, on_step: Callable[[str], None] = lambda step: None) -> None:
@@ -85,7 +98,24 @@ def write_report(answer: Answer, file: Path, on_step: Callable[[str], None] = la
         If the file cannot be written, or is part of the recording itself.
     """
     _refuse_inputs(answer.recording.path, file)
-    page = report_html(answer, on_step)
+    write_text(file, report_html(answer, on_step))
+
+
+def write_text(file: Path, page: str) -> None:
+    """Write a page; whoever looks meanwhile sees what was there before.
+
+    Parameters
+    ----------
+    file
+        Where.
+    page
+        HTML.
+
+    Raises
+    ------
+    TraceError
+        If the file cannot be written.
+    """
     part = file.with_name(f"{file.name}.part")
     try:
         part.write_text(page, encoding="utf-8")
@@ -106,7 +136,8 @@ def _refuse_inputs(recording: Path, file: Path) -> None:
 
 
 @cache
-def _vega_bundle() -> str:
+def vega_bundle() -> str:
+    """What draws the charts, once for a page; safe inside a script element."""
     import vl_convert
 
     bundle = str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=VEGA_LITE))

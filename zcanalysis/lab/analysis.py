@@ -2,19 +2,24 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Final
 
 import polars as pl
 
 from zcanalysis.answer import answered
 from zcanalysis.errors import HostError
 from zcanalysis.io.recording import read_recording
-from zcanalysis.lab.outcome import Foretold, NamedLimit, predictions_from
+from zcanalysis.lab.outcome import LINK, WINDOW, Foretold
+from zcanalysis.limit import Limit
 from zcanalysis.patches import parse_patch
-from zcanalysis.whatif import what_if
+from zcanalysis.whatif import predict
+from zcanalysis.workload import NOT_SEEN
+
+BEYOND: Final = "beyond this host"
 
 
 def foretell(place: Path, patches: Sequence[str]) -> Foretold:
-    """What each patch alone would give, from one recording of the baseline.
+    """What the patches together would give, from one recording of the baseline.
 
     Raises
     ------
@@ -24,18 +29,32 @@ def foretell(place: Path, patches: Sequence[str]) -> Foretold:
     answer = answered(read_recording(place))
     if answer.goodput_gbps is None:
         raise HostError(f"{place}: no goodput was recorded, so nothing can be foretold")
-    rows = what_if(answer, [parse_patch(patch) for patch in patches]).to_dicts()
-    asked = [row | {"patch": patch} for row, patch in zip(rows, patches, strict=True)]
-    return Foretold(answer.goodput_gbps, predictions_from(asked), tuple(_doubts(answer.audit)))
+    made = predict(answer, [parse_patch(patch) for patch in patches])
+    replayed = {} if answer.model is None else answer.model.before.busy[0]
+    return Foretold(
+        answer.goodput_gbps, *made.nulls, made.gbps, made.low_gbps, made.high_gbps,
+        limit_before=limit_name(answer.held_back_by), limit_after=made.limit_after,
+        busy_before=dict(replayed), busy_after=dict(made.busy), tier=made.tier, why=made.why,
+        doubts=tuple(_doubts(answer.audit)),
+    )  # fmt: skip
+
+
+def limit_name(limit: Limit) -> str:
+    """The limit of a recording as predictions name theirs.
+
+    Examples
+    --------
+    >>> limit_name(Limit("receiver cpu", "CPU 1", "", ())), limit_name(Limit("link", "the link", "", ()))
+    ('CPU 1', 'link')
+    >>> limit_name(Limit("sender", "beyond this host", "", ()))
+    "a limit outside this host's CPUs"
+    """
+    if limit.kind in (LINK, WINDOW) or limit.where is None:
+        return limit.kind
+    return NOT_SEEN if limit.where == BEYOND else limit.where
 
 
 def _doubts(audit: pl.DataFrame) -> Iterator[str]:
     """What the audit warns of, but for the capture that these recordings never hold."""
     for row in audit.filter(pl.col("verdict") != "ok", pl.col("check") != "contents").iter_rows(named=True):
         yield f"the baseline's {row['check']}: {row['value']} ({row['why']})"
-
-
-def name_limit(place: Path) -> NamedLimit:
-    """What limits the goodput of a recording, in our words."""
-    limit = answered(read_recording(place)).held_back_by
-    return NamedLimit(limit.kind, limit.where, limit.words)

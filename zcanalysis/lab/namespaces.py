@@ -22,7 +22,7 @@ SENDER_DEVICE: Final = "veth-s"
 RECEIVER_DEVICE: Final = "veth-r"
 SENDER_ADDRESS: Final = "10.77.0.1"
 RECEIVER_ADDRESS: Final = "10.77.0.2"
-OURS: Final = re.compile(r"^zc-(\d+)-[sr]$")
+OURS: Final = re.compile(r"^zc-(\d+)(?:-[a-z]+)?-[sr]$")
 COMMAND_SECONDS: Final = 10.0
 PATIENCE_SECONDS: Final = 3.0
 NEEDED_TOOLS: Final = ("ip", "ethtool", "tc", "sysctl")
@@ -111,8 +111,15 @@ def _signal(pid: int, number: int) -> None:
 
 
 @contextmanager
-def two_hosts(scenario: Scenario) -> Iterator[HostPair]:
+def two_hosts(scenario: Scenario, label: str = "") -> Iterator[HostPair]:
     """Two configured hosts; removed on the way out, whatever the reason.
+
+    Parameters
+    ----------
+    scenario
+        How they are set.
+    label
+        Lower-case letters that tell them from another pair of ours at the same time.
 
     Raises
     ------
@@ -121,7 +128,8 @@ def two_hosts(scenario: Scenario) -> Iterator[HostPair]:
     """
     require_lab_tools()
     sweep_leftovers()
-    pair = HostPair(f"zc-{os.getpid()}-s", f"zc-{os.getpid()}-r")
+    ours = "-".join(filter(None, ("zc", str(os.getpid()), label)))
+    pair = HostPair(f"{ours}-s", f"{ours}-r")
     try:
         for name in pair:
             run_tool(["ip", "netns", "add", name])

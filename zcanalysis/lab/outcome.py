@@ -1,208 +1,219 @@
-"""What came of a validation: predictions held against measurements, as numbers, rows and one JSON document."""
+"""One case of a validation: what was foretold, what was measured, and how far the two are apart."""
 
-import statistics
-from collections.abc import Sequence
-from itertools import pairwise
-from typing import Any, Final, NamedTuple
+import math
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
 
-import polars as pl
+from zcanalysis.goodput import ETHERNET_HEADER_BYTES
+from zcanalysis.lab.draw import Case
+from zcanalysis.lab.pairs import Measured
+from zcanalysis.lab.scenarios import Scenario
+from zcanalysis.workload import NOT_SEEN, segment_bytes
 
-from zcanalysis.lab.cases import ExpectedLimit
-
-PREDICTORS: Final = {
+CHANGE: Final = 0.15
+"""A ratio further from 1 is a change; within it nothing happened."""
+FULL: Final = 0.95
+TIE: Final = 0.03
+LINK: Final = "link"
+WINDOW: Final = "receive window"
+UNKNOWN: Final = "unknown"
+OURS: Final = "ours"
+NULLS: Final[Mapping[str, str]] = {
     "no_change_gbps": "no change",
     "samples_removed_gbps": "samples removed",
     "amdahl_gbps": "Amdahl",
-    "predicted_gbps": "ours",
 }
 
 
-class NamedLimit(NamedTuple):
-    """What our analysis of a recording says limits it."""
+class Foretold(NamedTuple):
+    """What a recording of the baseline says of some patches together; None where a way of foretelling is silent."""
 
-    kind: str
-    where: str | None
-    words: str
-
-
-class Prediction(NamedTuple):
-    """What each way of foretelling says of one patch, from the baseline's recording alone; None where it is silent."""
-
-    patch: str
+    baseline_gbps: float
+    """As recorded: what every ratio foretold is relative to."""
     no_change_gbps: float | None
     samples_removed_gbps: float | None
     amdahl_gbps: float | None
     predicted_gbps: float | None
     low_gbps: float | None
     high_gbps: float | None
-    limit_after: str | None = None
-    why: str | None = None
-
-
-class Foretold(NamedTuple):
-    """What a recording of the baseline says."""
-
-    goodput_gbps: float
-    predictions: Sequence[Prediction]
+    limit_before: str
+    limit_after: str
+    busy_before: Mapping[int, float]
+    """Share of each CPU's time, replayed without the patches; empty where nothing was replayed."""
+    busy_after: Mapping[int, float]
+    tier: str
+    why: str = ""
     doubts: tuple[str, ...] = ()
-    """What its audit warns of: other processes beside the lab spoil everything that follows."""
+    """What the recording's audit warns of: other processes beside the lab spoil everything that follows."""
+
+    def ratio(self, gbps: float | None) -> float | None:
+        """A goodput foretold over the recorded baseline."""
+        return None if gbps is None else gbps / self.baseline_gbps
 
 
 class CaseOutcome(NamedTuple):
-    """One patch: foretold, measured, and its limit."""
+    """One case, foretold and measured."""
 
-    prediction: Prediction
-    recorded_gbps: float
-    """Goodput of the baseline's recording, which the predictions start from."""
-    baseline_runs_gbps: tuple[float, ...]
-    patched_runs_gbps: tuple[float, ...]
-    """Untraced, each just after the baseline run of the same place."""
-    expected: ExpectedLimit | None
-    named: NamedLimit
+    case: Case
+    foretold: Foretold
+    measured: Measured
 
     @property
-    def measured_gbps(self) -> float:
-        """Ratio of the medians, times the recorded baseline: the machine's drift since then cancels."""
-        ratio = statistics.median(self.patched_runs_gbps) / statistics.median(self.baseline_runs_gbps)
-        return ratio * self.recorded_gbps
+    def predicted_ratio(self) -> float | None:
+        """Patched over baseline goodput, as foretold by replay; None where it is silent."""
+        return self.foretold.ratio(self.foretold.predicted_gbps)
 
     @property
-    def spread_gbps(self) -> tuple[float, float]:
-        """Smallest and largest of the single pairs, times the recorded baseline."""
-        pairs = zip(self.patched_runs_gbps, self.baseline_runs_gbps, strict=True)
-        ratios = [patched / baseline for patched, baseline in pairs]
-        return min(ratios) * self.recorded_gbps, max(ratios) * self.recorded_gbps
-
-    def error_percent(self, predictor: str) -> float | None:
-        """How far a prediction lies above what was measured, by its name in `PREDICTORS`; None where it is silent."""
-        foretold: float | None = getattr(self.prediction, predictor)
-        return None if foretold is None else 100 * (foretold / self.measured_gbps - 1)
+    def interval(self) -> tuple[float, float] | None:
+        """The 90 % interval of that ratio."""
+        low, high = self.foretold.ratio(self.foretold.low_gbps), self.foretold.ratio(self.foretold.high_gbps)
+        return None if low is None or high is None else (low, high)
 
     @property
-    def limit_right(self) -> bool | None:
-        """Whether the expected limit was named; None when none is expected."""
-        return None if self.expected is None else self.expected.is_named_by(self.named.kind, self.named.where)
-
-
-class Validation(NamedTuple):
-    """All cases of one baseline."""
-
-    scenario: str
-    predictions_sha256: str
-    expected: ExpectedLimit | None
-    named: NamedLimit
-    """Of the baseline itself."""
-    cases: tuple[CaseOutcome, ...]
-    doubts: tuple[str, ...] = ()
-    """What the audit of the baseline's recording warns of."""
+    def null_ratios(self) -> dict[str, float | None]:
+        """What each null model foretells, by its name."""
+        return {words: self.foretold.ratio(getattr(self.foretold, name)) for name, words in NULLS.items()}
 
     @property
-    def noise_percent(self) -> tuple[float, float]:
-        """How much neighbouring runs of the untouched baseline differ: median and most."""
-        runs = [gbps for case in self.cases for gbps in case.baseline_runs_gbps]
-        steps = [100 * abs(after / before - 1) for before, after in pairwise(runs)]
-        return (statistics.median(steps), max(steps)) if steps else (0.0, 0.0)
+    def error(self) -> float:
+        """Predicted over measured ratio, less 1; one who is silent has said that nothing changes."""
+        return error(self.predicted_ratio, self.measured.ratio)
 
-    def median_error_percent(self, predictor: str) -> float | None:
-        """Median size of a predictor's errors; None where it is silent."""
-        errors = [case.error_percent(predictor) for case in self.cases]
-        known = [abs(error) for error in errors if error is not None]
-        return statistics.median(known) if known else None
+    @property
+    def null_errors(self) -> dict[str, float]:
+        """The same of each null model."""
+        return {words: error(ratio, self.measured.ratio) for words, ratio in self.null_ratios.items()}
 
+    @property
+    def error_over_noise(self) -> float | None:
+        """The error in standard deviations of a ratio of unchanged hosts; None where those did not differ."""
+        noise = self.measured.noise
+        return abs(math.log1p(self.error)) / noise if noise else None
 
-def shown_table(validation: Validation) -> pl.DataFrame:
-    """A row a case for people: rates in Gbit/s, errors in percent of what was measured."""
-    rows = [_shown_row(case) for case in validation.cases]
-    expected, named = _limit_cells(validation.expected, validation.named)
-    first = dict.fromkeys(rows[0], "") | {"case": validation.scenario, "limit expected": expected, "named": named}
-    return pl.DataFrame([first, *rows], infer_schema_length=None)
+    @property
+    def inside(self) -> bool:
+        """Whether the measured ratio lies in the 90 % interval; false where there is none."""
+        interval = self.interval
+        return interval is not None and interval[0] <= self.measured.ratio <= interval[1]
 
+    @property
+    def width(self) -> float:
+        """Upper over lower end of the interval; infinite where there is none."""
+        interval = self.interval
+        return math.inf if interval is None or not interval[0] > 0 else interval[1] / interval[0]
 
-def _shown_row(case: CaseOutcome) -> dict[str, str]:
-    low, high = case.spread_gbps
-    errors = {words: _percent(case.error_percent(name)) for name, words in PREDICTORS.items()}
-    expected, named = _limit_cells(case.expected, case.named)
-    return {
-        "case": case.prediction.patch,
-        "baseline": f"{case.recorded_gbps:.1f}",
-        "measured (spread)": f"{case.measured_gbps:.1f} ({low:.1f}-{high:.1f})",
-        **errors,
-        "limit expected": expected,
-        "named": named,
-    }
+    @property
+    def changed(self) -> bool:
+        """Whether the patches changed anything."""
+        return is_change(self.measured.ratio)
 
+    @property
+    def direction_right(self) -> bool:
+        """Whether more was foretold where there came more, and less where less."""
+        predicted = self.predicted_ratio
+        return predicted is not None and (predicted - 1) * (self.measured.ratio - 1) > 0
 
-def _percent(error: float | None) -> str:
-    return "-" if error is None else f"{error:+.0f} %"
+    @property
+    def false_alarm(self) -> bool:
+        """Whether a change was foretold where there was none."""
+        return not self.changed and self.predicted_ratio is not None and is_change(self.predicted_ratio)
 
+    @property
+    def limits_before(self) -> tuple[str, ...]:
+        """What was measured to be at its limit without the patches."""
+        return at_limit(self.case.configuration, self.measured.gbps[0], self.measured.busy[0])
 
-def _limit_cells(expected: ExpectedLimit | None, named: NamedLimit) -> tuple[str, str]:
-    said = _place(named.kind, named.where)
-    if expected is None:
-        return "-", said
-    right = expected.is_named_by(named.kind, named.where)
-    accepted = " or ".join(_place(*place) for place in expected.places)
-    return accepted, "right" if right else f"WRONG: {said}"
+    @property
+    def limits_after(self) -> tuple[str, ...]:
+        """What was measured to be at its limit with them."""
+        return at_limit(self.case.patched, self.measured.gbps[1], self.measured.busy[1])
 
+    @property
+    def limit_right(self) -> bool:
+        """Whether the limit foretold for after the patches was one."""
+        return names_one(self.foretold.limit_after, self.limits_after)
 
-def _place(kind: str, where: str | None) -> str:
-    """A limit in two words: the receiver's CPU by its number alone."""
-    if where is None or not where.startswith("CPU"):
-        return kind
-    return where if kind == "receiver cpu" else f"{kind}, {where}"
+    @property
+    def limit_before_right(self) -> bool:
+        """Whether the limit named from the baseline's recording was one."""
+        return names_one(self.foretold.limit_before, self.limits_before)
 
-
-def summary(validation: Validation) -> list[str]:
-    """What stands below the table."""
-    usual, most = validation.noise_percent
-    errors = ((words, validation.median_error_percent(name)) for name, words in PREDICTORS.items())
-    sizes = ", ".join(f"{words} {error:.0f} %" for words, error in errors if error is not None)
-    judged = [case.limit_right for case in validation.cases if case.limit_right is not None]
-    return [
-        f"median error: {sizes or 'nothing was foretold'}",
-        f"noise: neighbouring runs of the untouched baseline differ by {usual:.0f} % (median), {most:.0f} % at most",
-        f"limits: {sum(judged)} of {len(judged)} patched cases named right",
-        *(f"doubt: {doubt}" for doubt in validation.doubts),
-        f"predictions.json, written before the first measurement: sha256 {validation.predictions_sha256}",
-    ]
-
-
-def validation_document(validation: Validation) -> dict[str, Any]:
-    """Everything, as one JSON document."""
-    usual, most = validation.noise_percent
-    return {
-        "scenario": validation.scenario,
-        "predictions_sha256": validation.predictions_sha256,
-        "limit_expected": _expected_entry(validation.expected),
-        "limit_named": validation.named._asdict(),
-        "doubts": list(validation.doubts),
-        "noise_percent": {"median": usual, "largest": most},
-        "median_error_percent": {name: validation.median_error_percent(name) for name in PREDICTORS},
-        "cases": [_case_entry(case) for case in validation.cases],
-    }
+    @property
+    def load_errors(self) -> dict[int, float]:
+        """How busy each CPU was foretold to be with the patches, less how busy it was: parts of its time."""
+        busy = self.measured.busy[1]
+        return {cpu: share - busy[cpu] for cpu, share in self.foretold.busy_after.items() if cpu in busy}
 
 
-def _case_entry(case: CaseOutcome) -> dict[str, Any]:
-    low, high = case.spread_gbps
-    return {
-        **case.prediction._asdict(),
-        "baseline_gbps": case.recorded_gbps,
-        "measured_gbps": case.measured_gbps,
-        "measured_low_gbps": low,
-        "measured_high_gbps": high,
-        "baseline_runs_gbps": list(case.baseline_runs_gbps),
-        "patched_runs_gbps": list(case.patched_runs_gbps),
-        "error_percent": {name: case.error_percent(name) for name in PREDICTORS},
-        "limit_expected": _expected_entry(case.expected),
-        "limit_named": case.named._asdict(),
-        "limit_right": case.limit_right,
-    }
+def error(predicted: float | None, measured: float) -> float:
+    """How far a ratio foretold lies above the measured one; silence counts as "no change".
+
+    Examples
+    --------
+    >>> error(3.0, 2.0), error(None, 2.0)
+    (0.5, -0.5)
+    """
+    return (1.0 if predicted is None else predicted) / measured - 1
 
 
-def _expected_entry(expected: ExpectedLimit | None) -> dict[str, Any] | None:
-    return None if expected is None else expected.as_json()
+def is_change(ratio: float) -> bool:
+    """Whether a ratio is further from 1 than 15 %.
+
+    Examples
+    --------
+    >>> is_change(1.15), is_change(1.16), is_change(0.84)
+    (False, True, True)
+    """
+    return abs(ratio - 1) > CHANGE + 1e-9  # 1.15 - 1 is a little more than 0.15
 
 
-def predictions_from(rows: Sequence[dict[str, Any]]) -> list[Prediction]:
-    """Rows with the fields of `Prediction` and any others."""
-    return [Prediction(**{name: row[name] for name in Prediction._fields}) for row in rows]
+def names_one(limit: str, measured: Sequence[str]) -> bool:
+    """Whether a limit is one of those measured; one outside the CPUs is right where nothing here was at its limit.
+
+    Examples
+    --------
+    >>> names_one("CPU 1", ["CPU 0", "CPU 1"]), names_one(NOT_SEEN, ["unknown"]), names_one(NOT_SEEN, ["CPU 1"])
+    (True, True, False)
+    """
+    return limit in measured or (limit == NOT_SEEN and UNKNOWN in measured)
+
+
+def link_payload_gbps(scenario: Scenario) -> float | None:
+    """What the token bucket lets through besides headers; None without one."""
+    if scenario.link_rate_gbps is None:
+        return None
+    return scenario.link_rate_gbps * segment_bytes(scenario.mtu) / (scenario.mtu + ETHERNET_HEADER_BYTES)
+
+
+def at_limit(scenario: Scenario, gbps: float, busy: Mapping[int, float]) -> tuple[str, ...]:
+    """What is at its limit, as measured; several where the measurement does not tell them apart.
+
+    Parameters
+    ----------
+    scenario
+        What ran.
+    gbps
+        Its goodput.
+    busy
+        Share of each CPU's time.
+
+    Returns
+    -------
+    tuple[str, ...]
+        The link and every CPU at 95 % or more, and what is within 3 points of the fullest of them; else the receive
+        window where it is set, else "unknown". A CPU that a competing process fills is busy whatever limits: it does
+        not count beside a full link, and where it alone is full a receive window that is set may be the limit as well.
+    """
+    payload_gbps = link_payload_gbps(scenario)
+    use = {f"CPU {cpu}": share for cpu, share in busy.items()}
+    crowded = f"CPU {scenario.hog_cpu}"
+    if payload_gbps is not None:
+        use[LINK] = gbps / payload_gbps
+        if use[LINK] >= FULL:
+            use.pop(crowded, None)
+    window = {WINDOW} if scenario.rcvbuf_bytes is not None else set()
+    fullest = max(use.values(), default=0.0)
+    if fullest < FULL:
+        return tuple(window or {UNKNOWN})
+    full = {name for name, share in use.items() if share >= min(FULL, fullest - TIE)}
+    return tuple(sorted(full | window if full == {crowded} else full))

@@ -1,35 +1,36 @@
 """Foretells what patches do, from a recording of the baseline alone; then applies them and measures.
 
-The order is the proof: the predictions are on disk, with their sha256, before the first patched packet is sent.
+The order is the proof: a case's prediction is on disk, with its sha256, before either of its hosts is measured.
 """
 
-import hashlib
-import json
 import os
+import platform
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from zcanalysis.errors import HostError
-from zcanalysis.lab.applied import patched
-from zcanalysis.lab.cases import BASELINE_LIMIT, CASES, case_of
+from zcanalysis import __version__
+from zcanalysis.errors import HostError, ZcError
+from zcanalysis.lab.draw import Case
+from zcanalysis.lab.foretelling import write_json, write_prediction
 from zcanalysis.lab.namespaces import require_lab_tools
-from zcanalysis.lab.outcome import CaseOutcome, Foretold, NamedLimit, Validation, validation_document
-from zcanalysis.lab.scenarios import BASELINE, Scenario, scenario_named
+from zcanalysis.lab.outcome import CaseOutcome, Foretold
+from zcanalysis.lab.pairs import Measured, PairOptions, both_hosts, measure
+from zcanalysis.lab.scenarios import Scenario
+from zcanalysis.lab.scores import Scores, score_entries
 from zcanalysis.lab.trial import LabOptions, require_cpus, run_scenario
-from zcanalysis.lab.untraced import untraced_gbps
+from zcanalysis.lab.validation_document import case_entry, validation_table
 from zcanalysis.patches import parse_patch
 from zcanalysis.recorder import Phase, default_plan
 from zcanalysis.recorder.interruption import terminated_like_interrupted
 from zcanalysis.recorder.probes import why_perf_cannot_run
 from zcanalysis.recorder.recording import claim_directory
 
-PREDICTIONS: Final = "predictions.json"
-DIGEST: Final = "predictions.sha256"
 RESULT: Final = "validation.json"
-LEAST_SECONDS: Final = 0.5
+TABLE: Final = "validation.parquet"
+RECORDINGS: Final = "recordings"
 
 
 class Instruments(NamedTuple):
@@ -39,10 +40,9 @@ class Instruments(NamedTuple):
     """Refuse, before anything is built, what cannot run here."""
     record: Callable[[Scenario, Path], object]
     foretell: Callable[[Path, Sequence[str]], Foretold]
-    """From the baseline's recording and the patches."""
-    measure: Callable[[Scenario, float], float]
-    """Untraced goodput over so many seconds, Gbit/s."""
-    name_limit: Callable[[Path], NamedLimit]
+    """From the baseline's recording and the patches, which act together."""
+    measure: Callable[[Scenario, Scenario, Callable[[Measured], None]], Measured]
+    """Runs of both in turn, without and with the patches; told of each pair."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,179 +51,215 @@ class ValidationOptions:
 
     Attributes
     ----------
-    scenario
-        Name of the baseline.
-    patches
-        NAME=VALUE each, at least one, none twice.
-    repeats
-        How often each patch is measured, beside a run of the baseline each time.
-    seconds
-        Length of one untraced window.
+    cases
+        At least one, none twice.
+    seed
+        What the cases were drawn by; None where somebody picked them.
+    pairs
+        How each is measured.
     recording_seconds
-        Of the baseline's recording and of each case's.
+        Of each baseline's recording.
     on_progress
         Told what happens and the share that is done (0 to 1).
+    on_case
+        Told after each case what came of it, how many are over, and how many seconds the others will take.
     """
 
-    scenario: str = BASELINE
-    patches: Sequence[str] = tuple(case.patch for case in CASES)
-    repeats: int = 3
-    seconds: float = 3.0
+    cases: Sequence[Case]
+    seed: str | None = None
+    pairs: PairOptions = field(default_factory=PairOptions)
     recording_seconds: float = 6.0
     on_progress: Callable[[str, float], None] = lambda what, share: None
+    on_case: "Callable[[Done | Failure, int, float], None]" = lambda over, tried, left_seconds: None
 
     def __post_init__(self) -> None:
-        if not self.patches or len(set(self.patches)) < len(self.patches):
-            raise ValueError(f"patches must be some, each once, got {list(self.patches)}")
-        if self.repeats < 1:
-            raise ValueError(f"repeats must be at least 1, got {self.repeats}")
-        if not self.seconds >= LEAST_SECONDS:
-            raise ValueError(f"seconds must be at least {LEAST_SECONDS}, got {self.seconds}")
+        names = [case.name for case in self.cases]
+        if not names or len(set(names)) < len(names):
+            raise ValueError(f"cases must be some, each once, got {names}")
+
+
+class Failure(NamedTuple):
+    """A case that could not be recorded, foretold or measured."""
+
+    case: Case
+    why: str
+
+
+class Done(NamedTuple):
+    """One case that could."""
+
+    outcome: CaseOutcome
+    prediction_sha256: str
+    recording: str
+    seconds: float
+    """All of it took."""
+
+
+class Validation(NamedTuple):
+    """What there is so far."""
+
+    seed: str | None
+    asked: int
+    """So many cases were to be done."""
+    done: tuple[Done, ...] = ()
+    failures: tuple[Failure, ...] = ()
+
+    def with_one(self, over: Done | Failure) -> "Validation":
+        """The same with one case more."""
+        if isinstance(over, Done):
+            return self._replace(done=(*self.done, over))
+        return self._replace(failures=(*self.failures, over))
+
+    @property
+    def tried(self) -> int:
+        """How many cases are over, whether done or failed."""
+        return len(self.done) + len(self.failures)
+
+    @property
+    def outcomes(self) -> tuple[CaseOutcome, ...]:
+        """Of the cases that could be done, in their order."""
+        return tuple(each.outcome for each in self.done)
+
+    @property
+    def scores(self) -> Scores:
+        """Figures over them."""
+        return Scores(self.outcomes)
 
 
 def validate(directory: Path, options: ValidationOptions, instruments: Instruments | None = None) -> Validation:
-    """Foretell, then measure, every patch.
+    """Foretell and measure every case; what is done is on disk after each.
 
     Parameters
     ----------
     directory
-        Gets the recordings, predictions.json with its sha256, and validation.json; made, or empty.
+        Gets the recordings, the predictions with their sha256, and validation.json; made, or empty.
     options, instruments
         What, how thoroughly, and with what.
+
+    Returns
+    -------
+    Validation
+        With the cases that failed, and why. Interrupted, validation.json holds the cases before.
 
     Raises
     ------
     HostError
-        If a patch, a tool or a CPU is not to be had, the directory is not empty, or a transfer fails; nothing of ours
-        is left running, and what was written stays.
+        If a patch, a tool or a CPU is not to be had, the directory is not empty, or no case at all can be done;
+        nothing of ours is left running, and what was written stays.
     """
     tools = instruments or real_instruments(options)
-    baseline = scenario_named(options.scenario)
-    scenarios = {patch: patched(baseline, patch) for patch in options.patches}
-    for patch in options.patches:
-        parse_patch(patch)  # a value that nobody can foretell is said before anything is built
-    tools.require([baseline, *scenarios.values()])
+    for case in options.cases:
+        for patch in case.patches:
+            parse_patch(patch)  # a value that nobody can foretell is said before anything is built
+    tools.require([scenario for case in options.cases for scenario in (case.configuration, case.patched)])
     claim_directory(directory)
+    so_far, started = Validation(options.seed, len(options.cases)), time.monotonic()
     with terminated_like_interrupted():
-        work = _Work(directory, options, tools, baseline, _Progress(options))
-        foretold, digest = _foretold(work)
-        runs = {patch: _runs(work, patch, scenario) for patch, scenario in scenarios.items()}
-        limits = {patch: _limit(work, patch, scenario) for patch, scenario in scenarios.items()}
-        named = tools.name_limit(directory / "baseline")
-    cases = tuple(
-        CaseOutcome(prediction, foretold.goodput_gbps, *runs[patch], case_of(baseline.name, patch).limit, limits[patch])
-        for patch, prediction in ((prediction.patch, prediction) for prediction in foretold.predictions)
-    )
-    expected = BASELINE_LIMIT if baseline.name == BASELINE else None
-    validation = Validation(baseline.name, digest, expected, named, cases, foretold.doubts)
-    _write_json(directory / RESULT, validation_document(validation) | _how(options, [baseline, *scenarios.values()]))
+        for case in options.cases:
+            over = _over(directory, options, tools, case, so_far)
+            so_far = so_far.with_one(over)
+            _write(directory, so_far, options)
+            options.on_case(over, so_far.tried, (time.monotonic() - started) * (so_far.asked / so_far.tried - 1))
+    if not so_far.done:
+        raise HostError(f"no case could be validated; the last one, {case.name}: {so_far.failures[-1].why}")
     options.on_progress("done", 1.0)
-    return validation
+    return so_far
 
 
-class _Progress:
-    """Counts steps: one a recording, an analysis, a pair of runs."""
+def _write(directory: Path, so_far: Validation, options: ValidationOptions) -> None:
+    document = validation_document(so_far, options)
+    write_json(directory / RESULT, document)
+    validation_table(document).write_parquet(directory / TABLE)
 
-    def __init__(self, options: ValidationOptions) -> None:
-        self.tell = options.on_progress
-        self.steps = 2 + len(options.patches) * (options.repeats + 1)
-        self.done = 0
 
-    def next(self, what: str) -> None:
+def _over(
+    directory: Path, options: ValidationOptions, tools: Instruments, case: Case, so_far: Validation
+) -> Done | Failure:
+    """One case more; what goes wrong in it ends it alone."""
+    words = f"{so_far.tried + 1} of {so_far.asked}, {case.name}"
+    step = _Step(options.on_progress, words, so_far.tried / so_far.asked)
+    try:
+        return _done(directory, tools, case, step)
+    except ZcError as error:
+        return Failure(case, str(error))
+
+
+class _Step(NamedTuple):
+    """Where we are."""
+
+    on_progress: Callable[[str, float], None]
+    name: str
+    share: float
+
+    def tell(self, what: str) -> None:
         """Say what begins."""
-        self.tell(what, self.done / self.steps)
-        self.done += 1
+        self.on_progress(f"{self.name}: {what}", self.share)
 
 
-class _Work(NamedTuple):
-    """One validation under way."""
+def _done(directory: Path, tools: Instruments, case: Case, step: _Step) -> Done:
+    started = time.monotonic()
+    place = directory / RECORDINGS / case.configuration.name
+    if not (place / "host.json").exists():
+        step.tell("recording")
+        tools.record(case.configuration, place)
+    step.tell("predicting")
+    foretold = tools.foretell(place, case.patches)
+    digest = write_prediction(directory, case, foretold)
 
-    directory: Path
-    options: ValidationOptions
-    tools: Instruments
-    baseline: Scenario
-    progress: _Progress
+    def on_pair(so_far: Measured) -> None:
+        step.tell(f"pair {len(so_far.pairs)}, ratio {so_far.ratio:.2f} ± {so_far.standard_error:.1%}")
 
-
-def _foretold(work: _Work) -> tuple[Foretold, str]:
-    """Record the baseline, foretell, and write that down with its sha256."""
-    work.progress.next(f"recording {work.baseline.name}")
-    work.tools.record(work.baseline, work.directory / "baseline")
-    work.progress.next("predicting")
-    foretold = work.tools.foretell(work.directory / "baseline", work.options.patches)
-    if [prediction.patch for prediction in foretold.predictions] != list(work.options.patches):
-        raise HostError("the predictions are not those that were asked for")
-    return foretold, write_predictions(work.directory, work.baseline.name, foretold)
+    step.tell("measuring")
+    measured = tools.measure(case.configuration, case.patched, on_pair)
+    outcome = CaseOutcome(case, foretold, measured)
+    return Done(outcome, digest, place.relative_to(directory).as_posix(), time.monotonic() - started)
 
 
-def write_predictions(directory: Path, scenario: str, foretold: Foretold) -> str:
-    """Write predictions.json and predictions.sha256 (as `sha256sum -c` reads it), on disk when we return.
-
-    Returns
-    -------
-    str
-        The sha256 of predictions.json.
-    """
-    document = {
-        "scenario": scenario,
-        "baseline_gbps": foretold.goodput_gbps,
-        "written_ns": time.time_ns(),
-        "doubts": list(foretold.doubts),
-        "predictions": [prediction._asdict() for prediction in foretold.predictions],
-    }
-    _write_json(directory / PREDICTIONS, document)
-    digest = hashlib.sha256((directory / PREDICTIONS).read_bytes()).hexdigest()
-    _write_durably(directory / DIGEST, f"{digest}  {PREDICTIONS}\n")
-    return digest
-
-
-def _write_json(path: Path, document: dict[str, Any]) -> None:
-    _write_durably(path, json.dumps(document, indent=1, allow_nan=False) + "\n")
-
-
-def _write_durably(path: Path, text: str) -> None:
-    with path.open("w") as out:
-        out.write(text)
-        out.flush()
-        os.fsync(out.fileno())
-
-
-def _runs(work: _Work, patch: str, scenario: Scenario) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Untraced goodput of the baseline and of the patched hosts, in turn."""
-    baseline, changed = [], []
-    for turn in range(work.options.repeats):
-        work.progress.next(f"measuring {patch}, {turn + 1} of {work.options.repeats}")
-        baseline.append(work.tools.measure(work.baseline, work.options.seconds))
-        changed.append(work.tools.measure(scenario, work.options.seconds))
-    return tuple(baseline), tuple(changed)
-
-
-def _limit(work: _Work, patch: str, scenario: Scenario) -> NamedLimit:
-    work.progress.next(f"recording {patch}")
-    place = work.directory / "cases" / patch
-    work.tools.record(scenario, place)
-    return work.tools.name_limit(place)
-
-
-def _how(options: ValidationOptions, scenarios: Sequence[Scenario]) -> dict[str, Any]:
+def validation_document(validation: Validation, options: ValidationOptions) -> dict[str, Any]:
+    """Everything, as one JSON document."""
+    scores = validation.scores
     return {
-        "configurations": [scenario.as_json() for scenario in scenarios],
-        "repeats": options.repeats,
-        "seconds": options.seconds,
+        "version": __version__,
+        "kernel": platform.release(),
+        "cpus": os.cpu_count(),
+        "seed": validation.seed,
+        "asked": validation.asked,
+        "complete": validation.tried == validation.asked,
         "recording_seconds": options.recording_seconds,
+        "window_seconds": options.pairs.seconds,
+        "figures": score_entries(scores),
+        "null_median_errors": scores.null_errors,
+        "pairs_marked": scores.pairs_marked,
+        "silent": scores.silent,
+        "cases": [_entry(each) for each in validation.done],
+        "failures": [
+            {"configuration": case.configuration.as_json(), "patches": list(case.patches), "why": why}
+            for case, why in validation.failures
+        ],
     }
+
+
+def _entry(done: Done) -> dict[str, Any]:
+    """A case with what only the validation knows of it."""
+    entry = case_entry(done.outcome)
+    entry["row"] |= {"prediction_sha256": done.prediction_sha256, "recording": done.recording, "seconds": done.seconds}
+    return entry
 
 
 def real_instruments(options: ValidationOptions) -> Instruments:
     """The lab itself, and our analysis."""
-    from zcanalysis.lab.analysis import foretell, name_limit
+    from zcanalysis.lab.analysis import foretell
 
     plan = recording_plan(options.recording_seconds)
 
     def record(scenario: Scenario, place: Path) -> Path:
         return run_scenario(scenario, place, LabOptions(plan=plan))
 
-    return Instruments(require_all, record, foretell, untraced_gbps, name_limit)
+    def measured(baseline: Scenario, changed: Scenario, on_pair: Callable[[Measured], None]) -> Measured:
+        with both_hosts(baseline, changed, options.pairs) as runs:
+            return measure(runs, options.pairs, on_pair)
+
+    return Instruments(require_all, record, foretell, measured)
 
 
 def recording_plan(seconds: float) -> list[Phase]:
@@ -235,6 +271,6 @@ def require_all(scenarios: Sequence[Scenario]) -> None:
     """Raise a `HostError` unless the tools and every CPU are there."""
     require_lab_tools()
     if why := why_perf_cannot_run():
-        raise HostError(f"limits are named from CPU samples: {why}")
+        raise HostError(f"predictions are made from CPU samples: {why}")
     for scenario in scenarios:
         require_cpus(scenario)

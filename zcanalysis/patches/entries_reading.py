@@ -107,8 +107,8 @@ PLACES: Final = (
     ),
     Entry(
         "competing-load",
-        whole(1, 1024, "busy processes"),
-        "the reader shares its CPU with that many busy processes",
+        whole(0, 1024, "busy processes"),
+        "the reader shares its CPU with that many busy processes, or with none",
         "kernel/sched/fair.c; kernel/softirq.c: softirqs go first",
         "no sample shows the reader",
         questions.competing_load,
