@@ -50,7 +50,10 @@ Hz = Annotated[
     typer.Option("--sampling-hz", min=1, max=20_000, help="CPU samples a second on each CPU; best a prime."),
 ]
 Capture = Annotated[bool, typer.Option("--capture/--no-capture", help="End with a capture of 0.15 s.")]
-Trace = Annotated[bool, typer.Option("--trace", help="End with tracepoints for 0.5 s; they price nothing.")]
+Trace = Annotated[
+    bool,
+    typer.Option("--trace", help="End with tracepoints, 0.5 s of batches and 0.1 s of packets; they price nothing."),
+]
 
 
 def main() -> None:
