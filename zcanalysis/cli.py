@@ -189,6 +189,24 @@ def costs(
 
 
 @app.command()
+def latency(
+    recording: Annotated[Path, typer.Argument(help="A recording with traced packets, or a kernel trace of packets.")],
+    as_json: Json = False,
+) -> None:
+    """Say how long received bytes took in each stage, from tracepoints of every packet."""
+    from zcanalysis.cpu.latency import latency as latency_of
+    from zcanalysis.latency_text import latency_document, print_latency
+
+    with _progress() as on_step:
+        on_step("joining")
+        found = latency_of(recording)
+    if as_json:
+        _print_json(latency_document(recording.resolve().name, found))
+        return
+    print_latency(found)
+
+
+@app.command()
 def patches(as_json: Json = False) -> None:
     """List the patches: what each changes, where that is known from, and when it does not apply."""
     from zcanalysis.patches import catalogue_rows
