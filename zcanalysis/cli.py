@@ -52,7 +52,7 @@ Hz = Annotated[
 Capture = Annotated[bool, typer.Option("--capture/--no-capture", help="End with a capture of 0.15 s.")]
 Trace = Annotated[
     bool,
-    typer.Option("--trace", help="End with tracepoints, 0.5 s of batches and 0.1 s of packets; they price nothing."),
+    typer.Option("--trace", help="End with tracepoints, 0.5 s of batches and 0.2 s of packets; they price nothing."),
 ]
 
 

@@ -240,8 +240,8 @@ def chains(events: PacketEvents, seen: Streams) -> tuple[Chains, Agreement]:
     copy = first.interval[piece]
     skipped = third.skipped_bytes + second.skipped_bytes[third.interval] + first.skipped_bytes[piece]
     from_byte = copied_at[copy] % APART_BYTES + skipped
-    known = early[piece] & (shift[copy] != UNKNOWN)
-    return Chains(copy, third.size_bytes, from_byte, segment[piece], skb[third.interval], packet, known), agreement
+    before = np.where(shift[copy] == UNKNOWN, whole, early[piece])  # an skb that TCP was not seen to take had been taken
+    return Chains(copy, third.size_bytes, from_byte, segment[piece], skb[third.interval], packet, before), agreement
 
 
 def _through(pieces: Pieces, index: Integers, here: Stream, before: Stream, *, whole: bool) -> tuple[Pieces, Integers]:

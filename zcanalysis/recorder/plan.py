@@ -13,7 +13,7 @@ PROBES: Final = (PERF, TCPDUMP, TRACE, PACKETS)
 SAMPLING_HZ: Final = 499
 CAPTURE_SECONDS: Final = 0.15
 TRACE_SECONDS: Final = 0.5
-PACKETS_SECONDS: Final = 0.1
+PACKETS_SECONDS: Final = 0.2
 SAMPLED_PART: Final = 0.4
 FASTEST_HZ: Final = 20_000
 MOST_ROUNDS: Final = 5
@@ -57,7 +57,7 @@ def default_plan(
     capture
         Whether to end with a capture of 0.15 s: structure only, it slows the receiver most.
     trace
-        Whether to end with tracepoints: those of batches for half a second, then those of packets for a tenth. They
+        Whether to end with tracepoints: those of batches for half a second, then those of packets for a fifth. They
         never price anything: those of packets halve the throughput.
 
     Notes
