@@ -95,15 +95,39 @@ def test_bytes_queued_when_the_trace_began_are_told_apart(tmp_path):
     assert found.ranges["bytes"].sum() == 160
 
 
-def test_data_that_tcp_had_already_take_no_place_in_the_stream(tmp_path):
+def test_bytes_between_two_stages_when_the_trace_began_are_told_apart_too(tmp_path):
     trace = Trace()
+    trace.segment(0xA, 100)  # handed over and taken before
+    trace.handed(0xB, 100), trace.taken(0xB, 100), trace.segment(0xB, 100)
+    trace.copy(0xA, 100), trace.copy(0xB, 100)
+    found = zc.latency(trace.saved(tmp_path))
+    assert found.accounting.select("early_bytes", "joined_bytes", "unmatched_bytes").row(0) == (100, 100, 0)
+    assert found.ranges["complete"].to_list() == [False, True]
+
+
+def test_a_reader_that_copied_only_what_was_there_before_has_nothing_joined_and_nothing_unmatched(tmp_path):
+    trace = Trace()
+    trace.handed(0xA, 100), trace.taken(0xA, 100), trace.segment(0xA, 100)
+    trace.copy(0x9, 400)
+    found = zc.latency(trace.saved(tmp_path))
+    columns = ("early_bytes", "joined_bytes", "unmatched_bytes", "unread_bytes", "joined_share")
+    assert found.accounting.select(columns).row(0) == (400, 0, 0, 100, None)
+    assert "most bytes were on their way when the trace began: trace longer" in found.doubts
+    trace.lines.append("CPU:1 [LOST 1 EVENTS]")  # then nobody knows when they came
+    lossy = zc.latency(trace.saved(tmp_path)).accounting
+    assert lossy.select(columns).row(0) == (0, 0, 400, 100, 0.0)
+
+
+def test_data_that_tcp_had_already_take_no_place_in_the_stream(tmp_path):
+    trace, arrived = Trace(), {}
     for skb in (0xA, 0xB, 0xC, 0xD):
-        trace.handed(skb, 100), trace.taken(skb, 100), trace.segment(skb, 100)
+        trace.handed(skb, 100), trace.taken(skb, 100)
+        arrived[skb] = trace.segment(skb, 100)
         if skb == 0xB:
             trace.dropped(skb)
     trace.copy(0xA, 300)  # A with C and D in it
     found = zc.latency(trace.saved(tmp_path))
-    assert found.ranges["bytes"].sum() == 300
+    assert found.ranges.select("bytes", "socket_at_ns").rows() == [(100, arrived[skb]) for skb in (0xA, 0xC, 0xD)]
     assert found.accounting["joined_share"].to_list() == [1.0]
 
 
@@ -172,6 +196,14 @@ def test_two_connections_of_one_device_are_kept_apart_by_their_hash(tmp_path):
         (socket_name(1), 50, driver[0xA]), (socket_name(1), 50, driver[0xC]),
         (socket_name(2), 51, driver[0xB]), (socket_name(2), 51, driver[0xD]),
     ]  # fmt: skip
+
+
+def test_without_a_hash_connections_are_known_by_the_address_of_their_skbs_alone(tmp_path):
+    trace = Trace()
+    for skb, port in ((0xA, 1), (0xB, 2)):
+        trace.handed(skb, 100, flow=0), trace.taken(skb, 100), trace.segment(skb, 100, port=port)
+    trace.copy(0xB, 100, port=2, tid=51), trace.copy(0xA, 100)
+    assert zc.latency(trace.saved(tmp_path)).accounting["joined_share"].to_list() == [1.0, 1.0]
 
 
 def test_without_tcps_event_its_time_is_in_the_next_stage_and_the_total_stands(tmp_path):

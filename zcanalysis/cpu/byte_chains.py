@@ -240,7 +240,7 @@ def chains(events: PacketEvents, seen: Streams) -> tuple[Chains, Agreement]:
     copy = first.interval[piece]
     skipped = third.skipped_bytes + second.skipped_bytes[third.interval] + first.skipped_bytes[piece]
     from_byte = copied_at[copy] % APART_BYTES + skipped
-    before = np.where(shift[copy] == UNKNOWN, whole, early[piece])  # an skb that TCP was not seen to take had been taken
+    before = np.where(shift[copy] == UNKNOWN, whole, early[piece])  # TCP had taken it unseen
     return Chains(copy, third.size_bytes, from_byte, segment[piece], skb[third.interval], packet, before), agreement
 
 
