@@ -250,3 +250,36 @@ def test_a_bad_value_of_a_sweep_is_one_line_and_status_2(values):
     done = run("sweep", TRACE, "--patch", values)
     assert (done.returncode, done.stderr.count("\n"), done.stdout) == (2, 1, "")
     assert "\x1b" not in done.stderr
+
+
+PACKETS = TRACE.parent / "packets"
+
+
+def test_latency_says_stages_bytes_and_doubts():
+    done = run("latency", PACKETS / "gro.txt.zst")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.search(r"driver to stack: GRO, backlog, RPS +[\d,.]+ +[\d,.]+ +[\d,.]+ +[\d.]+%", done.stdout)
+    assert "that came and were read meanwhile are joined (100.0%)" in " ".join(done.stdout.split())
+    assert "- tracing packets slows the transfer" in done.stdout
+
+
+def test_latency_is_one_json_document():
+    document = json.loads(run("latency", PACKETS / "prequeue-4.10.txt.gz", "--json").stdout)
+    assert set(document) == {"recording", "summary", "accounting", "ranges", "doubts"}
+    assert [row["stage"] for row in document["summary"]] == [
+        "hand-over", "protocol", "wake-up", "queue", "copy", "total"
+    ]  # fmt: skip
+    assert document["summary"][1]["mean_ns"] is None
+    assert document["accounting"][0]["joined_bytes"] == 1_507_328
+
+
+@pytest.mark.parametrize("what", ["empty", "noise", "half.pcap", "words.txt", "folder", "missing"])
+def test_latency_of_what_is_no_trace_is_one_line_and_status_2(tmp_path, what):
+    done = run("latency", bad_files(tmp_path)[what])
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+
+
+def test_latency_of_a_recording_without_packets_says_how_to_record_them():
+    done = run("latency", TRACE)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "has no traced packets; record it with `zcanalysis record --trace`" in done.stderr

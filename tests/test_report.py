@@ -2,6 +2,7 @@
 
 import html.parser
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from tests.cpu.test_accounts import idle_counters
 from tests.io.test_perf import TWO_SAMPLES
 from zcanalysis.answer import answered, gbps_text, ladder, price_rows, report_document, sentence
+from zcanalysis.cpu.latency import latency
 from zcanalysis.document import report_html, write_report
 from zcanalysis.errors import TraceError
 from zcanalysis.io.recording import read_recording
@@ -285,3 +287,25 @@ def test_a_perf_trace_alone_still_gives_costs(tmp_path):
 )
 def test_rates_are_rounded_to_their_interval(value, low, high, text):
     assert gbps_text(value, low, high) == text
+
+
+def test_the_report_draws_latency_by_stage_where_packets_were_traced(folder):
+    shutil.copy(Path(__file__).parent.parent / "traces/packets/gro.txt.zst", folder / "packets.txt.zst")
+    recording = read_recording(folder)
+    found = latency(recording)
+    parsed = Scripts()
+    parsed.feed(report_html(answered(recording)))
+    specs = {attrs["id"]: json.loads(text) for attrs, text in parsed.scripts if attrs.get("id")}
+    rows = [row for rows in specs["spec-latency"]["datasets"].values() for row in rows]
+    shares = {row["stage"]: row["share"] for row in rows if "share" in row}
+    assert shares == dict(found.summary.filter(pl.col("stage") != "total").select("stage", "share").rows())
+    words = " ".join(parsed.text)
+    assert "18.6 MB of 18.6 MB that came and were read meanwhile are joined (100.0%)" in words
+    assert f"{found.summary['mean_ns'][-1] / 1000:,.1f}" in words  # the table's last row
+
+
+def test_a_report_without_readable_packets_has_no_such_section(folder):
+    (folder / "packets.txt").write_text(
+        "a-1 [000] ..... 1.000001: sched_switch: prev_comm=a prev_pid=1 ==> next_pid=2\n"
+    )
+    assert 'id="spec-latency"' not in report_html(answered(read_recording(folder)))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from zcanalysis import charts, hosts, patches
     from zcanalysis.advice import advise
     from zcanalysis.answer import calibrate, ladder
+    from zcanalysis.cpu.latency import latency
     from zcanalysis.evidence import costs
     from zcanalysis.hosts.toml_text import read_host, write_host
     from zcanalysis.io.dissection import dissect
@@ -50,6 +51,7 @@ __all__ = [
     "folded_stacks",
     "hosts",
     "ladder",
+    "latency",
     "offered_load",
     "patches",
     "read_host",
@@ -76,6 +78,7 @@ _HOMES: Final = {
     "folded_stacks": "zcanalysis.io.folded",
     "read_host": "zcanalysis.hosts.toml_text",
     "ladder": "zcanalysis.answer",
+    "latency": "zcanalysis.cpu.latency",
     "offered_load": "zcanalysis.offered",
     "read_recording": "zcanalysis.io.recording",
     "replay": "zcanalysis.journeys",

@@ -50,7 +50,10 @@ Hz = Annotated[
     typer.Option("--sampling-hz", min=1, max=20_000, help="CPU samples a second on each CPU; best a prime."),
 ]
 Capture = Annotated[bool, typer.Option("--capture/--no-capture", help="End with a capture of 0.15 s.")]
-Trace = Annotated[bool, typer.Option("--trace", help="End with tracepoints for 0.5 s; they price nothing.")]
+Trace = Annotated[
+    bool,
+    typer.Option("--trace", help="End with tracepoints, 0.5 s of batches and 0.2 s of packets; they price nothing."),
+]
 
 
 def main() -> None:
@@ -183,6 +186,24 @@ def costs(
     from zcanalysis.terminal import print_costs
 
     print_costs(table)
+
+
+@app.command()
+def latency(
+    recording: Annotated[Path, typer.Argument(help="A recording with traced packets, or a kernel trace of packets.")],
+    as_json: Json = False,
+) -> None:
+    """Say how long received bytes took in each stage, from tracepoints of every packet."""
+    from zcanalysis.cpu.latency import latency as latency_of
+    from zcanalysis.latency_text import latency_document, print_latency
+
+    with _progress() as on_step:
+        on_step("joining")
+        found = latency_of(recording)
+    if as_json:
+        _print_json(latency_document(recording.resolve().name, found))
+        return
+    print_latency(found)
 
 
 @app.command()

@@ -18,6 +18,7 @@ from zcanalysis.cpu.timeline import cpu_timeline, flame
 from zcanalysis.errors import TraceError
 from zcanalysis.figures import Figure, figure
 from zcanalysis.goodput import throughput
+from zcanalysis.latency_figures import latency_cells, latency_figures, traced_latency
 from zcanalysis.model_figures import forecast_figures, ladder_figures, price_cells, price_figures, speedup_figures
 from zcanalysis.whatif import FROM_RECORDING
 
@@ -46,8 +47,10 @@ def report_html(answer: Answer, on_step: Callable[[str], None] = lambda step: No
     """
     on_step("changes")
     best, rest = ranked_changes(answer)
+    on_step("latency")
+    traced = traced_latency(answer.recording)
     on_step("charts")
-    figures = list(_figures(answer, [*best, *rest]))
+    figures = [*_figures(answer, [*best, *rest]), *latency_figures(traced)]
     on_step("page")
     return rendered(
         "report.html.j2",
@@ -65,6 +68,7 @@ def report_html(answer: Answer, on_step: Callable[[str], None] = lambda step: No
         replayed=any(row["tier"] == FROM_RECORDING for row in best),
         prices=[] if answer.model is None else [Row(cells) for cells in price_cells(answer.model)],
         no_model=answer.no_model,
+        latency=[] if traced is None else [Row(cells) for cells in latency_cells(traced.summary)],
         facts=_facts(answer),
         bundle=vega_bundle() if figures else "",
     )

@@ -335,6 +335,72 @@ VALIDATION: Final[Schema] = {
     "seconds": Column(pl.Float64(), "how long all of it took"),
 }
 
+LATENCY_STAGES: Final = ("hand-over", "protocol", "wake-up", "queue", "copy")
+"""Where received bytes spend their time, in order: each stage ends at the moment of the same place below."""
+LATENCY_MOMENTS: Final = ("stack_at_ns", "socket_at_ns", "reader_at_ns", "copy_at_ns", "done_at_ns")
+
+
+def latency_column(stage: str) -> str:
+    """Where LATENCY keeps how long a stage took.
+
+    Examples
+    --------
+    >>> latency_column("hand-over")
+    'hand_over_ns'
+    """
+    return f"{stage.replace('-', '_')}_ns"
+
+
+LATENCY: Final[Schema] = {
+    "socket": Column(pl.String(), "sender > receiver; `reader TID` where the trace names no socket"),
+    "tid": Column(pl.Int32(), "thread that read"),
+    "from_byte": Column(pl.Int64(), "first byte of the range, counted from the first that the trace saw copied"),
+    "to_byte": Column(pl.Int64(), "the byte behind its last"),
+    "bytes": Column(pl.Int64(), "to_byte - from_byte; a range is in one packet, one skb, one segment and one copy"),
+    "driver_at_ns": Column(pl.Int64(), "the driver handed its packet over: netif_rx, napi_gro_receive"),
+    "stack_at_ns": Column(pl.Int64(), "the stack took its skb, after GRO and backlog or RPS: netif_receive_skb"),
+    "socket_at_ns": Column(pl.Int64(), "TCP took its segment, in softirq or from the socket's backlog: tcp_probe"),
+    "reader_at_ns": Column(pl.Int64(), "the reader ran, for the first time since: sched_switch"),
+    "copy_at_ns": Column(pl.Int64(), "its copy began: skb_copy_datagram_iovec"),
+    "done_at_ns": Column(pl.Int64(), "its copy was over: tcp_rcv_space_adjust"),
+    "hand_over_ns": Column(pl.Int64(), "driver to stack: GRO holds it, or it waits in the backlog"),
+    "protocol_ns": Column(pl.Int64(), "stack to socket: IP, TCP, and the socket's backlog while the reader owns it"),
+    "wake_up_ns": Column(pl.Int64(), "socket to reader: until the reader runs on a CPU; 0 where it did"),
+    "queue_ns": Column(pl.Int64(), "reader to copy: it runs, and copies what came before"),
+    "copy_ns": Column(pl.Int64(), "the copy that the range is in, all of it"),
+    "total_ns": Column(pl.Int64(), "first moment to last; the stages add up to it; null stages have no event"),
+    "complete": Column(pl.Boolean(), "every stage that the trace records is known"),
+}
+
+LATENCY_SUMMARY: Final[Schema] = {
+    "stage": Column(pl.String(), "one of `LATENCY_STAGES`, or total"),
+    "mean_ns": Column(pl.Float64(), "over bytes of complete ranges; null where the stage's event was not recorded"),
+    "p50_ns": Column(pl.Int64(), "half of the bytes took at most this"),
+    "p99_ns": Column(pl.Int64(), "99 % of the bytes took at most this"),
+    "share": Column(pl.Float64(), "of the total's mean"),
+}
+
+LATENCY_DISTRIBUTION: Final[Schema] = {
+    "stage": Column(pl.String(), "one of `LATENCY_STAGES`, or total; only those that were recorded"),
+    "part": Column(pl.Float64(), "of the bytes of complete ranges"),
+    "ns": Column(pl.Int64(), "took at most this"),
+}
+
+LATENCY_ACCOUNT: Final[Schema] = {
+    "socket": Column(pl.String(), "as in LATENCY"),
+    "received_bytes": Column(pl.Int64(), "what its calls returned: sock_recv_length; null where not recorded"),
+    "copied_bytes": Column(pl.Int64(), "what the trace saw copied"),
+    "cut_bytes": Column(pl.Int64(), "of the received: copied before the trace began; null where not recorded"),
+    "lost_bytes": Column(pl.Int64(), "of the received: copied by events that are missing; null where not recorded"),
+    "early_bytes": Column(pl.Int64(), "of the copied: on their way when the trace began"),
+    "joined_bytes": Column(pl.Int64(), "of the copied: followed through every stage that the trace records"),
+    "unmatched_bytes": Column(pl.Int64(), "of the copied: the rest"),
+    "unread_bytes": Column(pl.Int64(), "arrived, and not copied when the trace ended"),
+    "joined_share": Column(pl.Float64(), "joined over copied and lost, the early ones left out"),
+    "addresses": Column(pl.Int64(), "skbs whose address was seen at TCP and at a copy"),
+    "addresses_agree": Column(pl.Int64(), "those that by address and by byte position are the same"),
+}
+
 AUDIT: Final[Schema] = {
     "check": Column(pl.String(), "what was looked at"),
     "verdict": Column(pl.String(), "ok, warn or bad"),

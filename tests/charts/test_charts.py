@@ -10,12 +10,14 @@ from zcanalysis import charts
 from zcanalysis.answer import answered, ladder
 from zcanalysis.charts.theme import GROUP_COLOURS
 from zcanalysis.cpu.kernel_stages import STAGE_GROUPS
+from zcanalysis.cpu.latency import latency
 from zcanalysis.cpu.timeline import cpu_timeline, flame
 from zcanalysis.goodput import throughput
 from zcanalysis.io.recording import read_recording
 from zcanalysis.patches import parse_patch
 from zcanalysis.sensitivity import speedup_curve, tornado
 from zcanalysis.sweeps import sweep
+from zcanalysis.tables import LATENCY_STAGES
 from zcanalysis.whatif import what_if
 
 TRACE = Path(__file__).parent.parent.parent / "traces/veth-1500"
@@ -39,8 +41,14 @@ def specs() -> dict[str, dict]:
         "swings": charts.tornado(tornado(answer.model), answer.goodput_gbps),
         "speedup": charts.speedup_curves(speedup_curve(answer.model, "copy", "tcp_rx")),
         "sweep": charts.sweep_curve(sweep(answer, {"mtu": [1500, 9000]})),
+        "latency": charts.latency(*traced_packets()),
     }
     return {name: chart.to_dict() for name, chart in drawn.items()}
+
+
+def traced_packets() -> tuple[pl.DataFrame, pl.DataFrame]:
+    found = latency(TRACE.parent / "packets/gro.txt.zst")
+    return found.summary, found.distribution
 
 
 def titles(spec: object) -> set[str]:
@@ -64,6 +72,7 @@ def titles(spec: object) -> set[str]:
         ("swings", {"goodput (Gbit/s)"}),
         ("speedup", {"less time for this stage alone (%)", "goodput (Gbit/s)"}),
         ("sweep", {"mtu (bytes)", "goodput (Gbit/s)"}),
+        ("latency", {"share of the mean latency of a byte", "bytes that took at most this"}),
     ],
 )
 def test_axes_say_what_and_in_which_unit(specs, name, axes):
@@ -163,3 +172,25 @@ def test_a_sweep_draws_numbers_only_and_a_line_for_each_of_the_others():
     assert charts.sweep_curve(swept.head(0)).to_dict()
     wide = swept.with_columns(patch=pl.lit("mtu=1000"), value=pl.Series([1000.0, None, 10_000.0]))
     assert charts.sweep_curve(wide).to_dict()["layer"][0]["encoding"]["x"]["scale"]["type"] == "log"
+
+
+def test_latencies_are_stacked_by_share_in_path_order_above_their_distribution_on_a_log_axis():
+    summary, distribution = traced_packets()
+    spec = charts.latency(summary, distribution).to_dict()
+    shares, spread = spec["vconcat"]
+    shown = spec["datasets"][shares["data"]["name"]]
+    assert [row["stage"] for row in sorted(shown, key=lambda row: row["rank"])] == list(LATENCY_STAGES)
+    assert sum(row["share"] for row in shown) == pytest.approx(1)
+    assert shares["encoding"]["x"]["stack"] == "zero"
+    assert spread["encoding"]["x"]["scale"]["type"] == "log"
+    assert "µs" in spread["encoding"]["x"]["title"]
+    points = spec["datasets"][spread["data"]["name"]]
+    slowest = max(row["time_us"] for row in points if row["stage"] == "total")
+    assert slowest == distribution.filter(pl.col("stage") == "total")["ns"].max() / 1000
+
+
+def test_a_stage_that_was_not_recorded_is_not_drawn():
+    found = latency(TRACE.parent / "packets/prequeue-4.10.txt.gz")
+    spec = charts.latency(found.summary, found.distribution).to_dict()
+    drawn = {row["stage"] for rows in spec["datasets"].values() for row in rows}
+    assert drawn == {"hand-over", "wake-up", "queue", "total"}

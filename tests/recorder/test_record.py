@@ -12,7 +12,7 @@ from zcanalysis.errors import HostError
 from zcanalysis.io.recording import read_recording
 from zcanalysis.recorder import Phase, RecordOptions, default_plan, record
 from zcanalysis.recorder.sampling import Sampler
-from zcanalysis.recorder.tracing import why_tracing_cannot_run
+from zcanalysis.recorder.tracing import packet_filters, why_tracing_cannot_run
 from zcanalysis.tables import COUNTERS, conform
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
@@ -173,7 +173,7 @@ def test_each_sampled_window_of_the_default_plan_lies_between_two_undisturbed_on
 
 
 def test_a_plan_without_capture_and_with_tracepoints():
-    assert [phase.name for phase in default_plan(2, capture=False, trace=True)][-2:] == ["counters", "trace"]
+    assert [phase.name for phase in default_plan(2, capture=False, trace=True)][-3:] == ["counters", "trace", "packets"]
 
 
 def test_repeated_phases_are_told_apart(tmp_path, loopback_transfer):
@@ -209,6 +209,35 @@ def test_a_traced_phase_leaves_its_events_and_no_instance_behind(tmp_path, loopb
     inside = events.filter(pl.col("ts_ns").is_between(window["from_ns"] - 5e8, window["to_ns"] + 5e8))
     assert inside.height == events.height  # on the time axis of the counters
     assert not list(Path("/sys/kernel/tracing/instances").glob(f"zc-*-{os.getpid()}"))
+
+
+@pytest.mark.root
+@needs_root
+def test_traced_packets_are_those_of_the_device_each_with_its_way_to_the_reader(tmp_path, loopback_transfer):
+    if why_tracing_cannot_run():
+        pytest.skip(str(why_tracing_cannot_run()))
+    plan = (Phase("counters", 0.3), Phase("packets", 0.05, ("packets",)))
+    directory = record(tmp_path / "new", RecordOptions(device="lo", plan=plan))
+    assert host_of(directory)["lost"]["packet_events"] == 0
+    recording = read_recording(directory)
+    assert recording.events is None
+    events = recording.packet_events.select("event", "payload", "error").collect()
+    assert events["error"].null_count() == events.height
+    wanted = {"netif_rx_entry", "netif_receive_skb", "tcp_probe", "skb_copy_datagram_iovec", "tcp_rcv_space_adjust"}
+    assert wanted <= set(events["event"])
+    taken = events.filter(pl.col("event") == "netif_receive_skb")
+    assert taken["payload"].str.contains("dev=lo ").all()
+    assert not events.filter(pl.col("event") == "tcp_probe")["payload"].str.contains(" data_len=0 ").any()
+    assert not list(Path("/sys/kernel/tracing/instances").glob(f"zc-*-{os.getpid()}"))
+
+
+def test_a_device_on_top_of_another_is_traced_without_a_filter(tmp_path):
+    (tmp_path / "eth0").mkdir()
+    (tmp_path / "bond0" / "lower_eth0").mkdir(parents=True)
+    assert packet_filters("eth0", tmp_path)["net/netif_receive_skb"] == 'name == "eth0"'
+    assert packet_filters("bond0", tmp_path)["net/netif_receive_skb"] is None
+    assert packet_filters('"; x', tmp_path)["net/netif_receive_skb"] is None
+    assert packet_filters("bond0", tmp_path)["tcp/tcp_probe"] == "data_len > 0"
 
 
 def test_without_root_a_traced_phase_is_left_out_and_said(tmp_path, monkeypatch):

@@ -9,6 +9,7 @@ from zcanalysis.charts.cost_bars import stage_cost
 from zcanalysis.charts.cpu_time import cpu_over_time
 from zcanalysis.charts.flames import flame_graph
 from zcanalysis.charts.forecasts import forecast
+from zcanalysis.charts.latency_stages import latency
 from zcanalysis.charts.loss import waterfall
 from zcanalysis.charts.offered_rate import livelock
 from zcanalysis.charts.price_swings import tornado
@@ -18,6 +19,6 @@ from zcanalysis.charts.validation import validation
 from zcanalysis.charts.virtual_speedup import speedup_curves
 
 __all__ = [
-    "cpu_over_time", "flame_graph", "forecast", "ladder", "livelock", "rate_over_time", "speedup_curves", "stage_cost",
-    "sweep_curve", "tornado", "validation", "waterfall",
+    "cpu_over_time", "flame_graph", "forecast", "ladder", "latency", "livelock", "rate_over_time", "speedup_curves",
+    "stage_cost", "sweep_curve", "tornado", "validation", "waterfall",
 ]  # fmt: skip

@@ -22,6 +22,7 @@ COUNTERS_LIMIT_ROWS: Final = 5_000_000
 CAPTURE_NAMES: Final = tuple(f"capture.{kind}{packed}" for kind in ("pcap", "pcapng") for packed in ("", ".zst", ".gz"))
 PERF_NAMES: Final = ("perf.txt", "perf.txt.zst", "perf.txt.gz", "perf.data", "perf.data.zst", "perf.data.gz")
 TRACE_NAMES: Final = ("trace.txt", "trace.txt.zst", "trace.txt.gz")
+PACKET_TRACE_NAMES: Final = ("packets.txt", "packets.txt.zst", "packets.txt.gz")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +40,9 @@ class Recording:
     """SAMPLES, on the epoch's time axis where the recording holds clock pairs."""
     packets: pl.LazyFrame | None = None
     events: pl.LazyFrame | None = None
-    """EVENTS of a tracing phase, on the same axis; they never price anything."""
+    """EVENTS of batches, of a tracing phase, on the same axis; they never price anything."""
+    packet_events: pl.LazyFrame | None = None
+    """EVENTS of packets, of a phase of their own, on the same axis: for `latency`."""
     load: Mapping[str, Any] | None = None
     clock: ClockShift | None = None
 
@@ -69,7 +72,7 @@ def read_recording(path: str | Path, perf: str | Path | None = None) -> Recordin
     clock = monotonic_to_epoch(host.clock) if host.clock else None
     capture = _first_of(place, CAPTURE_NAMES)
     trace = Path(perf) if perf else _first_of(place, PERF_NAMES)
-    events = _first_of(place, TRACE_NAMES)
+    events, packet_events = _first_of(place, TRACE_NAMES), _first_of(place, PACKET_TRACE_NAMES)
     counters = place / "counters.parquet"
     load = place / "load.json"
     if capture is None and trace is None and not counters.exists():
@@ -85,6 +88,7 @@ def read_recording(path: str | Path, perf: str | Path | None = None) -> Recordin
         samples=_on_epoch(scan_perf(trace), clock) if trace else None,
         packets=_scan_capture(capture) if capture else None,
         events=_on_epoch(scan_events(events), clock) if events else None,
+        packet_events=_on_epoch(scan_events(packet_events), clock) if packet_events else None,
         load=read_json(load) if load.exists() else None,
         clock=clock,
     )

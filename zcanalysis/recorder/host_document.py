@@ -13,7 +13,7 @@ from zcanalysis.recorder.sockets import parse_sockets
 
 SCHEMA_VERSION: Final = 1
 LOST: Final = (
-    *("perf_events", "perf_chunks", "trace_events"),
+    *("perf_events", "perf_chunks", "trace_events", "packet_events"),
     *("capture_dropped_packets", "capture_received_packets"),
 )
 

@@ -24,12 +24,12 @@ from zcanalysis.recorder.host_facts import (
     tool_versions,
 )
 from zcanalysis.recorder.interruption import interruptions_held_back, terminated_like_interrupted
-from zcanalysis.recorder.plan import PERF, TCPDUMP, TRACE, Phase, RecordOptions, Turn
+from zcanalysis.recorder.plan import PACKETS, PERF, TCPDUMP, TRACE, Phase, RecordOptions, Turn
 from zcanalysis.recorder.processes import comm_of, describe_process, last_cpu, socket_owners, softirq_threads
 from zcanalysis.recorder.run_state import Probe, Run
 from zcanalysis.recorder.sampling import Reading, Sampler, Source, counters_table, default_sources
 from zcanalysis.recorder.sockets import TcpSocket, dump_sockets, moved_bytes, parse_sockets
-from zcanalysis.recorder.tracing import TraceProbe, why_tracing_cannot_run
+from zcanalysis.recorder.tracing import TraceProbe, batch_filters, packet_filters, why_tracing_cannot_run
 
 BEFORE: Final = Turn("before")
 AFTER: Final = Turn("after")
@@ -108,8 +108,7 @@ def _possible_phases(options: RecordOptions) -> tuple[list[Phase], list[str]]:
     reasons = {
         PERF: probes.why_perf_cannot_run() if PERF in wanted else None,
         TCPDUMP: probes.why_tcpdump_cannot_run() if TCPDUMP in wanted else None,
-        TRACE: why_tracing_cannot_run() if TRACE in wanted else None,
-    }
+    } | dict.fromkeys((TRACE, PACKETS), why_tracing_cannot_run() if {TRACE, PACKETS} & wanted else None)
     plan: list[Phase] = []
     notes: list[str] = []
     for phase in options.plan:
@@ -203,7 +202,7 @@ def _progress(run: Run, name: str, share: float) -> None:
 def _run_phase(run: Run, phase: Phase, turn: Turn) -> None:
     """Let the probes look, open the window, close it, hold the probes back."""
     window: dict[str, Any] = {"name": turn.phase, "repeat": turn.repeat, "from_ns": 0, "to_ns": 0}
-    settle_seconds = SHORT_SETTLE_SECONDS if run.windows and set(phase.probes) <= set(run.probing) else SETTLE_SECONDS
+    settle_seconds = _settle_seconds(run, phase)
     try:
         for name in phase.probes:
             _begin_probe(run, name, turn)
@@ -222,6 +221,13 @@ def _run_phase(run: Run, phase: Phase, turn: Turn) -> None:
             run.windows.append(window)
             if TCPDUMP in phase.probes:
                 _shorten_to_capture(run, window)
+
+
+def _settle_seconds(run: Run, phase: Phase) -> float:
+    """How long the transfer may recover; events of packets begin at once: nobody reads a rate from them."""
+    if PACKETS in phase.probes:
+        return 0
+    return SHORT_SETTLE_SECONDS if run.windows and set(phase.probes) <= set(run.probing) else SETTLE_SECONDS
 
 
 def _begin_probe(run: Run, name: str, turn: Turn) -> None:
@@ -245,7 +251,9 @@ def _spawned(run: Run, name: str) -> Probe:
     if name == TCPDUMP:
         return probes.TcpdumpProbe.spawned(run.directory, run.facts["device"], longest_seconds)
     if name == TRACE:
-        return TraceProbe.spawned(run.directory / "trace.txt")
+        return TraceProbe.spawned(run.directory / "trace.txt", batch_filters())
+    if name == PACKETS:
+        return TraceProbe.spawned(run.directory / "packets.txt", packet_filters(run.facts["device"]))
     return probes.PerfProbe.spawned(run.directory / "perf.data", run.options.sampling_hz, longest_seconds)
 
 
@@ -254,7 +262,7 @@ def _stop_probes(run: Run, still_needed: set[str]) -> None:
     with contextlib.ExitStack() as stopping:
         for name in set(run.probing) - still_needed:
             probe = run.probing.pop(name)
-            stopping.callback(_account_probe, run, probe)
+            stopping.callback(_account_probe, run, name, probe)
             stopping.callback(probe.stop)
 
 
@@ -301,9 +309,9 @@ def _ethtool_of(device: str) -> Callable[[bytes], Iterable[kernel_text.Row]]:
     )
 
 
-def _account_probe(run: Run, probe: Probe) -> None:
+def _account_probe(run: Run, name: str, probe: Probe) -> None:
     if isinstance(probe, TraceProbe):
-        run.lost |= {"trace_events": probe.lost_events}
+        run.lost |= {"packet_events" if name == PACKETS else "trace_events": probe.lost_events}
         return
     if probe.pid in run.pids:
         run.pids.remove(probe.pid)
@@ -343,7 +351,7 @@ def _convert_probe_files(run: Run) -> None:
     if capture.exists() and capture.stat().st_size <= FILE_HEADER_BYTES:
         capture.unlink()
         run.note("no capture.pcap.zst: tcpdump caught no packet")
-    for file in (capture, run.directory / "trace.txt"):
+    for file in (capture, run.directory / "trace.txt", run.directory / "packets.txt"):
         if file.exists():
             probes.compress_file(file)
     if (run.directory / "perf.data").exists():

@@ -1,4 +1,4 @@
-"""Tracepoints of batches for a moment, through an instance of tracefs of our own: no process, nobody else's buffer.
+"""Tracepoints of batches or packets for a moment, through an instance of tracefs of our own: nobody else's buffer.
 
 perf would do too, but drops everything that happens while CPU 1's idle thread runs (measured on 6.18 in a virtual
 machine: neither samples nor tracepoints of it); ftrace has at least the interrupts in it.
@@ -7,7 +7,7 @@ machine: neither samples nor tracepoints of it); ftrace has at least the interru
 import contextlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,17 +15,47 @@ from typing import Final
 from zcanalysis.errors import HostError
 
 PLACES: Final = (Path("/sys/kernel/tracing"), Path("/sys/kernel/debug/tracing"))
-EVENTS: Final = (
+BATCH_EVENTS: Final = (
     "sched/sched_switch", "sched/sched_wakeup", "irq/irq_handler_entry", "irq/irq_handler_exit", "irq/softirq_entry",
     "irq/softirq_exit", "irq_vectors/call_function_single_entry", "irq_vectors/call_function_single_exit",
     "napi/napi_poll",
 )  # fmt: skip
 """Events of batches, not of packets: those of packets halve the throughput."""
+DRIVER_EVENTS: Final = ("net/netif_rx_entry", "net/napi_gro_receive_entry", "net/napi_gro_frags_entry")
+DEVICE_EVENTS: Final = (*DRIVER_EVENTS, "net/netif_receive_skb")
+PACKET_EVENTS: Final = (
+    *DEVICE_EVENTS, "tcp/tcp_probe", "skb/skb_copy_datagram_iovec", "tcp/tcp_rcv_space_adjust",
+    "sock/sock_recv_length", "skb/kfree_skb", "sched/sched_switch",
+)  # fmt: skip
+"""What `zcanalysis.cpu.latency` joins; `netif_rx_entry` is `netif_rx` with the hash of the packet's connection."""
+DATA_ONLY: Final = "data_len > 0"
 BUFFER_KIB_PER_CPU: Final = 32_768
 BUFFER_KIB: Final = 262_144
 OURS: Final = re.compile(r"^zc-(\d+)-(\d+)$")
 """Inode of the PID namespace, and the process."""
+SIMPLE_NAME: Final = re.compile(r"^[\w.:@-]+$", re.ASCII)
 COPY_BYTES: Final = 1 << 20
+
+
+def batch_filters() -> dict[str, str | None]:
+    """The events of batches, all of them."""
+    return dict.fromkeys(BATCH_EVENTS)
+
+
+def packet_filters(device: str, devices: Path = Path("/sys/class/net")) -> dict[str, str | None]:
+    """The events of packets, those of one device, and of TCP only segments with payload.
+
+    Parameters
+    ----------
+    device
+        Packets of a device that stands on another (bond, VLAN, bridge) are traced under that one's name: all are kept.
+    devices
+        Where the kernel lists them.
+    """
+    stands_on_another = any((devices / device).glob("lower_*"))
+    odd = stands_on_another or not SIMPLE_NAME.match(device)
+    ours = {} if odd else dict.fromkeys(DEVICE_EVENTS, f'name == "{device}"')
+    return dict.fromkeys(PACKET_EVENTS) | ours | {"tcp/tcp_probe": DATA_ONLY}
 
 
 def why_tracing_cannot_run() -> str | None:
@@ -50,8 +80,15 @@ class TraceProbe:
     lost_events: int = 0
 
     @classmethod
-    def spawned(cls, text_path: Path) -> "TraceProbe":
-        """An instance with every event of `EVENTS` that this kernel has, switched off; whoever has it must stop it.
+    def spawned(cls, text_path: Path, filters: Mapping[str, str | None]) -> "TraceProbe":
+        """An instance with those of the events that this kernel has, switched off; whoever has it must stop it.
+
+        Parameters
+        ----------
+        text_path
+            Where the text goes.
+        filters
+            For each event the kernel's own filter, or None.
 
         Raises
         ------
@@ -72,8 +109,10 @@ class TraceProbe:
             probe._write("trace_clock", "mono")
             probe._write("options/overwrite", "0")  # should we be killed, it ends by itself when the buffer is full
             probe._write("buffer_size_kb", str(min(BUFFER_KIB_PER_CPU, BUFFER_KIB // (os.cpu_count() or 1))))
-            for event in EVENTS:
+            for event, kept in filters.items():
                 if (probe.instance / "events" / event).is_dir():
+                    if kept is not None:
+                        probe._write(f"events/{event}/filter", kept)
                     probe._write(f"events/{event}/enable", "1")
         except OSError as error:
             probe.stop()

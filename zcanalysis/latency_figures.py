@@ -1,0 +1,91 @@
+"""Latency by stage as the report draws it and as people read it."""
+
+from collections.abc import Iterator
+
+import polars as pl
+
+from zcanalysis.cpu.latency import Latency, latency
+from zcanalysis.errors import TraceError
+from zcanalysis.figures import Figure, figure
+from zcanalysis.io.recording import Recording
+from zcanalysis.output import printable
+
+STAGE_WORDS = {
+    "hand-over": "driver to stack: GRO, backlog, RPS",
+    "protocol": "stack to socket: IP, TCP, socket's backlog",
+    "wake-up": "until the reader runs",
+    "queue": "the reader copies what came before",
+    "copy": "copy to the reader",
+    "total": "total",
+}
+
+
+def traced_latency(recording: Recording) -> Latency | None:
+    """Latency of the recording's traced packets; None where none were traced or nobody read meanwhile."""
+    if recording.packet_events is None:
+        return None
+    try:
+        return latency(recording)
+    except TraceError:
+        return None
+
+
+def latency_figures(found: Latency | None) -> Iterator[Figure]:
+    """Stages and their spread, where bytes were joined."""
+    from zcanalysis import charts
+
+    if found is None or found.distribution.is_empty():
+        return
+    says = "From the driver to the end of the copy, every byte counted once, from tracepoints of each packet. "
+    yield figure(
+        "latency",
+        "How long received bytes took",
+        charts.latency(found.summary, found.distribution),
+        f"{says}{account_text(found.accounting)}. {'; '.join(map(printable, found.doubts))}.",
+    )
+
+
+def latency_cells(summary: pl.DataFrame) -> list[tuple[str, ...]]:
+    """Stage, mean, median and 99 % in microseconds, share: one row a stage."""
+    return [
+        (
+            STAGE_WORDS[row["stage"]],
+            *(_us(row[f"{name}_ns"]) for name in ("mean", "p50", "p99")),
+            _percent(row["share"]),
+        )
+        for row in summary.iter_rows(named=True)
+    ]
+
+
+def _us(ns: float | None) -> str:
+    return "not recorded" if ns is None else f"{ns / 1000:,.1f}"
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{share:.1%}"
+
+
+def account_text(account: pl.DataFrame) -> str:
+    """How many bytes were joined, and where the others are, in one line.
+
+    Parameters
+    ----------
+    account
+        LATENCY_ACCOUNT.
+    """
+    known = account.get_column("received_bytes").is_not_null().any()
+    sums = {name: int(account.get_column(name).sum()) for name in account.columns if name.endswith("_bytes")}
+    usable = sums["copied_bytes"] - sums["early_bytes"] + sums["lost_bytes"]
+    share = f" ({sums['joined_bytes'] / usable:.1%})" if usable > 0 else ""
+    whose = (
+        f"{_mb(sums['received_bytes'])} received by the sockets' own count" if known else "the sockets did not count"
+    )
+    rest = f"{_mb(sums['lost_bytes'])} lost, {_mb(sums['unmatched_bytes'])} unmatched"
+    return (
+        f"{_mb(sums['joined_bytes'])} of {_mb(usable)} that came and were read meanwhile are joined{share}: {rest}; "
+        f"{_mb(sums['early_bytes'])} were on their way when the trace began; {whose}"
+    )
+
+
+def _mb(count: int) -> str:
+    return f"{count / 1e6:,.1f} MB"
