@@ -29,7 +29,7 @@ def print_machine(machine: MachinePrices, kept: str | None) -> None:
     if machine.copies:
         emit("", "copying a byte out of so much memory, gone through in turn:", _copies(machine.copies))
     for note in machine.notes:
-        emit(f"not measured: {safe(note)}")
+        emit(f"note: {safe(note)}")
     if kept is not None:
         emit("", f"kept in {safe(kept)}; use: zcanalysis predict RECORDING --patch … --calibrated")
 

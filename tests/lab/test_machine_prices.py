@@ -70,6 +70,25 @@ def test_a_machine_that_shows_nothing_is_no_calibration():
         calibrate_machine(CalibrateOptions(shares=(), unsummed_shares=()), nothing)
 
 
+def test_two_ways_that_differ_make_a_wide_interval():
+    # pings say 5600 and nothing else, samples 100 a signal
+    def one_step(scenario, configuration):
+        return step(configuration, interrupt_send_ns=FLAT, used={"signal": 10.0}), 1.0
+
+    made = calibrate_machine(CalibrateOptions(shares=(), unsummed_shares=()), tools([])._replace(step=one_step))
+    found = made.price("interrupt.send_ns", 1500)
+    assert (found.low, found.value, found.high) == (100, 5600, 5600)
+    assert found.source.endswith("what CPU samples of transfers say")
+    assert made.price("interrupt.idle_ns", 1500).low == 9000
+
+
+@pytest.mark.parametrize(("foreign", "said"), [(0.04, False), (0.06, True)])
+def test_other_processes_at_work_are_said(foreign, said):
+    busy = tools([])._replace(step=lambda *_: (step(foreign=foreign), 1.0))
+    notes = calibrate_machine(CalibrateOptions(shares=(), unsummed_shares=()), busy).notes
+    assert any("other processes had up to 6% of a CPU" in note for note in notes) is said
+
+
 def test_a_machine_without_a_name_is_refused():
     with pytest.raises(HostError, match="names no CPU model"):
         machine_facts_of(tools([])._replace(facts=lambda: {"kernel": "6.18", "machine": {"cpu_model": None}}))
@@ -123,7 +142,7 @@ def test_the_table_shows_every_price_with_its_interval_and_how_it_was_measured(c
     print_machine(machine(kernel="6.1\x1b[2J"), "here")
     said = capsys.readouterr().out
     assert "\x1b" not in said
-    for word in ("interrupt.idle_ns", "10000", "5000-20000", "gro.packet_ns of a test", "0.04-0.06", "not measured: "):
+    for word in ("interrupt.idle_ns", "10000", "5000-20000", "gro.packet_ns of a test", "0.04-0.06", "note: "):
         assert word in said
 
 

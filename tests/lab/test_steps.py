@@ -23,12 +23,11 @@ FLAT = np.full(STRETCHES, 100.0)
 NONE = np.zeros(STRETCHES)
 
 
-def step(configuration=STEERED, mtu=1500, load=None, samples=20, used=None, **spent):
+def step(configuration=STEERED, mtu=1500, load=None, samples=20, used=None, foreign=0.0, **spent):
     names = {asked.name: spent.get(asked.name.replace(".", "_"), NONE) for asked in STEP_PRICES}
     counts = {name: samples if times.any() else 0 for name, times in names.items()}
-    return Step(
-        configuration, mtu, 1.0, load or Load(1e5, 1e3, {0: 1e8, 1: 5e8}), names, counts, used or {"packet": 10.0}
-    )
+    load = load or Load(1e5, 1e3, {0: 1e8, 1: 5e8})
+    return Step(configuration, mtu, 1.0, foreign, load, names, counts, used or {"packet": 10.0})
 
 
 def test_all_time_is_divided_by_all_uses():
@@ -63,9 +62,9 @@ def test_a_price_is_taken_from_its_own_configuration_and_mtu():
 
 
 def test_few_samples_make_no_price():
-    few = [step(MERGED, samples=19, gro_packet_ns=FLAT)]
+    few = [step(MERGED, samples=9, gro_packet_ns=FLAT)]
     assert step_prices(few, 1500)[0] == []
-    assert "gro.packet_ns: only 19 CPU samples of it at MTU 1500" in step_prices(few, 1500)[2]
+    assert "gro.packet_ns: only 9 CPU samples of it at MTU 1500" in step_prices(few, 1500)[2]
 
 
 def test_what_nobody_counted_makes_no_price():
@@ -103,3 +102,4 @@ def test_a_shipped_recordings_figures_are_its_prices(shipped_answer):
     assert made.samples["interrupt.receive_ns"] == mine.height > 0
     assert made.load.packets == pytest.approx(made.gbps * 1e9 / 8 / 1448, rel=0.03)
     assert 0.9 < made.load.busy_ns[1] / 1e9 <= 1.0
+    assert made.foreign_share < 0.05

@@ -42,6 +42,7 @@ SAMPLING_HZ: Final = 997
 WARMUP_SECONDS: Final = 0.7
 MICRO_SECONDS: Final = 120.0
 TRIES: Final = 2
+MOST_FOREIGN: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,24 +113,51 @@ def calibrate_machine(options: CalibrateOptions, instruments: Instruments | None
         prices, notes = ping_prices(micro.pings)
         checks: list[MachinePrice] = []
         steps = list(_steps(options, tools, base))
+    by_samples: list[MachinePrice] = []
     for mtu in options.mtus:
         found, also, absent = step_prices(steps, mtu)
+        by_samples += also
         by_load = [batch_price(steps, configuration, mtu, base.reader_cpu) for configuration in (STEERED, MERGED)]
         prices += found
         checks += [*also, *filter(None, by_load)]
         notes += absent
+    if (foreign := max((step.foreign_share for step in steps), default=0.0)) > MOST_FOREIGN:
+        notes.append(f"other processes had up to {foreign:.0%} of a CPU; better measured --again without")
     if not prices:
         raise HostError(f"no price could be measured: {notes[0]}")
     return MachinePrices(
         kernel=known[0],
         cpu_model=known[1],
         made=datetime.now(UTC).isoformat(timespec="seconds"),
-        prices=tuple(prices),
+        prices=tuple(widened(one, by_samples) for one in prices),
         checks=tuple(checks),
         copies=tuple(copy_rates(micro.copies)),
         loads=tuple(map(load_step, steps)),
         notes=tuple(notes),
     )
+
+
+def widened(one: MachinePrice, others: Sequence[MachinePrice]) -> MachinePrice:
+    """The price with an interval that holds what others found for it: two ways that differ are not both exact.
+
+    Parameters
+    ----------
+    one, others
+        The value is that of the first.
+
+    Examples
+    --------
+    >>> from zcanalysis.hosts import Price
+    >>> there, here = (MachinePrice("x", Price(value, value, value, "calibrated")) for value in (5.0, 8.0))
+    >>> widened(there, [here]).price.high
+    8.0
+    """
+    found = [other.price.value for other in others if other.name == one.name]
+    low, high = min([one.price.low, *found]), max([one.price.high, *found])
+    if (low, high) == (one.price.low, one.price.high):
+        return one
+    source = f"{one.price.source}; as wide as to hold what CPU samples of transfers say"
+    return one._replace(price=replace(one.price, low=low, high=high, source=source))
 
 
 def machine_facts_of(tools: Instruments | None = None) -> tuple[str, str]:

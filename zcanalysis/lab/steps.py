@@ -22,7 +22,7 @@ from zcanalysis.rates import increments
 Floats = npt.NDArray[np.float64]
 
 STRETCHES: Final = 10
-FEWEST_SAMPLES: Final = 20
+FEWEST_SAMPLES: Final = 10
 STEERED, MERGED, UNSUMMED = "steered", "merged", "unsummed"
 """RPS to the reader's CPU; the same with GRO; the same without the sender's checksum offload."""
 WORDS: Final = {STEERED: "RPS", MERGED: "GRO and RPS", UNSUMMED: "no checksum offload"}
@@ -45,6 +45,8 @@ class Step(NamedTuple):
     configuration: str
     mtu: int
     gbps: float
+    foreign_share: float
+    """Of the time of the sender's or the reader's CPU, whichever is more: what other processes had of it."""
     load: Load
     spent_ns: Mapping[str, Floats]
     """By name of `STEP_PRICES`, shape (STRETCHES,): CPU time of equal stretches of the sampled time."""
@@ -105,7 +107,8 @@ def step_of(seen: Evidence, configuration: str, mtu: int, cpus: tuple[int, int])
         numbers[asked.name] = mine.height
     used = {unit: counted.total(unit) for unit in counted.counts}
     gbps = seen.quiet.gbps if seen.quiet is not None else 0.0
-    return Step(configuration, mtu, gbps, load_of(seen, cpus[1]), spent, numbers, used)
+    others = seen.account.filter(pl.col("stage") == "foreign", _cpu.is_in(cpus)).get_column("share").to_list()
+    return Step(configuration, mtu, gbps, max(others, default=0.0), load_of(seen, cpus[1]), spent, numbers, used)
 
 
 def load_of(seen: Evidence, reader_cpu: int) -> Load:
