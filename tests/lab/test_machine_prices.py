@@ -54,7 +54,7 @@ def test_each_mtu_runs_at_shares_of_what_goes():
     ]  # fmt: skip
     assert len(ran) == 24
     assert told == sorted(told)
-    assert 0.95 < told[-1] < 1
+    assert 0.9 < told[-1] < 1
     assert (made.kernel, made.cpu_model) == ("6.18", "a CPU")
     assert [(one.mtu, one.price.value) for one in made.prices if one.name == "gro.packet_ns"] == [
         (1500, 100),
@@ -68,6 +68,16 @@ def test_a_machine_that_shows_nothing_is_no_calibration():
     nothing = tools([])._replace(micro=lambda cpus: Micro((), ()), step=lambda *_: (step(), 1.0))
     with pytest.raises(HostError, match="no price could be measured"):
         calibrate_machine(CalibrateOptions(shares=(), unsummed_shares=()), nothing)
+
+
+def test_pings_that_others_disturbed_are_made_again_at_the_end():
+    disturbed = ROUND._replace(overtaken=1.0, lost_interrupts=0.0, to_idle=ROUND.to_busy)
+    rounds = [(disturbed,) * 12, (ROUND,) * 12]
+    twice = tools([])._replace(micro=lambda cpus: Micro(rounds.pop(0), ()))
+    made = calibrate_machine(CalibrateOptions(shares=(), unsummed_shares=()), twice)
+    assert rounds == []
+    assert made.price("interrupt.idle_ns", 1500).value == 9000
+    assert "12 rounds" in made.price("interrupt.idle_ns", 1500).source
 
 
 def test_two_ways_that_differ_make_a_wide_interval():
