@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from zcanalysis.io.trace_fields import field
     from zcanalysis.journeys import attribute, replay
     from zcanalysis.offered import offered_load
+    from zcanalysis.prices.machine_file import read_machine_prices
     from zcanalysis.sweeps import sweep
     from zcanalysis.trust import audit
     from zcanalysis.whatif import what_if
@@ -55,6 +56,7 @@ __all__ = [
     "offered_load",
     "patches",
     "read_host",
+    "read_machine_prices",
     "read_recording",
     "replay",
     "scan_events",
@@ -77,6 +79,7 @@ _HOMES: Final = {
     "flows": "zcanalysis.wire.connections",
     "folded_stacks": "zcanalysis.io.folded",
     "read_host": "zcanalysis.hosts.toml_text",
+    "read_machine_prices": "zcanalysis.prices.machine_file",
     "ladder": "zcanalysis.answer",
     "latency": "zcanalysis.cpu.latency",
     "offered_load": "zcanalysis.offered",

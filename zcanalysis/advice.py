@@ -23,7 +23,7 @@ from zcanalysis.patches import Patch, in_place, parse_patch
 from zcanalysis.patches.placement import cpu_list
 from zcanalysis.patches.sockets import rmem_of
 from zcanalysis.signs import CpuUse, Signs, signs
-from zcanalysis.whatif import FROM_RECORDING, NULL, Nulls, bound, what_if
+from zcanalysis.whatif import NULL, REPLAYED_TIERS, Nulls, bound, what_if
 
 MOST_CHANGES: Final = 3
 LEAST_GAIN: Final = 0.01
@@ -259,7 +259,7 @@ def _kind(row: dict[str, Any]) -> str:
 
 def _as_remedy(row: dict[str, Any], limit: Limit) -> dict[str, Any]:
     """The change that a limit is named after: no figure unless replayed, for CPU time alone prices no waiting."""
-    if _kind(row) != REMEDY.get(limit.kind) or row["tier"] == FROM_RECORDING:
+    if _kind(row) != REMEDY.get(limit.kind) or row["tier"] in REPLAYED_TIERS:
         return row
     return row | dict.fromkeys(("predicted_gbps", "low_gbps", "high_gbps"))
 

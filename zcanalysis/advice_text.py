@@ -10,7 +10,7 @@ from zcanalysis.answer import gbps_text
 from zcanalysis.ledger import Change, KeptAdvice, Verification
 from zcanalysis.output import printable, write
 from zcanalysis.terminal import VERDICT_STYLES, emit, safe
-from zcanalysis.whatif import BY_NULL_MODELS, FROM_RECORDING
+from zcanalysis.whatif import BY_NULL_MODELS, REPLAYED_TIERS
 
 FACTS_SHOWN: Final = 3
 NOT_MEANT: Final = "without capture"
@@ -75,7 +75,7 @@ def _print_changes(advice: Advice) -> None:
 
 
 def _heading(advice: Advice) -> str:
-    replayed = [row["tier"] == FROM_RECORDING for row in advice.changes if row["predicted_gbps"] is not None]
+    replayed = [row["tier"] in REPLAYED_TIERS for row in advice.changes if row["predicted_gbps"] is not None]
     if not any(replayed):
         return "what would help, most first; the ranges are those of null models and carry no confidence"
     if all(replayed):
@@ -100,7 +100,7 @@ def _predicted(row: dict[str, Any]) -> str:
     if row["predicted_gbps"] is None:
         return "how much it gives is not known"
     rate = gbps_text(row["predicted_gbps"], row["low_gbps"], row["high_gbps"])
-    return rate if row["tier"] == FROM_RECORDING else f"{rate}, null models"
+    return rate if row["tier"] in REPLAYED_TIERS else f"{rate}, null models"
 
 
 def print_verification(advice: KeptAdvice, change: Change, done: Verification, notes: list[str]) -> None:

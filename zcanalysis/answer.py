@@ -21,6 +21,7 @@ from zcanalysis.model_trust import model_audit
 from zcanalysis.modelled import Basis, basis
 from zcanalysis.patched import Known
 from zcanalysis.prices import calibration
+from zcanalysis.prices.machine import MachinePrices, require_same_machine, with_calibrated
 from zcanalysis.tables import BLAME, empty
 from zcanalysis.trust import Outcome, audit
 
@@ -62,7 +63,10 @@ class Answer:
 
 
 def answered(
-    recording: Recording, link_gbps: float | None = None, on_step: Callable[[str], None] = lambda step: None
+    recording: Recording,
+    link_gbps: float | None = None,
+    on_step: Callable[[str], None] = lambda step: None,
+    machine: MachinePrices | None = None,
 ) -> Answer:
     """The answer of a recording.
 
@@ -74,12 +78,16 @@ def answered(
         The link's rate, when the user knows it.
     on_step
         Told the name of each step before it starts.
+    machine
+        Prices of the recording's machine, for those that the recording can only assume.
 
     Raises
     ------
     TraceError
-        If a file of the recording turns out to be damaged.
+        If a file of the recording turns out to be damaged, or the prices are another machine's.
     """
+    if machine is not None:
+        require_same_machine(machine, recording.host)
     seen = gather(recording, on_step)
     on_step("blame")
     limit = limiting_cpu(seen.account)
@@ -89,7 +97,7 @@ def answered(
         top = top._replace(gbps=quiet_gbps, why=f"{top.why} (already reached)")
     blame = Blame(empty(BLAME), None, None)
     on_step("replay")
-    model = _model(seen, top, limit)
+    model = _model(seen, top, limit, machine)
     goodput = seen.quiet or _without_interval(quiet_gbps)
     if limit is not None and goodput is not None and top.gbps is not None and not seen.stages.is_empty():
         blame = blame_by_share(seen.stages, seen.account, limit, goodput, top)
@@ -162,12 +170,13 @@ def model_of(recording: Recording | Answer) -> Basis:
     return answer.model
 
 
-def _model(seen: Evidence, top: Ceiling, limit: LimitingCpu | None) -> Basis | str:
+def _model(seen: Evidence, top: Ceiling, limit: LimitingCpu | None, machine: MachinePrices | None) -> Basis | str:
     """The calibrated host, or why there is none."""
     if seen.quiet is None:
         return f"{seen.recording.path}: no counters of an undisturbed time, so nothing to hold a replay against"
     try:
         found = calibration(seen, top, limit)
+        found = found if machine is None else with_calibrated(found, machine)
         places = found.host.places
         first = places.driver_cpu if places.sender_cpu is None else places.sender_cpu
         known = Known(found.parts, places.protocol_cpu if first is None else first)

@@ -22,6 +22,9 @@ from zcanalysis.output import printable, write
 if TYPE_CHECKING:
     import polars as pl
 
+    from zcanalysis.io.recording import Recording
+    from zcanalysis.prices.machine import MachinePrices
+
 BAD_INPUT: Final = 2
 OUR_FAILURE: Final = 1
 INTERRUPTED: Final = 130
@@ -226,6 +229,10 @@ def predict(
     patch: Annotated[list[str], typer.Option(help="NAME or NAME=VALUE, as `zcanalysis patches` lists; repeatable.")],
     perf: Perf = None,
     link_gbps: Link = None,
+    calibrated: Annotated[
+        bool, typer.Option("--calibrated", help="Use what lab calibrate kept of the recording's machine.")
+    ] = False,
+    calibration: Annotated[Path | None, typer.Option(help="The same from a file that lab calibrate -o wrote.")] = None,
     as_json: Json = False,
 ) -> None:
     """Say what patches together would give back, with the commands to apply and to undo them."""
@@ -237,7 +244,9 @@ def predict(
     _check_link(link_gbps)
     chosen = [parse_patch(text) for text in patch]
     with _progress() as on_step:
-        document = predict_document(answered(read_recording(recording, perf), link_gbps, on_step), chosen)
+        read = read_recording(recording, perf)
+        machine = _machine(read, calibration) if calibrated or calibration is not None else None
+        document = predict_document(answered(read, link_gbps, on_step, machine), chosen)
     if as_json:
         _print_json(document)
         return
@@ -426,6 +435,34 @@ def lab_show(
     _print_json(document) if as_json else validating.show(document)
 
 
+@lab_app.command("calibrate")
+def lab_calibrate(
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="JSON file; else it is kept.")] = None,
+    mtu: Annotated[
+        list[int] | None, typer.Option(min=68, max=65_535, help="Of the transfers; may be repeated. 1500 if not given.")
+    ] = None,
+    again: Annotated[bool, typer.Option("--again", help="Measure even if prices are kept.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Measure what this machine's interrupts, wake-ups, GRO, checksums and copies cost; two minutes; needs root."""
+    from zcanalysis.lab.calibrating import calibrated_machine
+    from zcanalysis.prices.machine_file import machine_document
+
+    if output is not None:
+        _check_writable(output)
+    mtus = tuple(dict.fromkeys(mtu or (1500,)))
+    with _progress() as on_step:
+        machine, file = calibrated_machine(
+            output, mtus, again=again, on_progress=lambda what, share: on_step(f"{what} ({share:.0%})")
+        )
+    if as_json:
+        _print_json(machine_document(machine))
+        return
+    from zcanalysis.machine_text import print_machine
+
+    print_machine(machine, str(file))
+
+
 @lab_app.command("probe-effects")
 def lab_probe_effects(
     scenario: Annotated[
@@ -447,6 +484,13 @@ def lab_probe_effects(
     write(markdown(effects))
     if output is not None:
         output.write_text(json.dumps(effects_document(effects, options), indent=1) + "\n")
+
+
+def _machine(recording: "Recording", file: Path | None) -> "MachinePrices":
+    from zcanalysis.prices.machine_file import kept_machine_prices, read_machine_prices
+
+    host = recording.host
+    return kept_machine_prices(host.kernel, host.cpu_model) if file is None else read_machine_prices(file)
 
 
 def _check_writable(file: Path) -> None:

@@ -20,7 +20,7 @@ from zcanalysis.figures import Figure, figure
 from zcanalysis.goodput import throughput
 from zcanalysis.latency_figures import latency_cells, latency_figures, traced_latency
 from zcanalysis.model_figures import forecast_figures, ladder_figures, price_cells, price_figures, speedup_figures
-from zcanalysis.whatif import FROM_RECORDING
+from zcanalysis.whatif import REPLAYED_TIERS
 
 CPUS_DRAWN = 4
 FLOWS_SHOWN = 20
@@ -65,7 +65,7 @@ def report_html(answer: Answer, on_step: Callable[[str], None] = lambda step: No
         flows=_flow_rows(answer),
         flows_left=max(answer.evidence.flows.height - FLOWS_SHOWN, 0),
         changes=_change_rows(best),
-        replayed=any(row["tier"] == FROM_RECORDING for row in best),
+        replayed=any(row["tier"] in REPLAYED_TIERS for row in best),
         prices=[] if answer.model is None else [Row(cells) for cells in price_cells(answer.model)],
         no_model=answer.no_model,
         latency=[] if traced is None else [Row(cells) for cells in latency_cells(traced.summary)],
@@ -286,7 +286,7 @@ def _change_rows(best: list[dict[str, Any]]) -> list[Row]:
                 "not known"
                 if row["predicted_gbps"] is None
                 else gbps_text(row["predicted_gbps"], row["low_gbps"], row["high_gbps"]),
-                "90 %" if row["tier"] == FROM_RECORDING else "null models",
+                "90 %" if row["tier"] in REPLAYED_TIERS else "null models",
                 row["limit_after"] or "",
                 row["command"] or row["why"],
                 row["undo"] or "",

@@ -10,7 +10,7 @@ from zcanalysis.figures import Figure, figure
 from zcanalysis.gains import ladder
 from zcanalysis.modelled import Basis
 from zcanalysis.sensitivity import fixable_stages, speedup_curve, tornado
-from zcanalysis.whatif import FROM_RECORDING
+from zcanalysis.whatif import REPLAYED_TIERS
 
 STAGES_SPED_UP: Final = 3
 NO_STAGE: Final = frozenset(("receive window", "link", "reader"))
@@ -90,7 +90,7 @@ def forecast_figures(rows: Sequence[dict[str, Any]], answer: Answer) -> Iterator
     shown = [row for row in rows if row["applies"] and row["predicted_gbps"] is not None]
     if not shown or answer.goodput_gbps is None:
         return
-    replayed = any(row["tier"] == FROM_RECORDING for row in shown)
+    replayed = any(row["tier"] in REPLAYED_TIERS for row in shown)
     yield figure(
         "forecast", "What would help",
         charts.forecast(pl.DataFrame(shown, infer_schema_length=None), answer.goodput_gbps),

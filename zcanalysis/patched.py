@@ -116,8 +116,9 @@ def _share_of(mss_bytes: int, heads_bytes: int) -> float:
 def _checksum(host: Host, patch: Patch, known: Known) -> Host:
     if patch.value is False and host.nic.hardware_checksum == "none":
         return host
-    if patch.value is False:  # what was never paid has no price here
-        host = host.with_price("checksum.ns_per_byte", ASSUMED["checksum.ns_per_byte"])
+    if patch.value is False:  # what was never paid has no price here, unless this machine was calibrated
+        if host.checksum.ns_per_byte.origin != "calibrated":
+            host = host.with_price("checksum.ns_per_byte", ASSUMED["checksum.ns_per_byte"])
         return host.changed("nic.hardware_checksum", "none")
     # a device that knows no protocol sums any data; the pseudo header is folded in (tcp_v4_checksum_init)
     return host.changed("nic.hardware_checksum", "summed" if patch.value == "any" else "verified")

@@ -8,11 +8,12 @@ from rich.table import Table
 from zcanalysis.answer import gbps_text
 from zcanalysis.output import printable, write
 from zcanalysis.terminal import emit, rate_text, safe
-from zcanalysis.whatif import FROM_RECORDING, NULL, NULL_NAMES
+from zcanalysis.whatif import FROM_MACHINE, FROM_RECORDING, NULL, NULL_NAMES, REPLAYED_TIERS
 
 BAR_CHARACTERS: Final = 16
 TIERS: Final = {
     FROM_RECORDING: "a host calibrated from this recording, replayed before and after",
+    FROM_MACHINE: "a host calibrated from this recording and its machine, replayed before and after",
     NULL: "null models only: the range is what they span, without confidence",
 }
 
@@ -74,7 +75,7 @@ def print_sweep(document: Mapping[str, Any]) -> None:
     shown.add_column("", no_wrap=True, overflow="crop", max_width=BAR_CHARACTERS)
     most = max((row["predicted_gbps"] or 0 for row in rows), default=0) or 1
     for row in rows:
-        null = row["tier"] != FROM_RECORDING and row["predicted_gbps"] is not None
+        null = row["tier"] not in REPLAYED_TIERS and row["predicted_gbps"] is not None
         rate = rate_text(row["predicted_gbps"], row["low_gbps"], row["high_gbps"])
         shown.add_row(
             safe(row["patch"]), f"{rate}{' null models' if null else ''}", safe(row["limit_after"]),

@@ -14,7 +14,7 @@ from zcanalysis.modelled import CONFIDENCE
 from zcanalysis.patches import Patch, parse_patch
 from zcanalysis.patches.patch import Value
 from zcanalysis.tables import SWEEP, conform, polars_schema
-from zcanalysis.whatif import FROM_RECORDING, Prediction, bound, predictions
+from zcanalysis.whatif import REPLAYED_TIERS, Prediction, bound, predictions
 
 MOST_ROWS: Final = 1000
 
@@ -113,7 +113,7 @@ def sweep_document(answer: Answer, table: pl.DataFrame) -> dict[str, Any]:
         row | {"cpu_busy_after": {str(one["cpu"]): one["share"] for one in row["cpu_busy_after"]}}
         for row in table.to_dicts()
     ]
-    replayed = all(row["tier"] == FROM_RECORDING for row in rows)
+    replayed = all(row["tier"] in REPLAYED_TIERS for row in rows)
     return {
         "recording": answer.recording.name,
         "baseline_gbps": answer.goodput_gbps,

@@ -243,7 +243,10 @@ PATCHES: Final[Schema] = {
     "high_gbps": Column(pl.Float64(), "95 % bound; of null models the most that they give"),
     "bound": Column(pl.String(), "exact, or upper where the sender was not recorded"),
     "limit_after": Column(pl.String(), "what limits then"),
-    "tier": Column(pl.String(), "what it rests on: recording (a host calibrated from it), host, or null models"),
+    "tier": Column(
+        pl.String(),
+        "what it rests on: recording (a host of it), calibrated (with prices of its machine), host, or null",
+    ),
     "command": Column(pl.String(), "shell command for this host; null for a question without one"),
     "undo": Column(pl.String(), "shell command that restores what was recorded"),
     "no_change_gbps": Column(pl.Float64(), "null model: nothing changes"),
@@ -274,7 +277,7 @@ SWEEP: Final[Schema] = {
     "cpu_busy_after": Column(
         pl.List(pl.Struct({"cpu": pl.Int32(), "share": pl.Float64()})), "share of its time that each CPU works then"
     ),
-    "tier": Column(pl.String(), "what it rests on: recording (a host calibrated from it, replayed) or null models"),
+    "tier": Column(pl.String(), "what it rests on: recording (a host calibrated from it), calibrated or null"),
 }
 
 TORNADO: Final[Schema] = {

@@ -19,7 +19,7 @@ from zcanalysis.advice import ranked_changes
 from zcanalysis.answer import Answer, gain_text, gbps_text, sentence, stage_name
 from zcanalysis.output import printable, write
 from zcanalysis.trust import MOSTLY_SKID
-from zcanalysis.whatif import FROM_RECORDING
+from zcanalysis.whatif import REPLAYED_TIERS
 
 QUIET_S: Final = 1.0
 BAR_CHARACTERS: Final = 20
@@ -170,7 +170,7 @@ def _print_changes(answer: Answer) -> None:
     best, _ = ranked_changes(answer)
     if not best:
         return
-    replayed = [row["tier"] == FROM_RECORDING for row in best]
+    replayed = [row["tier"] in REPLAYED_TIERS for row in best]
     title = "what would help" if any(replayed) else "what would help (null models)"
     table = Table(box=None, pad_edge=False, title=title, title_justify="left")
     table.title_style = "bold"

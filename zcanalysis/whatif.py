@@ -19,6 +19,7 @@ from zcanalysis.io.recording import Recording
 from zcanalysis.modelled import CONFIDENCE, Modelled, all_priced, basis_of, predicted
 from zcanalysis.patched import is_priced
 from zcanalysis.patches import Patch, Setting, facts_after, setting
+from zcanalysis.prices.machine import MachinePrices, calibrated_names
 from zcanalysis.tables import PATCHES, conform, polars_schema
 from zcanalysis.workload import (
     CHEAPER,
@@ -37,6 +38,9 @@ EXACT: Final = "exact"
 UPPER: Final = "upper (sender not recorded)"
 NULL: Final = "null"
 FROM_RECORDING: Final = "recording"
+FROM_MACHINE: Final = "calibrated"
+REPLAYED_TIERS: Final = (FROM_RECORDING, FROM_MACHINE)
+"""Tiers whose intervals carry their confidence: a host calibrated from the recording, replayed."""
 FROM_HOST: Final = "host"
 BY_NULL_MODELS: Final = "null models only: the range carries no confidence"
 NOTHING_TO_GO_BY: Final = "without goodput and CPU samples nothing can be predicted"
@@ -72,7 +76,7 @@ class Prediction(NamedTuple):
     limit_after: str
     busy: Mapping[int, float]
     tier: str = NULL
-    """What it rests on: a host calibrated from this recording, or null models only."""
+    """What it rests on: a host calibrated from this recording, alone or with prices of its machine, or null models."""
 
     @property
     def name(self) -> str:
@@ -90,7 +94,12 @@ class Prediction(NamedTuple):
         return " && ".join(one.undo for one in reversed(self.settings) if one.undo) or None
 
 
-def what_if(recording: Recording | Answer | Host, patches: Iterable[Patch | Iterable[Patch]]) -> pl.DataFrame:
+def what_if(
+    recording: Recording | Answer | Host,
+    patches: Iterable[Patch | Iterable[Patch]],
+    *,
+    machine: MachinePrices | None = None,
+) -> pl.DataFrame:
     """Before and after each patch: the PATCHES table, in the order asked.
 
     Parameters
@@ -100,16 +109,23 @@ def what_if(recording: Recording | Answer | Host, patches: Iterable[Patch | Iter
         whose replay then stands for the measurement.
     patches
         Each one alone; several in a tuple or list are applied together.
+    machine
+        Prices of the recording's machine (`read_machine_prices`), for those that it can only assume; of no use for an
+        answer already worked out, or for a host.
 
     Raises
     ------
     TraceError
-        If a file of the recording turns out to be damaged.
+        If a file of the recording turns out to be damaged, or the prices are another machine's.
+    ValueError
+        If a machine comes with what is no recording.
     """
+    if machine is not None and not isinstance(recording, Recording):
+        raise ValueError(f"machine goes with a recording, got a {type(recording).__name__}")
     groups = [(group,) if isinstance(group, Patch) else tuple(group) for group in patches]
     if isinstance(recording, Host):
         return conform(pl.DataFrame(_of_host(recording, groups), schema=polars_schema(PATCHES)), PATCHES)
-    answer = recording if isinstance(recording, Answer) else answered(recording)
+    answer = recording if isinstance(recording, Answer) else answered(recording, machine=machine)
     rows = [_row(answer, made) for made in predictions(answer, groups)]
     return conform(pl.DataFrame(rows, schema=polars_schema(PATCHES)), PATCHES)
 
@@ -156,7 +172,7 @@ def predict_document(answer: Answer, patches: Iterable[Patch]) -> dict[str, Any]
         "predicted_gbps": made.gbps,
         "low_gbps": made.low_gbps,
         "high_gbps": made.high_gbps,
-        "confidence": CONFIDENCE if made.tier == FROM_RECORDING else None,
+        "confidence": CONFIDENCE if made.tier in REPLAYED_TIERS else None,
         "bound": bound(answer),
         "limit_before": made.limit_before,
         "limit_after": made.limit_after,
@@ -229,7 +245,8 @@ def _prediction(answer: Answer, load: Workload | None, patches: tuple[Patch, ...
     replayed = predicted(answer.model, acting)
     if isinstance(replayed, str):
         return base._replace(applies=False, why=_joined([*said, replayed]))
-    return _by_model(by_null, replayed, acting)._replace(why=_joined(said))
+    tier = FROM_MACHINE if calibrated_names(answer.model.calibration.host) else FROM_RECORDING
+    return _by_model(by_null, replayed, acting)._replace(why=_joined(said), tier=tier)
 
 
 def _joined(said: Iterable[str | None]) -> str:
@@ -239,7 +256,7 @@ def _joined(said: Iterable[str | None]) -> str:
 def _by_model(by_null: Prediction, replayed: Modelled, acting: tuple[Patch, ...]) -> Prediction:
     return by_null._replace(
         gbps=replayed.gbps, low_gbps=replayed.low_gbps, high_gbps=replayed.high_gbps,
-        limit_after=replayed.limit_after if acting else by_null.limit_before, busy=replayed.busy, tier=FROM_RECORDING,
+        limit_after=replayed.limit_after if acting else by_null.limit_before, busy=replayed.busy,
     )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ import altair as alt
 import polars as pl
 
 from zcanalysis.charts.theme import WIDTH, dressed
-from zcanalysis.whatif import FROM_RECORDING, NULL_NAMES
+from zcanalysis.whatif import NULL_NAMES, REPLAYED_TIERS
 
 BY_REPLAY: Final = "replay, 90 % interval"
 BY_NULLS: Final = "null models only, no confidence"
@@ -25,7 +25,7 @@ def forecast(changes: pl.DataFrame, goodput_gbps: float) -> alt.Chart | alt.Laye
         As recorded: the line to be right of.
     """
     known = changes.drop_nulls("predicted_gbps").sort("predicted_gbps", descending=True).with_columns(
-        pl.when(pl.col("tier") == FROM_RECORDING).then(pl.lit(BY_REPLAY)).otherwise(pl.lit(BY_NULLS)).alias("by"),
+        pl.when(pl.col("tier").is_in(REPLAYED_TIERS)).then(pl.lit(BY_REPLAY)).otherwise(pl.lit(BY_NULLS)).alias("by"),
     )  # fmt: skip
     order = known.get_column("patch").unique(maintain_order=True).to_list()
     y = alt.Y("patch:N", title=None, sort=order)

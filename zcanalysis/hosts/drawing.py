@@ -45,7 +45,7 @@ def drawn_hosts(host: Host, rng: np.random.Generator, draws: int, *, names: Iter
             if name not in prices:
                 raise ImpossibleHostError(f"{name} is no price of host {host.name!r}")
         prices = {name: prices[name] for name in wanted}
-    columns = [_drawn(price, rng.standard_normal(draws)).tolist() for price in prices.values()]
+    columns = [drawn_values(price, rng, draws).tolist() for price in prices.values()]
     return [
         host.with_prices({
             name: price.at(value)
@@ -55,7 +55,19 @@ def drawn_hosts(host: Host, rng: np.random.Generator, draws: int, *, names: Iter
     ]  # fmt: skip
 
 
-def _drawn(price: Price, normal: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def drawn_values(price: Price, rng: np.random.Generator, draws: int) -> npt.NDArray[np.float64]:
+    """Values of a price, as `drawn_hosts` draws them; shape (draws,), in its unit.
+
+    Parameters
+    ----------
+    price
+        Its value is their median.
+    rng
+        Where chance comes from.
+    draws
+        How many, >= 0.
+    """
+    normal = rng.standard_normal(draws)
     value, share = price.value, normal / NORMAL_95
     above, below = price.high - value, price.low - value
     upper = share * above if value == 0 else value * (price.high / value) ** share

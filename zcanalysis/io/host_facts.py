@@ -94,6 +94,7 @@ class HostFacts:
     hz: int | None = None
     """Ticks a second."""
     architecture: str | None = None
+    cpu_model: str | None = None
     cpus: int | None = None
     device: str | None = None
     mtu: int | None = None
@@ -151,6 +152,7 @@ def _facts(document: Mapping[str, Any]) -> HostFacts:
         kernel=_text(document.get("kernel")),
         hz=_whole(document.get("hz"), 1, 100_000),
         architecture=_text((document.get("machine") or {}).get("architecture")),
+        cpu_model=_text((document.get("machine") or {}).get("cpu_model")),
         cpus=_whole(document.get("cpus"), 1, 1 << 16),
         device=_text(document.get("device")),
         mtu=_whole(document.get("mtu"), 68, 1 << 24),

@@ -1,10 +1,10 @@
 """Real transfers between two hosts on one machine, recorded and measured: the only room that needs root.
 
 Enters: a scenario, patches and a directory. Leaves: a recording (see `recorder`) with load.json and the exact
-configuration under `lab` in host.json; what the probes cost (`probe_effect`); predictions held against measurements
-(`validation`), on cases that are drawn (`draw`), written down first (`foretelling`) and then measured in pairs of runs
-(`pairs`). May import: everything below it. Nothing heavy is imported before it is used: the command line's help lists
-the scenarios.
+configuration under `lab` in host.json; what the probes cost (`probe_effect`); prices of this machine
+(`machine_prices`); predictions held against measurements (`validation`), on cases that are drawn (`draw`), written down
+first (`foretelling`) and then measured in pairs of runs (`pairs`). May import: everything below it. Nothing heavy is
+imported before it is used: the command line's help lists the scenarios.
 """
 
 from importlib import import_module

@@ -162,7 +162,9 @@ def configuration(pair: HostPair, scenario: Scenario) -> list[list[str]]:
 
 def _offloads(pair: HostPair, scenario: Scenario) -> list[list[str]]:
     gso, gro = _on(scenario.sender_gso), _on(scenario.receiver_gro)
+    unsummed = [] if scenario.sender_checksum else [inside(pair.sender, ["ethtool", "-K", SENDER_DEVICE, "tx", "off"])]
     return [
+        *unsummed,
         inside(pair.sender, ["ethtool", "-K", SENDER_DEVICE, "tso", gso, "gso", gso]),
         inside(pair.receiver, ["ethtool", "-K", RECEIVER_DEVICE, "gro", gro]),
     ]

@@ -34,6 +34,10 @@ class Scenario:
         CPU of a process at the receiver that computes without end while the transfer runs; None for no such process.
     congestion_control
         Of the sender.
+    pace_gbps
+        Payload bits that the sending process offers; None for as much as goes.
+    sender_checksum
+        Off: the sender sums in software, and its packets arrive as nobody's whose sum was verified.
     """
 
     name: str
@@ -47,12 +51,15 @@ class Scenario:
     rcvbuf_bytes: int | None = None
     hog_cpu: int | None = None
     congestion_control: str = "cubic"
+    pace_gbps: float | None = None
+    sender_checksum: bool = True
 
     def __post_init__(self) -> None:
         if not 68 <= self.mtu <= 65_535:  # noqa: PLR2004 - IPv4's smallest, the largest a device takes
             raise ValueError(f"mtu must be 68 to 65535, got {self.mtu}")
-        if self.link_rate_gbps is not None and not self.link_rate_gbps > 0:
-            raise ValueError(f"link_rate_gbps must be > 0, got {self.link_rate_gbps}")
+        for rate in ("link_rate_gbps", "pace_gbps"):
+            if (gbps := getattr(self, rate)) is not None and not gbps > 0:
+                raise ValueError(f"{rate} must be > 0, got {gbps}")
         if self.rcvbuf_bytes is not None and self.rcvbuf_bytes < SMALLEST_RCVBUF_BYTES:
             raise ValueError(f"rcvbuf_bytes must be at least {SMALLEST_RCVBUF_BYTES}, got {self.rcvbuf_bytes}")
 

@@ -141,6 +141,8 @@ def running_transfer(pair: HostPair, scenario: Scenario, seconds: float, scratch
     client_arguments = ["iperf3", "--client", RECEIVER_ADDRESS, "--time", f"{seconds:.0f}", "--json"]
     client_arguments += ["--interval", str(INTERVAL_SECONDS)]
     client_arguments += ["--congestion", scenario.congestion_control, "--affinity", str(scenario.sender_cpu)]
+    if scenario.pace_gbps is not None:
+        client_arguments += ["--bitrate", f"{scenario.pace_gbps * 1e9:.0f}"]
     with contextlib.ExitStack() as cleanup:
         sent, received = (
             cleanup.enter_context((scratch / f"{name}.json").open("w+b")) for name in ("client", "server")
