@@ -22,11 +22,13 @@ from zcanalysis.lab.namespaces import HostPair, two_hosts
 from zcanalysis.lab.readings import Window, between, edge
 from zcanalysis.lab.scenarios import Scenario
 from zcanalysis.lab.transfer import Transfer, running_transfer
+from zcanalysis.recorder.cpu_distance import SAME_PLACE, CpuDistance
 from zcanalysis.recorder.interruption import terminated_like_interrupted
 
 MOST_FOREIGN: Final = 0.05
 MOST_STEAL: Final = 0.02
 SLACK_SECONDS: Final = 30.0
+SETTLE_SECONDS: Final = 0.15  # for the transfer to recover from two CPUs that spun for some milliseconds
 LABEL: Final = "p"
 
 
@@ -44,6 +46,8 @@ class PairOptions:
         Pairs.
     standard_error
         Of the mean log ratio: small enough to stop at.
+    recorded_ns
+        How far the sender's CPU was from the reader's while the baseline was recorded; None where nobody knows.
     """
 
     seconds: float = 1.5
@@ -51,6 +55,7 @@ class PairOptions:
     least: int = 4
     most: int = 15
     standard_error: float = 0.03
+    recorded_ns: int | None = None
 
     def __post_init__(self) -> None:
         if not self.seconds > 0 or not self.warmup_seconds >= 0:
@@ -66,6 +71,8 @@ class Pair(NamedTuple):
 
     baseline: Window
     patched: Window
+    recorded_ns: int | None = None
+    """See `PairOptions`."""
 
     @property
     def log_ratio(self) -> float:
@@ -76,7 +83,16 @@ class Pair(NamedTuple):
     def marks(self) -> tuple[str, ...]:
         """Why it may not be believed; empty for a clean one."""
         both = {"baseline": self.baseline, "patched": self.patched}
-        return tuple(f"{name}: {mark}" for name, window in both.items() for mark in marks_of(window))
+        marks = [f"{name}: {mark}" for name, window in both.items() for mark in marks_of(window)]
+        return (*marks, *self._moved())
+
+    def _moved(self) -> Iterator[str]:
+        """Virtual CPUs are moved from time to time, and then are another machine."""
+        distances_ns = [*self.baseline.distances_ns, *self.patched.distances_ns]
+        if self.recorded_ns is not None:
+            distances_ns.append(self.recorded_ns)
+        if distances_ns and max(distances_ns) > SAME_PLACE * min(distances_ns):
+            yield f"a CPU was moved: {min(distances_ns)} and {max(distances_ns)} ns to the other"
 
 
 def marks_of(window: Window) -> Iterator[str]:
@@ -189,7 +205,8 @@ def measure(
     """
     measured = Measured((), options.least)
     while len(measured.pairs) < options.most and not _enough(measured, options):
-        measured = measured._replace(pairs=(*measured.pairs, _pair(runs, len(measured.pairs))))
+        pair = _pair(runs, len(measured.pairs))._replace(recorded_ns=options.recorded_ns)
+        measured = measured._replace(pairs=(*measured.pairs, pair))
         on_pair(measured)
     return measured
 
@@ -208,7 +225,7 @@ def _pair(runs: tuple[Run, Run], turn: int) -> Pair:
 
 
 def _moving(pair: Pair) -> Pair:
-    for name, window in pair._asdict().items():
+    for name, window in (("baseline", pair.baseline), ("patched", pair.patched)):
         if not window.gbps > 0:
             raise HostError(f"nothing arrived in a window of the {name} hosts")
     return pair
@@ -236,14 +253,15 @@ def both_hosts(baseline: Scenario, changed: Scenario, options: PairOptions) -> I
         two_hosts(changed, LABEL) as right,
         running_meter(left) as left_meter,
         running_meter(right) as right_meter,
+        CpuDistance() as distance,
     ):
         yield (
-            lambda: one_run(left, baseline, left_meter, options),
-            lambda: one_run(right, changed, right_meter, options),
+            lambda: one_run(left, baseline, (left_meter, distance), options),
+            lambda: one_run(right, changed, (right_meter, distance), options),
         )
 
 
-def one_run(hosts: HostPair, scenario: Scenario, meter: Meter, options: PairOptions) -> Window:
+def one_run(hosts: HostPair, scenario: Scenario, probes: tuple[Meter, CpuDistance], options: PairOptions) -> Window:
     """One fresh transfer, its start left out; nothing of ours looks between the edges of the window.
 
     Raises
@@ -251,6 +269,7 @@ def one_run(hosts: HostPair, scenario: Scenario, meter: Meter, options: PairOpti
     HostError
         If the transfer cannot be started, or ends too early.
     """
+    meter, distance = probes
     whole_seconds = options.warmup_seconds + options.seconds + SLACK_SECONDS
     with (
         tempfile.TemporaryDirectory(prefix="zc-lab-") as scratch,
@@ -258,12 +277,22 @@ def one_run(hosts: HostPair, scenario: Scenario, meter: Meter, options: PairOpti
     ):
         time.sleep(options.warmup_seconds)
         _require_running(transfer, scenario)
+        before_ns = _distance_ns(distance, scenario)
+        time.sleep(SETTLE_SECONDS)
         first = edge(meter, transfer.client.pid, opening=True)
         time.sleep(options.seconds)
         _require_running(transfer, scenario)
         last = edge(meter, transfer.client.pid, opening=False)
         _require_running(transfer, scenario)
-        return between(first, last, os.getpid())
+        distances_ns = (before_ns, _distance_ns(distance, scenario))
+        found_ns = tuple(trip for trip in distances_ns if trip is not None)
+        return between(first, last, os.getpid())._replace(distances_ns=found_ns)
+
+
+def _distance_ns(distance: CpuDistance, scenario: Scenario) -> int | None:
+    if scenario.sender_cpu == scenario.reader_cpu:
+        return None
+    return distance.round_trip_ns(scenario.sender_cpu, scenario.reader_cpu)
 
 
 def _require_running(transfer: Transfer, scenario: Scenario) -> None:

@@ -57,6 +57,8 @@ class Window(NamedTuple):
     """Packets that full backlogs refused, on any CPU."""
     retransmitted: int
     """Segments the sender sent again."""
+    distances_ns: tuple[int, ...] = ()
+    """How far the reader's CPU was from the sender's just before and just after; empty where nobody could say."""
 
 
 def edge(meter: Meter, sender_pid: int, *, opening: bool) -> Edge:

@@ -23,7 +23,12 @@ def case_entry(outcome: CaseOutcome) -> dict[str, Any]:
         "patches": list(outcome.case.patches),
         "foretold": foretold_entry(outcome),
         "pairs": [
-            {"baseline": _window(pair.baseline), "patched": _window(pair.patched), "marks": list(pair.marks)}
+            {
+                "baseline": _window(pair.baseline),
+                "patched": _window(pair.patched),
+                "recorded_ns": pair.recorded_ns,
+                "marks": list(pair.marks),
+            }
             for pair in outcome.measured.pairs
         ],
         "least": outcome.measured.least,
@@ -151,7 +156,7 @@ def outcomes_of(document: Mapping[str, Any]) -> tuple[CaseOutcome, ...]:
 def _outcome(entry: Mapping[str, Any]) -> CaseOutcome:
     foretold = entry["foretold"]
     loads = {name: _by_number(foretold[name]) for name in ("busy_before", "busy_after")}
-    pairs = tuple(Pair(_window_of(pair["baseline"]), _window_of(pair["patched"])) for pair in entry["pairs"])
+    pairs = tuple(_pair_of(pair) for pair in entry["pairs"])
     return CaseOutcome(
         Case(Scenario(**entry["configuration"]), tuple(entry["patches"])),
         Foretold(**foretold | loads | {"doubts": tuple(foretold["doubts"])}),
@@ -159,8 +164,13 @@ def _outcome(entry: Mapping[str, Any]) -> CaseOutcome:
     )
 
 
+def _pair_of(entry: Mapping[str, Any]) -> Pair:
+    return Pair(_window_of(entry["baseline"]), _window_of(entry["patched"]), entry.get("recorded_ns"))
+
+
 def _window_of(entry: Mapping[str, Any]) -> Window:
-    return Window(**{**entry, "busy": _by_number(entry["busy"])})
+    known = {"busy": _by_number(entry["busy"]), "distances_ns": tuple(entry.get("distances_ns", ()))}
+    return Window(**{**entry, **known})
 
 
 def _by_number(shares: Mapping[str, float]) -> dict[int, float]:
