@@ -60,10 +60,10 @@ probe-effects: $(STAMP) ## what each probe costs, five configurations (root, qui
 	$(BIN)/zcanalysis lab probe-effects -o build/probe-effects.json
 
 lab-validate: $(STAMP) ## foretell and measure 24 drawn cases (root, quiet machine, an hour); SEED=text
-	mkdir -p build
-	rm -rf build/validation
-	$(BIN)/zcanalysis lab validate --draw 24 $(if $(SEED),--seed $(SEED)) -o build/validation
-	$(BIN)/zcanalysis lab show build/validation -o build/validation.html > build/validation.txt
+	place=build/validation-$$(date +%Y-%m-%d-%H%M); \
+	$(BIN)/zcanalysis lab validate --draw 24 $(if $(SEED),--seed '$(SEED)') -o $$place && \
+	$(BIN)/zcanalysis lab show $$place -o $$place/validation.html > $$place/validation.txt && \
+	echo "$$place: validation.json, validation.parquet, validation.txt, validation.html"
 
 bench: $(STAMP) ## speed against peers measured in the same run
 	$(BIN)/python -m tests.bench

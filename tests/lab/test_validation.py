@@ -171,7 +171,8 @@ def test_the_summary_says_what_is_met_and_what_was_disturbed():
     assert "direction of changes right: 100% (at least 100%: met)" in lines
     assert "changes foretold where nothing changed: no such case" in lines
     assert any(line.startswith("median error of the null models: no change 50%") for line in lines)
-    assert lines[-1] == "pairs: 4 of 8 marked (full backlogs 4); 1 cases had too few clean ones, so that all count"
+    assert lines[-2] == "pairs: 4 of 8 marked (full backlogs 4); 1 cases had too few clean ones, so that all count"
+    assert lines[-1] == "noise: hosts that do not differ would give a ratio of 1 ± 0.0% (usual case)"
 
 
 def test_what_failed_and_what_was_not_reached_is_said():

@@ -9,13 +9,13 @@ from zcanalysis.charts.cost_bars import stage_cost
 from zcanalysis.charts.cpu_time import cpu_over_time
 from zcanalysis.charts.flames import flame_graph
 from zcanalysis.charts.forecasts import forecast
+from zcanalysis.charts.foretold_measured import validation
 from zcanalysis.charts.latency_stages import latency
 from zcanalysis.charts.loss import waterfall
 from zcanalysis.charts.offered_rate import livelock
 from zcanalysis.charts.price_swings import tornado
 from zcanalysis.charts.rate_over_time import rate_over_time
 from zcanalysis.charts.sweep_lines import sweep_curve
-from zcanalysis.charts.validation import validation
 from zcanalysis.charts.virtual_speedup import speedup_curves
 
 __all__ = [

@@ -1,5 +1,6 @@
 """A validation for people: a table with the worst misses first, and what stands below it."""
 
+import statistics
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -131,6 +132,9 @@ def _disturbances(document: Mapping[str, Any]) -> Iterator[str]:
     because = Counter(kind for pair in pairs for kind in {_cause(mark) for mark in pair["marks"]})
     why = f" ({', '.join(f'{kind} {count}' for kind, count in because.most_common())})" if because else ""
     yield f"pairs: {marked} of {len(pairs)} marked{why}; {whole} cases had too few clean ones, so that all count"
+    noises = [noise for case in document["cases"] if (noise := case["row"]["noise"]) is not None]
+    if noises:
+        yield f"noise: hosts that do not differ would give a ratio of 1 ± {statistics.median(noises):.1%} (usual case)"
     doubted = sum(bool(case["row"]["doubts"]) for case in document["cases"])
     if doubted:
         yield f"doubts: the audit of {doubted} baseline recordings warns of something; see doubts in the table"
