@@ -145,7 +145,7 @@ def watch_the_hog_and_fail(scratch: Path, pids: list[int]) -> None:
     scenario = scenario_named("cpu-hog")
     with two_hosts(scenario) as pair, running_transfer(pair, scenario, 5, scratch) as transfer:
         time.sleep(1.0)
-        pids.append(transfer.hog.pid)
+        pids.append(transfer.hogs[0].pid)
         assert hogs() == pids
         assert os.sched_getaffinity(pids[0]) == {1}
         assert cpu_ticks(pids[0]) > 20

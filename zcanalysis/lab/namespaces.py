@@ -17,11 +17,15 @@ from typing import Final, NamedTuple
 
 from zcanalysis.errors import HostError
 from zcanalysis.lab.scenarios import Scenario
+from zcanalysis.patches.acks import RTO_MIN, rto_min_after_us
+from zcanalysis.patches.patch import Patch
+from zcanalysis.recorder.host_facts import kernel_config
 
 SENDER_DEVICE: Final = "veth-s"
 RECEIVER_DEVICE: Final = "veth-r"
 SENDER_ADDRESS: Final = "10.77.0.1"
 RECEIVER_ADDRESS: Final = "10.77.0.2"
+NETWORK: Final = "10.77.0.0/24"
 OURS: Final = re.compile(r"^zc-(\d+)-[sr]$")
 COMMAND_SECONDS: Final = 10.0
 PATIENCE_SECONDS: Final = 3.0
@@ -154,10 +158,15 @@ def configuration(pair: HostPair, scenario: Scenario) -> list[list[str]]:
 
 def _offloads(pair: HostPair, scenario: Scenario) -> list[list[str]]:
     gso, gro = _on(scenario.sender_gso), _on(scenario.receiver_gro)
-    return [
+    commands = [
         inside(pair.sender, ["ethtool", "-K", SENDER_DEVICE, "tso", gso, "gso", gso]),
         inside(pair.receiver, ["ethtool", "-K", RECEIVER_DEVICE, "gro", gro]),
     ]
+    if not scenario.sender_checksum_offload:
+        commands.append(inside(pair.sender, ["ethtool", "-K", SENDER_DEVICE, "tx", "off"]))
+    if not scenario.receiver_checksum_offload:
+        commands.append(inside(pair.receiver, ["ethtool", "-K", RECEIVER_DEVICE, "rx", "off"]))
+    return commands
 
 
 def _on(wanted: bool) -> str:
@@ -194,4 +203,24 @@ def _limits(pair: HostPair, scenario: Scenario) -> list[list[str]]:
         size = scenario.rcvbuf_bytes
         rmem = f"net.ipv4.tcp_rmem={min(4096, size)} {size} {size}"
         commands.append(inside(pair.receiver, ["sysctl", "-q", "-w", rmem]))
+    return commands + _acknowledgements(pair.receiver, scenario)
+
+
+def _acknowledgements(receiver: str, scenario: Scenario) -> list[list[str]]:
+    commands = []
+    if not scenario.autotuning:
+        commands.append(inside(receiver, ["sysctl", "-q", "-w", "net.ipv4.tcp_moderate_rcvbuf=0"]))
+    if scenario.delack_ms is not None:
+        shortest_us = rto_min_after_us(Patch("delack-ms", scenario.delack_ms), _ticks_per_s())
+        commands.append(inside(receiver, ["sysctl", "-q", "-w", f"{RTO_MIN}={shortest_us}"]))
+    if scenario.quickack:
+        route = ["proto", "kernel", "scope", "link", "src", RECEIVER_ADDRESS, "quickack", "1"]
+        commands.append(["ip", "-n", receiver, "route", "change", NETWORK, "dev", RECEIVER_DEVICE, *route])
     return commands
+
+
+def _ticks_per_s() -> int:
+    hertz = kernel_config()["hz"]
+    if not isinstance(hertz, int):
+        raise HostError("the kernel does not say how many ticks a second has; delack_ms must be left alone")
+    return hertz
