@@ -27,6 +27,7 @@ SENDER_ADDRESS: Final = "10.77.0.1"
 RECEIVER_ADDRESS: Final = "10.77.0.2"
 NETWORK: Final = "10.77.0.0/24"
 OURS: Final = re.compile(r"^zc-(\d+)-[sr]$")
+PAGE_WINDOWS_BYTES: Final = 1 << 27
 COMMAND_SECONDS: Final = 10.0
 PATIENCE_SECONDS: Final = 3.0
 NEEDED_TOOLS: Final = ("ip", "ethtool", "tc", "sysctl")
@@ -84,14 +85,27 @@ def sweep_leftovers() -> list[str]:
         name = line.split()[0]
         found = OURS.match(name)
         if found and not Path(f"/proc/{found[1]}").exists():
-            remove_namespace(name)
+            _remove_unless_another_does(name)
             removed.append(name)
     return removed
 
 
+def _remove_unless_another_does(name: str) -> None:
+    """Several runs may begin at once, and sweep the same."""
+    try:
+        remove_namespace(name)
+    except HostError:
+        if _exists(name):
+            raise
+
+
+def _exists(name: str) -> bool:
+    return name in run_tool(["ip", "netns", "list"]).split()
+
+
 def remove_namespace(name: str) -> None:
     """End everything that runs in one of our namespaces, then delete it; nothing if it is gone already."""
-    if not OURS.match(name) or name not in run_tool(["ip", "netns", "list"]).split():
+    if not OURS.match(name) or not _exists(name):
         return
     for number in (signal.SIGTERM, signal.SIGKILL):
         deadline = time.monotonic() + PATIENCE_SECONDS
@@ -199,11 +213,21 @@ def _limits(pair: HostPair, scenario: Scenario) -> list[list[str]]:
         rate = f"{round(scenario.link_rate_gbps * 1000)}mbit"
         tbf = ["root", "tbf", "rate", rate, "burst", "1mb", "latency", "50ms"]
         commands.append(["tc", "-n", pair.sender, "qdisc", "add", "dev", SENDER_DEVICE, *tbf])
-    if scenario.rcvbuf_bytes is not None:
-        size = scenario.rcvbuf_bytes
-        rmem = f"net.ipv4.tcp_rmem={min(4096, size)} {size} {size}"
-        commands.append(inside(pair.receiver, ["sysctl", "-q", "-w", rmem]))
+    if sizes := _receive_buffer(scenario):
+        commands.append(inside(pair.receiver, ["sysctl", "-q", "-w", f"net.ipv4.tcp_rmem={sizes}"]))
     return commands + _acknowledgements(pair.receiver, scenario)
+
+
+def _receive_buffer(scenario: Scenario) -> str | None:
+    """Least, default and most bytes.
+
+    The most decides in what units windows are told (tcp_select_initial_window): where those are pages, no packet ends
+    inside a page because a window ends there, which would shift every page behind it.
+    """
+    size = scenario.rcvbuf_bytes
+    if size is not None:
+        return f"{min(4096, size)} {size} {size}"
+    return f"4096 131072 {PAGE_WINDOWS_BYTES}" if scenario.sender_pages else None
 
 
 def _acknowledgements(receiver: str, scenario: Scenario) -> list[list[str]]:

@@ -29,7 +29,7 @@ class Orders:
     call_bytes
         Most bytes of one call.
     seconds
-        After which a sender ends.
+        After which it ends: a sender, for its receiver ends with the connection.
     congestion_control
         Of a sender.
     whole_pages

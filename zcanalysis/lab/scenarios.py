@@ -36,7 +36,7 @@ class Scenario:
         receiver, whatever `rx` says. A receiver alone cannot be made to verify.
     sender_pages
         The sender hands over whole pages instead of copying into the kernel's buffers, of 32 KiB each: over a veth the
-        receiver gets the sender's own, and only single pages can be mapped.
+        receiver gets the sender's own, and only single pages can be mapped. Windows are then told in whole pages.
     receiver_gro
         GRO on the receiver's veth, which also gives it NAPI.
     rps_cpu
@@ -62,7 +62,8 @@ class Scenario:
         reader, which then asks for as much.
     zero_copy
         Whether the reader maps pages (TCP_ZEROCOPY_RECEIVE) instead of copying: `sender_pages` and an MTU of
-        4096 k + 52 bytes. What came in other sizes is copied; load.json counts both under `sum_received`.
+        4096 k + 52 bytes. What is in no whole page is copied (with `rcvbuf_bytes` most, as windows then end inside
+        pages); load.json counts both under `sum_received`.
     busy_poll_us
         How long the reader polls the device before it sleeps (SO_BUSY_POLL); needs `receiver_gro`, which brings NAPI.
     flows

@@ -260,8 +260,7 @@ def _is_broken(made: socket.socket) -> bool:
 
 
 def _mapped_place(made: socket.socket, size_bytes: int) -> int:
-    """Address where the kernel may map received pages; SO_RCVLOWAT has it wait until there are as many as fit."""
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, size_bytes)
+    """Address where the kernel may map received pages."""
     libc = ctypes.CDLL(None, use_errno=True)
     libc.mmap.restype = ctypes.c_void_p
     libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]

@@ -56,14 +56,21 @@ class Transfer:
         if self.client.poll() is None:
             self.client.send_signal(signal.SIGINT)
 
+    def is_broken(self) -> bool:
+        """Whether a process of it has failed or was killed: what is measured now is no longer what was asked for."""
+        client, server, *hogs = (child.poll() for child in (self.client, self.server, *self.hogs))
+        return client not in (None, 0) or (server or 0) < 0 or any(status is not None for status in hogs)
+
     def finish(self) -> dict[str, Any]:
         """End the transfer; the sender's report with that of the receiver, without anything personal.
 
         Raises
         ------
         HostError
-            If one of them fails, hangs or reports an error.
+            If one of them fails, hangs or reports an error, or what competes is gone.
         """
+        if any(hog.poll() is not None for hog in self.hogs):
+            raise HostError("a process that competes for the CPU ended before the transfer: somebody has killed it")
         self.end()
         try:
             self.client.wait(END_SECONDS)

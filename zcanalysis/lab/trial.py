@@ -157,6 +157,9 @@ def _await_recorder(recorder: Child, transfer: Transfer, directory: Path, patien
             raise HostError(f"the recorder did not end within {patience_seconds:.0f} s")
         if (directory / "host.json").exists():
             transfer.end()
+        elif transfer.is_broken():
+            transfer.finish()
+            raise HostError("the transfer broke during the recording")
         time.sleep(POLL_SECONDS)
 
 

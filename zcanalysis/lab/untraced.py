@@ -1,4 +1,4 @@
-"""Goodput of a scenario while nothing of ours looks: by iperf3's own count at the receiver."""
+"""Goodput of a scenario while nothing of ours looks: by the reader's own count."""
 
 import tempfile
 import time
@@ -16,7 +16,7 @@ from zcanalysis.recorder.interruption import terminated_like_interrupted
 
 WARMUP_SECONDS: Final = 1.0
 SLACK_SECONDS: Final = 30.0
-LAST_SECONDS: Final = 0.2  # of iperf3's report: the sender was being told to end
+LAST_SECONDS: Final = 0.2  # of the report: the sender was being told to end
 
 
 def untraced_gbps(scenario: Scenario, seconds: float) -> float:
@@ -61,5 +61,5 @@ def steady_gbps(intervals: Sequence[tuple[float, float, int]]) -> float:
     inside = [(start, end, count) for start, end, count in intervals if start >= WARMUP_SECONDS and end <= until]
     received = sum(count for _, _, count in inside)
     if not received:
-        raise HostError("iperf3 received nothing behind the warm-up; measure longer")
+        raise HostError("nothing was received behind the warm-up; measure longer")
     return received * BITS_PER_BYTE / (inside[-1][1] - inside[0][0]) / 1e9
