@@ -26,6 +26,7 @@ HOST = HostFacts(
     sysctls={
         "net.ipv4.tcp_rmem": "4096 131072 6291456", "net.core.rps_sock_flow_entries": "0",
         "net.core.busy_poll": "0", "net.core.busy_read": "0", "net.ipv4.tcp_rto_min_us": "200000",
+        "net.ipv4.tcp_moderate_rcvbuf": "1",
     },
     readers=(Process(77, "iperf3", (0, 1)),), senders=(Process(78, "iperf3", (1,)),),
 )  # fmt: skip
@@ -61,6 +62,7 @@ COMMANDS = {
         "sysctl -w net.ipv4.tcp_rmem='4096 65536 65536'",
         "sysctl -w net.ipv4.tcp_rmem='4096 131072 6291456'",
     ),
+    "autotuning=off": ("sysctl -w net.ipv4.tcp_moderate_rcvbuf=0", "sysctl -w net.ipv4.tcp_moderate_rcvbuf=1"),
     "busy-poll=50": (
         "sysctl -w net.core.busy_poll=50 net.core.busy_read=50",
         "sysctl -w net.core.busy_poll=0 net.core.busy_read=0",

@@ -361,24 +361,40 @@ def advise(
 
 @lab_app.command("run")
 def lab_run(
-    directory: Annotated[Path, typer.Option("-o", "--output", help="Folder of the recording; made, or empty.")],
-    scenario: Annotated[str, typer.Option(help=f"One of {SCENARIO_NAMES}.")] = "mtu-1500",
+    directory: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Folder of the recording; made, or empty.")
+    ] = None,
+    scenario: Annotated[str, typer.Option(help=f"A TOML file, or one of {SCENARIO_NAMES}.")] = BASELINE,
+    patch: Annotated[list[str] | None, typer.Option(help="NAME=VALUE to apply to it; may be repeated.")] = None,
+    print_scenario: Annotated[
+        str | None, typer.Option(help="Print that scenario as TOML, patches applied, and run nothing.")
+    ] = None,
     seconds: Annotated[float, typer.Option(min=1, max=600, help="How long to record.")] = 6,
     capture: Capture = True,
     trace: Trace = False,
     sampling_hz: Hz = 499,
 ) -> None:
     """Run a real transfer between two namespaces of this machine and record it; needs root."""
+    from functools import reduce
+
     from zcanalysis.lab import LabOptions, run_scenario
+    from zcanalysis.lab.applied import patched
+    from zcanalysis.lab.scenario_text import chosen_scenario, scenario_text
     from zcanalysis.recorder import default_plan
 
+    chosen = reduce(patched, patch or (), chosen_scenario(print_scenario or scenario))
+    if print_scenario is not None:
+        write(scenario_text(chosen))
+        return
+    if directory is None:
+        raise ZcError("lab run needs -o DIRECTORY for the recording")
     with _progress() as on_step:
         options = LabOptions(
             plan=default_plan(seconds, capture=capture, trace=trace),
             sampling_hz=sampling_hz,
             on_progress=lambda what, share: on_step(f"{what} ({share:.0%})"),
         )
-        made = run_scenario(scenario, directory, options)
+        made = run_scenario(chosen, directory, options)
     _print_written(made)
 
 

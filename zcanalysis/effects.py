@@ -28,6 +28,8 @@ OUTSIDE_KERNEL: Final = ("sender", "reader", "unclassified")
 _ACK_CLOCK: Final = "changes when ACKs are sent"
 _BUS: Final = "changes the bus, whose load is not recorded"
 UNPRICED: Final = {
+    "gso": "changes the sender's work, and what arrives may be cut or not",
+    "autotuning": "changes the window, by as much as buffers have grown",
     "napi": "changes how many packets an interrupt serves",
     "defrag-chain": "changes reassembly, of which today's kernels have nothing left to take away",
     "dma-gbps": _BUS,

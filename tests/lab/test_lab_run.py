@@ -12,10 +12,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from tests.lab.real import namespaces_of, why_not
 from zcanalysis.errors import HostError
 from zcanalysis.io.recording import read_recording
 from zcanalysis.lab import LabOptions, agreement, run_scenario
-from zcanalysis.lab.namespaces import require_lab_tools, sweep_leftovers, two_hosts
+from zcanalysis.lab.namespaces import two_hosts
 from zcanalysis.lab.scenarios import scenario_named
 from zcanalysis.lab.transfer import HOG, running_transfer
 from zcanalysis.lab.trial import RECORDER_SLACK_SECONDS
@@ -31,20 +32,7 @@ run_scenario("gro", Path(sys.argv[1]))
 """
 
 
-def why_not() -> str | None:
-    try:
-        require_lab_tools()
-    except HostError as error:
-        return str(error)
-    return None if len(os.sched_getaffinity(0)) > 1 else "needs two CPUs"
-
-
 pytestmark = [pytest.mark.root, pytest.mark.skipif(why_not() is not None, reason=str(why_not()))]
-
-
-def namespaces_of(pid: int) -> list[str]:
-    listed = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=True).stdout
-    return [line.split()[0] for line in listed.splitlines() if line.startswith(f"zc-{pid}-")]
 
 
 def test_goodput_from_socket_counters_equals_iperf3s_own(tmp_path):
@@ -145,7 +133,7 @@ def watch_the_hog_and_fail(scratch: Path, pids: list[int]) -> None:
     scenario = scenario_named("cpu-hog")
     with two_hosts(scenario) as pair, running_transfer(pair, scenario, 5, scratch) as transfer:
         time.sleep(1.0)
-        pids.append(transfer.hog.pid)
+        pids.append(transfer.hogs[0].pid)
         assert hogs() == pids
         assert os.sched_getaffinity(pids[0]) == {1}
         assert cpu_ticks(pids[0]) > 20
@@ -160,20 +148,6 @@ def test_a_hog_ends_itself_when_its_lab_is_killed():
     while Path(f"/proc/{done.stdout.strip()}").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not Path(f"/proc/{done.stdout.strip()}").exists()
-
-
-def test_what_a_killed_run_left_is_swept_by_the_next(tmp_path):
-    child = subprocess.Popen([sys.executable, "-c", RUN_GRO, str(tmp_path)], start_new_session=True)
-    deadline = time.monotonic() + 10
-    while len(namespaces_of(child.pid)) < 2 and time.monotonic() < deadline:
-        time.sleep(0.05)
-    time.sleep(1.0)
-    os.killpg(child.pid, signal.SIGKILL)
-    child.wait()
-    left = namespaces_of(child.pid)
-    assert len(left) == 2
-    assert set(left) <= set(sweep_leftovers())
-    assert namespaces_of(child.pid) == []
 
 
 def test_a_terminated_run_cleans_up_itself(tmp_path):

@@ -30,6 +30,19 @@ def test_options_become_commands():
     assert "ip netns exec zc-1-r ethtool -K veth-r gro on" in commands(scenario_named("gro"))
 
 
+def test_what_the_receiver_is_told_of_acks_and_windows_becomes_commands():
+    told = commands(Scenario(name="x", autotuning=False, quickack=True, delack_ms=4, sender_checksum_offload=False))
+    assert "ip netns exec zc-1-r sysctl -q -w net.ipv4.tcp_moderate_rcvbuf=0" in told
+    route = "ip -n zc-1-r route change 10.77.0.0/24 dev veth-r proto kernel scope link src 10.77.0.2 quickack 1"
+    assert route in told
+    assert any("zc-1-r sysctl -q -w net.ipv4.tcp_rto_min_us=" in command for command in told)
+    assert "ip netns exec zc-1-s ethtool -K veth-s tx off" in told
+    # 2^27 bytes are told in units of 2^12: tcp_select_initial_window, ilog2(2^27) - 15
+    assert "ip netns exec zc-1-r sysctl -q -w net.ipv4.tcp_rmem=4096 131072 134217728" in commands(
+        scenario_named("whole-pages")
+    )
+
+
 def test_scenarios_are_found_by_name():
     assert len({scenario.name for scenario in SCENARIOS}) == len(SCENARIOS)
     assert scenario_named("mtu-9000").mtu == 9000

@@ -107,7 +107,7 @@ def host_text(host: Host) -> str:
     host
         Any.
     """
-    lines = [f"{name} = {_toml(getattr(host, name))}" for name in HEAD]
+    lines = [f"{name} = {toml_value(getattr(host, name))}" for name in HEAD]
     for name in SECTIONS:
         lines += ["", f"[{name}]", *_assignments(getattr(host, name))]
     for queue in host.queues:
@@ -153,14 +153,26 @@ def _known(place: str, table: dict[str, Any], names: tuple[str, ...]) -> None:
 def _assignments(section: Any) -> list[str]:  # noqa: ANN401 - any of the sections
     kind: type = type(section)
     values = {rule.name: getattr(section, rule.name) for rule in rules(kind)}
-    return [f"{name} = {_toml(value)}" for name, value in values.items() if value is not None]
+    return [f"{name} = {toml_value(value)}" for name, value in values.items() if value is not None]
 
 
-def _toml(value: object) -> str:
+def toml_value(value: object) -> str:
+    """A value as TOML writes it.
+
+    Parameters
+    ----------
+    value
+        A number, text, truth, price, or several of them.
+
+    Examples
+    --------
+    >>> toml_value(True), toml_value("tcp"), toml_value((1, 2.5))
+    ('true', '"tcp"', '[1, 2.5]')
+    """
     if isinstance(value, Price):
-        return "{ " + ", ".join(f"{key} = {_toml(getattr(value, key))}" for key in PRICE_KEYS) + " }"
+        return "{ " + ", ".join(f"{key} = {toml_value(getattr(value, key))}" for key in PRICE_KEYS) + " }"
     if isinstance(value, tuple):
-        return "[" + ", ".join(map(_toml, value)) + "]"
+        return "[" + ", ".join(map(toml_value, value)) + "]"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):

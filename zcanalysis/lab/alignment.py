@@ -16,6 +16,8 @@ from zcanalysis.errors import HostError
 NS_PER_S: Final = 1_000_000_000
 LEAST_READINGS: Final = 3
 MARGIN_NS: Final = 100_000_000
+CARRIES_SHARE: Final = 0.02
+"""Of what the busiest socket received: less is talk about the transfer."""
 
 Int64s = npt.NDArray[np.int64]
 
@@ -80,14 +82,18 @@ def receiver_intervals(load: dict[str, Any]) -> list[tuple[float, float, int]]:
 
 
 def read_curve(counters: pl.DataFrame) -> pl.DataFrame:
-    """Bytes the reader had taken from its busiest socket over time: ``ts_ns``, ``read_bytes``."""
+    """Bytes the reader had taken over time: ``ts_ns``, ``read_bytes``.
+
+    Of the sockets that carry the transfer: those that received at least a fiftieth of what the busiest did.
+    """
     wanted = counters.filter(
         (pl.col("source") == "socket") & pl.col("counter").is_in(["bytes_received", "recv_q"])
     ).pivot("counter", index=["ts_ns", "instance"], values="value")
-    busiest = wanted.sort("bytes_received").tail(1).get_column("instance").to_list()
+    received = pl.col("bytes_received").max().over("instance")
     return (
-        wanted.filter(pl.col("instance").is_in(busiest))
-        .select("ts_ns", read_bytes=pl.col("bytes_received") - pl.col("recv_q"))
+        wanted.filter(received >= received.max() * CARRIES_SHARE)
+        .group_by("ts_ns")
+        .agg(read_bytes=(pl.col("bytes_received") - pl.col("recv_q")).sum())
         .sort("ts_ns")
     )
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from zcanalysis.errors import HostError
+from zcanalysis.lab.children import ASKED, ending_with_us
 from zcanalysis.lab.namespaces import RECEIVER_DEVICE, HostPair, inside
 from zcanalysis.recorder.interruption import interruptions_held_back
 from zcanalysis.recorder.probes import Child, end_child, spawn
@@ -88,8 +89,9 @@ def looking(probe: BareProbe, pair: HostPair, scratch: Path) -> Iterator[Tally]:
     tally = Tally()
     with tempfile.TemporaryDirectory(dir=scratch) as place, contextlib.ExitStack() as cleanup:
         log = cleanup.enter_context((Path(place) / "log").open("w+b"))
+        command = ending_with_us(inside(pair.receiver, probe.arguments), ASKED)
         with interruptions_held_back():
-            child = spawn(inside(pair.receiver, probe.arguments), stdout=subprocess.DEVNULL, stderr=log, cwd=place)
+            child = spawn(command, stdout=subprocess.DEVNULL, stderr=log, cwd=place)
             cleanup.callback(end_child, child, signal.SIGINT)
         _await_looking(probe, child, Path(place) / "log")
         from_s = time.monotonic()

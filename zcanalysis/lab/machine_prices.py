@@ -69,7 +69,7 @@ class CalibrateOptions:
         if not self.mtus or len(set(self.mtus)) < len(self.mtus):
             raise ValueError(f"mtus must be some, each once, got {list(self.mtus)}")
         for mtu in self.mtus:
-            Scenario(name="", mtu=mtu)
+            Scenario(name="draft", mtu=mtu)
 
 
 class Micro(NamedTuple):
@@ -208,7 +208,7 @@ def _steps(options: CalibrateOptions, tools: Instruments, base: Scenario) -> Ite
             for share in options.shares:
                 yield measured(replace(scenario, pace_gbps=share * most_gbps), configuration)[0]
         for share in options.unsummed_shares:
-            scenario = replace(steered, sender_checksum=False, pace_gbps=share * most_gbps)
+            scenario = replace(steered, sender_checksum_offload=False, pace_gbps=share * most_gbps)
             yield measured(scenario, UNSUMMED)[0]
 
 

@@ -5,6 +5,14 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
+from zcanalysis.lab.scenarios import Scenario
+
+UNTOUCHED: Final = Scenario(name="as it is").as_json()
+OTHERS: Final = (
+    "sender_checksum_offload", "receiver_checksum_offload", "autotuning", "quickack", "delack_ms", "link_rate_gbps",
+    "reader_bytes", "sender_pages", "zero_copy", "busy_poll_us", "flows", "protocol",
+)  # fmt: skip
+
 LICENCE: Final = "BSD-3-Clause, recorded by this project; no payload beyond 96 bytes a packet"
 
 
@@ -27,14 +35,30 @@ def _recording(place: Path) -> dict[str, Any]:
     host = json.loads((place / "host.json").read_text())
     lab = host["lab"]
     return {
-        "what": f"iperf3 between two network namespaces over veth: {_in_words(lab)}",
+        "what": f"{_program(lab)} between two network namespaces over veth: {_in_words(lab)}",
         "kernel": host["kernel"],
         "machine": host["machine"],
         "device": f"{host['device']} ({host['driver']})",
-        "command": f"zcanalysis lab run --scenario {lab['name']} {_options(host)} -o {place.name}",
+        "command": f"zcanalysis lab run {_chosen(lab['name'])} {_options(host)} -o {place.name}",
         "licence": LICENCE,
         "files": {file.name: _file(file) for file in sorted(place.iterdir())},
     }
+
+
+def _chosen(name: str) -> str:
+    """Options that choose a scenario, patched or not.
+
+    Examples
+    --------
+    >>> _chosen("mtu-1500+gro=on")
+    '--scenario mtu-1500 --patch gro=on'
+    """
+    scenario, *patches = name.split("+")
+    return " ".join([f"--scenario {scenario}", *(f"--patch {patch}" for patch in patches)])
+
+
+def _program(lab: dict[str, Any]) -> str:
+    return "our own sender and reader" if Scenario(**lab).has_own_traffic else "iperf3"
 
 
 def _in_words(lab: dict[str, Any]) -> str:
@@ -46,7 +70,9 @@ def _in_words(lab: dict[str, Any]) -> str:
     if lab.get("rcvbuf_bytes") is not None:
         words.append(f"receive buffer {lab['rcvbuf_bytes']} bytes")
     if lab.get("hog_cpu") is not None:
-        words.append(f"a process that computes on CPU {lab['hog_cpu']}")
+        count = lab.get("hogs", 1)
+        words.append(f"{'a process that computes' if count == 1 else f'{count} that compute'} on CPU {lab['hog_cpu']}")
+    words += [f"{name} {lab[name]}" for name in OTHERS if lab.get(name) not in (None, UNTOUCHED.get(name))]
     return ", ".join([*words, lab["congestion_control"]])
 
 

@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from typing import IO, NamedTuple
 
 from zcanalysis.errors import HostError
+from zcanalysis.lab.alignment import CARRIES_SHARE
+from zcanalysis.lab.children import ending_with_us, our_environment
 from zcanalysis.lab.namespaces import HostPair, inside
-from zcanalysis.lab.trial import our_environment
 from zcanalysis.recorder.sockets import dump_sockets, parse_sockets
 
 GOODBYE_SECONDS = 5.0
@@ -54,7 +55,7 @@ class Meter(NamedTuple):
 def running_meter(pair: HostPair) -> Iterator[Meter]:
     """A meter in the receiver's namespace, ready; gone on the way out."""
     process = subprocess.Popen(
-        inside(pair.receiver, [sys.executable, "-m", "zcanalysis.lab.meter"]),
+        ending_with_us(inside(pair.receiver, [sys.executable, "-m", "zcanalysis.lab.meter"])),
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         env=our_environment(), start_new_session=True,
     )  # fmt: skip
@@ -70,13 +71,15 @@ def running_meter(pair: HostPair) -> Iterator[Meter]:
 
 
 def read_so_far() -> MeterReading:
-    """Bytes taken from the busiest socket of this namespace, and when: in the middle of asking."""
+    """Bytes taken from the sockets of this namespace that carry the transfer, and when: in the middle of asking."""
     before_ns = time.time_ns()
     dump = dump_sockets()
     after_ns = time.time_ns()
     counters = [connection.counters for connection in parse_sockets(dump)]
-    busiest = max(counters, key=lambda each: each.get("bytes_received", 0), default={"recv_q": 0})
-    return MeterReading((before_ns + after_ns) // 2, busiest.get("bytes_received", 0) - busiest["recv_q"])
+    least_bytes = CARRIES_SHARE * max((each.get("bytes_received", 0) for each in counters), default=0)
+    carrying = [each for each in counters if each.get("bytes_received", 0) >= max(least_bytes, 1)]
+    read_bytes = sum(each["bytes_received"] - each["recv_q"] for each in carrying)
+    return MeterReading((before_ns + after_ns) // 2, read_bytes)
 
 
 def main() -> None:

@@ -17,12 +17,17 @@ from typing import Final, NamedTuple
 
 from zcanalysis.errors import HostError
 from zcanalysis.lab.scenarios import Scenario
+from zcanalysis.patches.acks import RTO_MIN, rto_min_after_us
+from zcanalysis.patches.patch import Patch
+from zcanalysis.recorder.host_facts import kernel_config
 
 SENDER_DEVICE: Final = "veth-s"
 RECEIVER_DEVICE: Final = "veth-r"
 SENDER_ADDRESS: Final = "10.77.0.1"
 RECEIVER_ADDRESS: Final = "10.77.0.2"
+NETWORK: Final = "10.77.0.0/24"
 OURS: Final = re.compile(r"^zc-(\d+)(?:-[a-z]+)?-[sr]$")
+PAGE_WINDOWS_BYTES: Final = 1 << 27
 COMMAND_SECONDS: Final = 10.0
 PATIENCE_SECONDS: Final = 3.0
 NEEDED_TOOLS: Final = ("ip", "ethtool", "tc", "sysctl")
@@ -80,14 +85,27 @@ def sweep_leftovers() -> list[str]:
         name = line.split()[0]
         found = OURS.match(name)
         if found and not Path(f"/proc/{found[1]}").exists():
-            remove_namespace(name)
+            _remove_unless_another_does(name)
             removed.append(name)
     return removed
 
 
+def _remove_unless_another_does(name: str) -> None:
+    """Several runs may begin at once, and sweep the same."""
+    try:
+        remove_namespace(name)
+    except HostError:
+        if _exists(name):
+            raise
+
+
+def _exists(name: str) -> bool:
+    return name in run_tool(["ip", "netns", "list"]).split()
+
+
 def remove_namespace(name: str) -> None:
     """End everything that runs in one of our namespaces, then delete it; nothing if it is gone already."""
-    if not OURS.match(name) or name not in run_tool(["ip", "netns", "list"]).split():
+    if not OURS.match(name) or not _exists(name):
         return
     for number in (signal.SIGTERM, signal.SIGKILL):
         deadline = time.monotonic() + PATIENCE_SECONDS
@@ -162,12 +180,15 @@ def configuration(pair: HostPair, scenario: Scenario) -> list[list[str]]:
 
 def _offloads(pair: HostPair, scenario: Scenario) -> list[list[str]]:
     gso, gro = _on(scenario.sender_gso), _on(scenario.receiver_gro)
-    unsummed = [] if scenario.sender_checksum else [inside(pair.sender, ["ethtool", "-K", SENDER_DEVICE, "tx", "off"])]
-    return [
-        *unsummed,
+    commands = [
         inside(pair.sender, ["ethtool", "-K", SENDER_DEVICE, "tso", gso, "gso", gso]),
         inside(pair.receiver, ["ethtool", "-K", RECEIVER_DEVICE, "gro", gro]),
     ]
+    if not scenario.sender_checksum_offload:
+        commands.append(inside(pair.sender, ["ethtool", "-K", SENDER_DEVICE, "tx", "off"]))
+    if not scenario.receiver_checksum_offload:
+        commands.append(inside(pair.receiver, ["ethtool", "-K", RECEIVER_DEVICE, "rx", "off"]))
+    return commands
 
 
 def _on(wanted: bool) -> str:
@@ -200,8 +221,38 @@ def _limits(pair: HostPair, scenario: Scenario) -> list[list[str]]:
         rate = f"{round(scenario.link_rate_gbps * 1000)}mbit"
         tbf = ["root", "tbf", "rate", rate, "burst", "1mb", "latency", "50ms"]
         commands.append(["tc", "-n", pair.sender, "qdisc", "add", "dev", SENDER_DEVICE, *tbf])
-    if scenario.rcvbuf_bytes is not None:
-        size = scenario.rcvbuf_bytes
-        rmem = f"net.ipv4.tcp_rmem={min(4096, size)} {size} {size}"
-        commands.append(inside(pair.receiver, ["sysctl", "-q", "-w", rmem]))
+    if sizes := _receive_buffer(scenario):
+        commands.append(inside(pair.receiver, ["sysctl", "-q", "-w", f"net.ipv4.tcp_rmem={sizes}"]))
+    return commands + _acknowledgements(pair.receiver, scenario)
+
+
+def _receive_buffer(scenario: Scenario) -> str | None:
+    """Least, default and most bytes.
+
+    The most decides in what units windows are told (tcp_select_initial_window): where those are pages, no packet ends
+    inside a page because a window ends there, which would shift every page behind it.
+    """
+    size = scenario.rcvbuf_bytes
+    if size is not None:
+        return f"{min(4096, size)} {size} {size}"
+    return f"4096 131072 {PAGE_WINDOWS_BYTES}" if scenario.sender_pages else None
+
+
+def _acknowledgements(receiver: str, scenario: Scenario) -> list[list[str]]:
+    commands = []
+    if not scenario.autotuning:
+        commands.append(inside(receiver, ["sysctl", "-q", "-w", "net.ipv4.tcp_moderate_rcvbuf=0"]))
+    if scenario.delack_ms is not None:
+        shortest_us = rto_min_after_us(Patch("delack-ms", scenario.delack_ms), _ticks_per_s())
+        commands.append(inside(receiver, ["sysctl", "-q", "-w", f"{RTO_MIN}={shortest_us}"]))
+    if scenario.quickack:
+        route = ["proto", "kernel", "scope", "link", "src", RECEIVER_ADDRESS, "quickack", "1"]
+        commands.append(["ip", "-n", receiver, "route", "change", NETWORK, "dev", RECEIVER_DEVICE, *route])
     return commands
+
+
+def _ticks_per_s() -> int:
+    hertz = kernel_config()["hz"]
+    if not isinstance(hertz, int):
+        raise HostError("the kernel does not say how many ticks a second has; delack_ms must be left alone")
+    return hertz

@@ -22,11 +22,12 @@ import polars as pl
 from zcanalysis.errors import HostError
 from zcanalysis.lab.alignment import Alignment, align_intervals, receiver_intervals
 from zcanalysis.lab.bare_probes import BARE_PROBES, BareProbe, looking
+from zcanalysis.lab.children import ASKED, ending_with_us, our_environment
 from zcanalysis.lab.meter import Meter, MeterReading, running_meter
 from zcanalysis.lab.namespaces import HostPair, inside, require_lab_tools, two_hosts
 from zcanalysis.lab.scenarios import Scenario
 from zcanalysis.lab.transfer import Transfer, running_transfer
-from zcanalysis.lab.trial import our_environment, recorder_document, require_cpus
+from zcanalysis.lab.trial import recorder_document, require_cpus
 from zcanalysis.rates import BITS_PER_BYTE
 from zcanalysis.recorder import Phase
 from zcanalysis.recorder.interruption import terminated_like_interrupted
@@ -218,7 +219,7 @@ def _recorded(watch: _Watch) -> Window:
 
 def _run_recorder(pair: HostPair, document: str) -> None:
     recorder = subprocess.Popen(
-        inside(pair.receiver, [sys.executable, "-m", "zcanalysis.recorder"]),
+        ending_with_us(inside(pair.receiver, [sys.executable, "-m", "zcanalysis.recorder"]), ASKED),
         stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
         env=our_environment(), start_new_session=True,
     )  # fmt: skip

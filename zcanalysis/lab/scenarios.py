@@ -1,11 +1,21 @@
 """Named situations of a receiver, each a real configuration of two network namespaces."""
 
+import math
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from zcanalysis.errors import HostError
 
 SMALLEST_RCVBUF_BYTES: Final = 2304  # SOCK_MIN_RCVBUF of kernel 6.x: TCP_SKB_MIN_TRUESIZE
+MOST_READER_BYTES: Final = 1 << 26
+MOST_DATAGRAM_BYTES: Final = 65_507
+MOST_FLOWS: Final = 128
+MOST_HOGS: Final = 1024
+MOST_DELACK_MS: Final = 200
+MOST_BUSY_POLL_US: Final = 10_000
+PAGE_BYTES: Final = 4096
+HEADER_BYTES: Final = 52  # IPv4, TCP and its time stamps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +30,13 @@ class Scenario:
         Bytes of an IP packet on the link, 68 to 65535.
     sender_gso
         Segmentation in the kernel's lower end; without it the link carries real MTU-sized packets.
+    sender_checksum_offload, receiver_checksum_offload
+        `tx` and `rx` of ethtool -K. On a veth the first decides for both ends (perf, kernel 6.18): with it packets
+        arrive unsummed and count as verified whatever `rx` says; without it the sender sums every byte and so does the
+        receiver, whatever `rx` says. A receiver alone cannot be made to verify.
+    sender_pages
+        The sender hands over whole pages instead of copying into the kernel's buffers, of 32 KiB each: over a veth the
+        receiver gets the sender's own, and only single pages can be mapped. Windows are then told in whole pages.
     receiver_gro
         GRO on the receiver's veth, which also gives it NAPI.
     rps_cpu
@@ -30,38 +47,72 @@ class Scenario:
         Rate of a token bucket at the sender, bits of L2 packets; None for no shaping.
     rcvbuf_bytes
         Upper bound of the receive buffer; None keeps the kernel's automatic one.
+    autotuning
+        Whether the receive buffer grows with the need (net.ipv4.tcp_moderate_rcvbuf).
+    quickack
+        Whether the receiver's route asks for an ACK of all that arrives at once.
+    delack_ms
+        The longest that the receiver may hold back an ACK, 1 to 200; None keeps the kernel's.
     hog_cpu
-        CPU of a process at the receiver that computes without end while the transfer runs; None for no such process.
+        CPU of processes at the receiver that compute without end while the transfer runs; None for no such process.
+    hogs
+        How many, where there is a `hog_cpu`.
+    reader_bytes
+        What one call of the reader asks for. None has iperf3 read (128 KiB a call) where nothing below needs our own
+        reader, which then asks for as much.
+    zero_copy
+        Whether the reader maps pages (TCP_ZEROCOPY_RECEIVE) instead of copying: `sender_pages` and an MTU of
+        4096 k + 52 bytes. What is in no whole page is copied (with `rcvbuf_bytes` most, as windows then end inside
+        pages); load.json counts both under `sum_received`.
+    busy_poll_us
+        How long the reader polls the device before it sleeps (SO_BUSY_POLL); needs `receiver_gro`, which brings NAPI.
+    flows
+        Connections, or senders of datagrams, at once.
+    protocol
+        Of the transfer; datagrams are sent as fast as the sender can, and count when they are read.
+    udp_payload_bytes
+        Of a datagram.
     congestion_control
         Of the sender.
     pace_gbps
         Payload bits that the sending process offers; None for as much as goes.
-    sender_checksum
-        Off: the sender sums in software, and its packets arrive as nobody's whose sum was verified.
     """
 
     name: str
     mtu: int = 1500
     sender_gso: bool = False
+    sender_checksum_offload: bool = True
+    sender_pages: bool = False
     receiver_gro: bool = False
+    receiver_checksum_offload: bool = True
     rps_cpu: int | None = 1
     sender_cpu: int = 0
     reader_cpu: int = 1
     link_rate_gbps: float | None = None
     rcvbuf_bytes: int | None = None
+    autotuning: bool = True
+    quickack: bool = False
+    delack_ms: int | None = None
     hog_cpu: int | None = None
+    hogs: int = 1
+    reader_bytes: int | None = None
+    zero_copy: bool = False
+    busy_poll_us: int = 0
+    flows: int = 1
+    protocol: Literal["tcp", "udp"] = "tcp"
+    udp_payload_bytes: int = 1472
     congestion_control: str = "cubic"
     pace_gbps: float | None = None
-    sender_checksum: bool = True
 
     def __post_init__(self) -> None:
-        if not 68 <= self.mtu <= 65_535:  # noqa: PLR2004 - IPv4's smallest, the largest a device takes
-            raise ValueError(f"mtu must be 68 to 65535, got {self.mtu}")
-        for rate in ("link_rate_gbps", "pace_gbps"):
-            if (gbps := getattr(self, rate)) is not None and not gbps > 0:
-                raise ValueError(f"{rate} must be > 0, got {gbps}")
-        if self.rcvbuf_bytes is not None and self.rcvbuf_bytes < SMALLEST_RCVBUF_BYTES:
-            raise ValueError(f"rcvbuf_bytes must be at least {SMALLEST_RCVBUF_BYTES}, got {self.rcvbuf_bytes}")
+        for why in (*_outside_bounds(self), *_contradictions(self)):
+            raise ValueError(why)
+
+    @property
+    def has_own_traffic(self) -> bool:
+        """Whether it needs our sender and receiver instead of iperf3's."""
+        asked = (self.reader_bytes is not None, self.zero_copy, self.sender_pages, self.busy_poll_us > 0)
+        return any(asked) or self.protocol == "udp"
 
     @property
     def cpus(self) -> frozenset[int]:
@@ -72,6 +123,66 @@ class Scenario:
     def as_json(self) -> dict[str, Any]:
         """The configuration for host.json."""
         return asdict(self)
+
+
+def _outside_bounds(scenario: Scenario) -> Iterator[str]:
+    """What is said of each value that cannot be by itself."""
+    bounds: dict[str, tuple[float, float]] = {
+        "mtu": (68, 65_535), "sender_cpu": (0, math.inf), "reader_cpu": (0, math.inf), "rps_cpu": (0, math.inf),
+        "hog_cpu": (0, math.inf), "hogs": (1, MOST_HOGS), "reader_bytes": (1, MOST_READER_BYTES),
+        "busy_poll_us": (0, MOST_BUSY_POLL_US), "flows": (1, MOST_FLOWS), "delack_ms": (1, MOST_DELACK_MS),
+        "udp_payload_bytes": (1, MOST_DATAGRAM_BYTES),
+    }  # fmt: skip
+    for name, (least, most) in bounds.items():
+        value = getattr(scenario, name)
+        if value is not None and not least <= value <= most:
+            yield f"{name} must be {least} to {most}, got {value}" if most < math.inf else f"{name} must be 0 or above"
+    size = scenario.rcvbuf_bytes
+    for name in ("link_rate_gbps", "pace_gbps"):
+        rate = getattr(scenario, name)
+        if rate is not None and not 0 < rate < math.inf:
+            yield f"{name} must be > 0, got {rate}"
+    if size is not None and size < SMALLEST_RCVBUF_BYTES:
+        yield f"rcvbuf_bytes must be at least {SMALLEST_RCVBUF_BYTES}, got {size}"
+    if scenario.protocol not in ("tcp", "udp"):
+        yield f"protocol must be tcp or udp, got {scenario.protocol}"
+    if not scenario.name:
+        yield "name must not be empty"
+
+
+def _contradictions(scenario: Scenario) -> Iterator[str]:
+    """What is said of values that exclude each other."""
+    if scenario.busy_poll_us and not scenario.receiver_gro:
+        yield "busy_poll_us must be 0 without receiver_gro: a veth has no NAPI to poll"
+    if scenario.busy_poll_us and (scenario.flows > 1 or scenario.zero_copy):
+        yield "busy_poll_us must be 0 with several flows or zero_copy: poll(2) heeds a setting of all hosts only"
+    if scenario.sender_pages and scenario.flows > 1:
+        yield "flows must be 1 with sender_pages"
+    if scenario.zero_copy:
+        yield from _unmappable(scenario)
+    if scenario.protocol == "udp":
+        yield from _not_for_datagrams(scenario)
+
+
+def _unmappable(scenario: Scenario) -> Iterator[str]:
+    if not scenario.sender_pages:
+        yield "sender_pages must be true with zero_copy: pages of 32 KiB cannot be mapped"
+    if scenario.mtu < PAGE_BYTES + HEADER_BYTES or (scenario.mtu - HEADER_BYTES) % PAGE_BYTES:
+        yield f"mtu must be {PAGE_BYTES} k + {HEADER_BYTES} with zero_copy (4148, 8244, …), got {scenario.mtu}"
+    if scenario.reader_bytes is not None and scenario.reader_bytes % PAGE_BYTES:
+        yield f"reader_bytes must be whole pages of {PAGE_BYTES} with zero_copy, got {scenario.reader_bytes}"
+
+
+def _not_for_datagrams(scenario: Scenario) -> Iterator[str]:
+    asked = {
+        "zero_copy": scenario.zero_copy, "sender_pages": scenario.sender_pages, "quickack": scenario.quickack,
+        "delack_ms": scenario.delack_ms is not None, "rcvbuf_bytes": scenario.rcvbuf_bytes is not None,
+        "autotuning": not scenario.autotuning,
+    }  # fmt: skip
+    for name in (name for name, wanted in asked.items() if wanted):
+        yield f"{name} must be left alone with udp: it acts on TCP"
+    if scenario.reader_bytes is not None and scenario.reader_bytes < scenario.udp_payload_bytes:
+        yield f"reader_bytes must hold a datagram of {scenario.udp_payload_bytes}, got {scenario.reader_bytes}"
 
 
 BASELINE: Final = "mtu-1500"
@@ -86,6 +197,8 @@ SCENARIOS: Final = (
     Scenario(name="small-buffer", rcvbuf_bytes=65_536),
     Scenario(name="cpu-hog", hog_cpu=1),
     Scenario(name="rate-4g", link_rate_gbps=4.0),
+    Scenario(name="whole-pages", mtu=4148, sender_pages=True),
+    Scenario(name="udp", protocol="udp"),
 )
 
 

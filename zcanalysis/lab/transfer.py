@@ -1,4 +1,4 @@
-"""One iperf3 transfer between the two hosts, what competes with it, and what remains of its report."""
+"""One transfer between the two hosts, what competes with it, and what remains of its report."""
 
 import contextlib
 import json
@@ -8,19 +8,24 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Final
 
 from zcanalysis.errors import HostError
+from zcanalysis.lab.children import Child, end_group, ending_with_us, our_environment
 from zcanalysis.lab.namespaces import RECEIVER_ADDRESS, HostPair, inside
+from zcanalysis.lab.orders import BLOCK_BYTES, RECEIVER, SENDER, Orders
 from zcanalysis.lab.scenarios import Scenario
 
 INTERVAL_SECONDS: Final = 0.1
 LISTEN_SECONDS: Final = 5.0
+BEGIN_SECONDS: Final = 60.0  # machine code is compiled once on a machine
+DRAIN_SECONDS: Final = 1.0
 END_SECONDS: Final = 20.0
 POLL_SECONDS: Final = 0.02
 PORT: Final = 5201
+IPERF, OURS = "iperf3", "traffic"
 LISTENING: Final = "0A"
 ENDED_BY_US: Final = "interrupt - the client has terminated"
 HOG: Final = """
@@ -38,32 +43,58 @@ PERSONAL: Final = frozenset({"cookie", "system_info", "title", "extra_data"})
 class Transfer:
     """A running transfer: its two processes, where their reports go, and who competes for the reader's CPU."""
 
-    server: "subprocess.Popen[bytes]"
-    client: "subprocess.Popen[bytes]"
+    server: Child
+    client: Child
     client_report: IO[bytes]
     server_report: IO[bytes]
-    hog: "subprocess.Popen[bytes] | None" = None
+    program: str
+    """``iperf3``, or ``traffic`` for our own."""
+    hogs: tuple[Child, ...] = ()
 
     def end(self) -> None:
         """Let the client say goodbye: both sides then write their reports."""
         if self.client.poll() is None:
             self.client.send_signal(signal.SIGINT)
 
+    def is_broken(self) -> bool:
+        """Whether a process of it has failed or was killed: what is measured now is no longer what was asked for."""
+        client, server, *hogs = (child.poll() for child in (self.client, self.server, *self.hogs))
+        return client not in (None, 0) or (server or 0) < 0 or any(status is not None for status in hogs)
+
     def finish(self) -> dict[str, Any]:
-        """End the transfer; iperf3's report with that of the receiver, without anything personal.
+        """End the transfer; the sender's report with that of the receiver, without anything personal.
 
         Raises
         ------
         HostError
-            If iperf3 fails, hangs or reports an error.
+            If one of them fails, hangs or reports an error, or what competes is gone.
         """
+        if any(hog.poll() is not None for hog in self.hogs):
+            raise HostError("a process that competes for the CPU ended before the transfer: somebody has killed it")
         self.end()
         try:
-            for process in (self.client, self.server):
-                process.wait(END_SECONDS)
+            self.client.wait(END_SECONDS)
+            if self.program == OURS:
+                self._end_server()
+            self.server.wait(END_SECONDS)
         except subprocess.TimeoutExpired as error:
-            raise HostError("iperf3 did not end in time; look for a stuck process in the namespace") from error
-        return joined_report(_read_again(self.client_report), _read_again(self.server_report))
+            raise HostError(f"{self.program} did not end in time; look for a stuck process in the namespace") from error
+        return joined_report(_read_again(self.client_report), _read_again(self.server_report), self.program)
+
+    def _end_server(self) -> None:
+        """Datagrams have no end that the receiver could see; what is left in a connection it may still read."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.server.wait(DRAIN_SECONDS)
+        if self.server.poll() is None:
+            self.server.send_signal(signal.SIGINT)
+
+    def roles(self, scenario: Scenario) -> dict[str, list[dict[str, Any]]]:
+        """Who reads and who sends, for host.json."""
+        names = (RECEIVER, SENDER) if self.program == OURS else (self.program, self.program)
+        return {
+            "reader": [{"pid": self.server.pid, "comm": names[0], "cpus": [scenario.reader_cpu]}],
+            "sender": [{"pid": self.client.pid, "comm": names[1], "cpus": [scenario.sender_cpu]}],
+        }
 
 
 def _read_again(file: IO[bytes]) -> bytes:
@@ -71,7 +102,7 @@ def _read_again(file: IO[bytes]) -> bytes:
     return file.read()
 
 
-def joined_report(client: bytes, server: bytes) -> dict[str, Any]:
+def joined_report(client: bytes, server: bytes, program: str = IPERF) -> dict[str, Any]:
     """The client's JSON report with the server's as `server_output_json`, cleaned.
 
     The client is ended by us, so that it cannot fetch the server's report over the control connection; the
@@ -82,24 +113,24 @@ def joined_report(client: bytes, server: bytes) -> dict[str, Any]:
     HostError
         If either is no JSON, the client met an error, or the receiver's intervals are absent.
     """
-    report, receiver = _parsed(client), _parsed(server)
+    report, receiver = _parsed(client, program), _parsed(server, program)
     message = report.pop("error", None)
     if message and not message.startswith(ENDED_BY_US):
-        raise HostError(f"iperf3: {message}")
+        raise HostError(f"{program}: {message}")
     message = receiver.pop("error", None)
     if not receiver.get("intervals"):
-        raise HostError(f"iperf3: no intervals of the receiver: {message or 'it says nothing'}")
+        raise HostError(f"{program}: no intervals of the receiver: {message or 'it says nothing'}")
     if "end" in report and "end" in receiver:  # the client never heard what had been received
         report["end"]["sum_received"] = receiver["end"].get("sum_received")
     cleaned: dict[str, Any] = without_personal(report | {"server_output_json": receiver})
     return cleaned
 
 
-def _parsed(content: bytes) -> dict[str, Any]:
+def _parsed(content: bytes, program: str) -> dict[str, Any]:
     try:
         report: dict[str, Any] = json.loads(content)
     except ValueError as error:
-        raise HostError(f"iperf3 gave no report: {content[:80].decode(errors='replace')!r}") from error
+        raise HostError(f"{program} gave no report: {content[:80].decode(errors='replace')!r}") from error
     return report
 
 
@@ -134,48 +165,75 @@ def running_transfer(pair: HostPair, scenario: Scenario, seconds: float, scratch
     Raises
     ------
     HostError
-        If the server does not listen within 5 s.
+        If they do not begin in time.
     """
-    server_arguments = ["iperf3", "--server", "--one-off", "--json", "--interval", str(INTERVAL_SECONDS)]
-    server_arguments += ["--affinity", str(scenario.reader_cpu)]
-    client_arguments = ["iperf3", "--client", RECEIVER_ADDRESS, "--time", f"{seconds:.0f}", "--json"]
-    client_arguments += ["--interval", str(INTERVAL_SECONDS)]
-    client_arguments += ["--congestion", scenario.congestion_control, "--affinity", str(scenario.sender_cpu)]
-    if scenario.pace_gbps is not None:
-        client_arguments += ["--bitrate", f"{scenario.pace_gbps * 1e9:.0f}"]
+    receiver, sender = _own_programs(scenario, seconds) if scenario.has_own_traffic else _iperf3(scenario, seconds)
     with contextlib.ExitStack() as cleanup:
         sent, received = (
             cleanup.enter_context((scratch / f"{name}.json").open("w+b")) for name in ("client", "server")
         )
-        server = _spawned(inside(pair.receiver, server_arguments), received, cleanup)
-        _await_listener(server)
-        client = _spawned(inside(pair.sender, client_arguments), sent, cleanup)
-        yield Transfer(server, client, sent, received, _spawned_hog(pair, scenario, cleanup))
+        server = _spawned(inside(pair.receiver, receiver), received, cleanup)
+        if scenario.has_own_traffic:
+            client = _spawned(inside(pair.sender, sender), sent, cleanup)
+            _await_begin((server, received), (client, sent))
+        else:
+            _await_listener(server)
+            client = _spawned(inside(pair.sender, sender), sent, cleanup)
+        program = OURS if scenario.has_own_traffic else IPERF
+        yield Transfer(server, client, sent, received, program, _spawned_hogs(pair, scenario, cleanup))
 
 
-def _spawned_hog(pair: HostPair, scenario: Scenario, cleanup: contextlib.ExitStack) -> "subprocess.Popen[bytes] | None":
-    if scenario.hog_cpu is None:
-        return None
-    arguments = [sys.executable, "-I", "-S", "-c", HOG, str(scenario.hog_cpu), str(os.getpid())]
-    return _spawned(inside(pair.receiver, arguments), subprocess.DEVNULL, cleanup)
-
-
-def _spawned(arguments: list[str], output: IO[bytes] | int, cleanup: contextlib.ExitStack) -> "subprocess.Popen[bytes]":
-    child = subprocess.Popen(
-        arguments, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.DEVNULL, start_new_session=True
+def _iperf3(scenario: Scenario, seconds: float) -> tuple[list[str], list[str]]:
+    """Server and client."""
+    common = [IPERF, "--json", "--interval", str(INTERVAL_SECONDS), "--affinity"]
+    client = ["--client", RECEIVER_ADDRESS, "--time", f"{seconds:.0f}", "--congestion", scenario.congestion_control]
+    if scenario.flows > 1:
+        client += ["--parallel", str(scenario.flows)]
+    if scenario.pace_gbps is not None:
+        client += ["--bitrate", f"{scenario.pace_gbps * 1e9:.0f}"]
+    return (
+        [*common, str(scenario.reader_cpu), "--server", "--one-off"],
+        [*common, str(scenario.sender_cpu), *client],
     )
-    cleanup.callback(_end, child)
+
+
+def _own_programs(scenario: Scenario, seconds: float) -> tuple[list[str], list[str]]:
+    """Receiver and sender."""
+    common = Orders(
+        parent=os.getpid(), address=RECEIVER_ADDRESS, port=PORT, cpu=scenario.reader_cpu,
+        protocol=scenario.protocol, flows=scenario.flows,
+    )  # fmt: skip
+    receiver = replace(
+        common, call_bytes=scenario.reader_bytes or BLOCK_BYTES, whole_pages=scenario.zero_copy,
+        busy_poll_us=scenario.busy_poll_us,
+    )  # fmt: skip
+    sender = replace(
+        common, cpu=scenario.sender_cpu, seconds=seconds, congestion_control=scenario.congestion_control,
+        call_bytes=scenario.udp_payload_bytes if scenario.protocol == "udp" else BLOCK_BYTES,
+        whole_pages=scenario.sender_pages,
+    )  # fmt: skip
+    program = [sys.executable, "-m", "zcanalysis.lab.traffic"]
+    return [*program, "receiver", receiver.as_argument()], [*program, "sender", sender.as_argument()]
+
+
+def _spawned_hogs(pair: HostPair, scenario: Scenario, cleanup: contextlib.ExitStack) -> tuple[Child, ...]:
+    if scenario.hog_cpu is None:
+        return ()
+    arguments = [sys.executable, "-I", "-S", "-c", HOG, str(scenario.hog_cpu), str(os.getpid())]
+    command = inside(pair.receiver, arguments)
+    return tuple(_spawned(command, subprocess.DEVNULL, cleanup) for _ in range(scenario.hogs))
+
+
+def _spawned(arguments: list[str], output: IO[bytes] | int, cleanup: contextlib.ExitStack) -> Child:
+    child = subprocess.Popen(
+        ending_with_us(arguments), stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.DEVNULL,
+        start_new_session=True, env=our_environment(),
+    )  # fmt: skip
+    cleanup.callback(end_group, child)
     return child
 
 
-def _end(child: "subprocess.Popen[bytes]") -> None:
-    if child.poll() is None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)
-    child.wait()
-
-
-def _await_listener(server: "subprocess.Popen[bytes]") -> None:
+def _await_listener(server: Child) -> None:
     deadline = time.monotonic() + LISTEN_SECONDS
     while time.monotonic() < deadline and server.poll() is None:
         with contextlib.suppress(OSError):
@@ -184,6 +242,26 @@ def _await_listener(server: "subprocess.Popen[bytes]") -> None:
                 return
         time.sleep(POLL_SECONDS)
     raise HostError(f"iperf3 --server does not listen on port {PORT} within {LISTEN_SECONDS:.0f} s")
+
+
+def _await_begin(*ends: tuple[Child, IO[bytes]]) -> None:
+    """Wait for the first byte that each writes: the transfer runs then."""
+    deadline = time.monotonic() + BEGIN_SECONDS
+    for child, report in ends:
+        while not os.fstat(report.fileno()).st_size:
+            if child.poll() is not None or time.monotonic() > deadline:
+                raise HostError(f"our own traffic did not begin within {BEGIN_SECONDS:.0f} s")
+            time.sleep(POLL_SECONDS)
+    for _, report in ends:
+        if message := _complaint(report):
+            raise HostError(f"traffic: {message}")
+
+
+def _complaint(report: IO[bytes]) -> str | None:
+    """The error of a process that ended before it began."""
+    text = _read_again(report).strip()
+    message: str | None = _parsed(text, OURS).get("error") if text else None
+    return message
 
 
 def is_listening(text: str, port: int) -> bool:

@@ -13,9 +13,9 @@ from typing import Any, Final
 
 import polars as pl
 
-import zcanalysis.recorder
 from zcanalysis.errors import HostError
-from zcanalysis.lab.alignment import align_intervals, read_curve, receiver_intervals
+from zcanalysis.lab.alignment import NS_PER_S, align_intervals, read_curve, receiver_intervals
+from zcanalysis.lab.children import ASKED, Child, ending_with_us, our_environment
 from zcanalysis.lab.namespaces import RECEIVER_DEVICE, HostPair, inside, require_lab_tools, two_hosts
 from zcanalysis.lab.scenarios import Scenario, scenario_named
 from zcanalysis.lab.transfer import Transfer, running_transfer
@@ -125,7 +125,7 @@ def _record_inside(pair: HostPair, transfer: Transfer, directory: Path, options:
     told.write_text(json.dumps(document))
     with told.open("rb") as standard_input, said.open("wb") as standard_error:
         recorder = subprocess.Popen(
-            inside(pair.receiver, [*WITH_TRACEFS, sys.executable, "-m", "zcanalysis.recorder"]),
+            ending_with_us(inside(pair.receiver, [*WITH_TRACEFS, sys.executable, "-m", "zcanalysis.recorder"]), ASKED),
             stdin=standard_input, stdout=subprocess.DEVNULL, stderr=standard_error,
             env=our_environment(), start_new_session=True,
         )  # fmt: skip
@@ -149,15 +149,7 @@ def recorder_document(directory: Path, plan: Sequence[Phase], transfer: Transfer
     }
 
 
-def our_environment() -> dict[str, str]:
-    """The environment in which a new interpreter imports this very zcanalysis."""
-    packages = str(Path(zcanalysis.recorder.__file__).parents[2])
-    return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, (packages, os.environ.get("PYTHONPATH"))))}
-
-
-def _await_recorder(
-    recorder: "subprocess.Popen[bytes]", transfer: Transfer, directory: Path, patience_seconds: float
-) -> None:
+def _await_recorder(recorder: Child, transfer: Transfer, directory: Path, patience_seconds: float) -> None:
     """Wait for the recorder; end the transfer when its phases are over and only conversions are left."""
     deadline = time.monotonic() + patience_seconds
     while recorder.poll() is None:
@@ -165,10 +157,13 @@ def _await_recorder(
             raise HostError(f"the recorder did not end within {patience_seconds:.0f} s")
         if (directory / "host.json").exists():
             transfer.end()
+        elif transfer.is_broken():
+            transfer.finish()
+            raise HostError("the transfer broke during the recording")
         time.sleep(POLL_SECONDS)
 
 
-def _dismiss(recorder: "subprocess.Popen[bytes]") -> None:
+def _dismiss(recorder: Child) -> None:
     """Let the recorder stop its probes and write what it has; a second Ctrl-C cuts that short."""
     recorder.terminate()
     try:
@@ -180,8 +175,12 @@ def _dismiss(recorder: "subprocess.Popen[bytes]") -> None:
 
 def _unfed_phases(directory: Path, phases: list[dict[str, Any]], load: dict[str, Any]) -> list[str]:
     """One line for each phase in which the transfer was already over: the machine was too slow for the plan."""
-    curve = read_curve(pl.read_parquet(directory / "counters.parquet"))
-    end_ns = int(align_intervals(receiver_intervals(load), curve).edges_ns[-1])
+    intervals, zero_ns = receiver_intervals(load), load["server_output_json"].get("start", {}).get("zero_epoch_ns")
+    if zero_ns is None:
+        curve = read_curve(pl.read_parquet(directory / "counters.parquet"))
+        end_ns = int(align_intervals(intervals, curve).edges_ns[-1])
+    else:  # our own receiver says when it began
+        end_ns = zero_ns + round(intervals[-1][1] * NS_PER_S)
     return [
         f"phase {phase['name']}: the transfer ended {(phase['to_ns'] - end_ns) / 1e9:.2f} s before it"
         for phase in phases
@@ -190,7 +189,7 @@ def _unfed_phases(directory: Path, phases: list[dict[str, Any]], load: dict[str,
 
 
 def _complete(directory: Path, scenario: Scenario, load: dict[str, Any] | None, transfer: Transfer) -> None:
-    """Add what only the lab knows: iperf3's report, the link's rate, the configuration, who sends."""
+    """Add what only the lab knows: the transfer's report, the link's rate, the configuration, who sends."""
     path = directory / "host.json"
     if not path.exists():
         return
@@ -198,10 +197,7 @@ def _complete(directory: Path, scenario: Scenario, load: dict[str, Any] | None, 
     host["label"] = scenario.name
     host["link_rate_gbps"] = scenario.link_rate_gbps
     host["lab"] = scenario.as_json()
-    host["roles"] = {
-        "reader": [{"pid": transfer.server.pid, "comm": "iperf3", "cpus": [scenario.reader_cpu]}],
-        "sender": [{"pid": transfer.client.pid, "comm": "iperf3", "cpus": [scenario.sender_cpu]}],
-    }
+    host["roles"] = transfer.roles(scenario)
     if load is None:
         host["missing"].append("no load.json: the run was interrupted")
     else:

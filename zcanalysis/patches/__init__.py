@@ -20,12 +20,12 @@ from zcanalysis.patches.patch import Patch, Setting, Value, cannot
 from zcanalysis.patches.values import checked
 
 __all__ = [
-    "CATALOGUE", "GROUPS", "Entry", "Patch", "Setting", "applicability", "busy_poll", "catalogue_rows", "coalesce_us",
-    "command", "competing_load", "copy_gbps", "cpu", "cpu_speed", "defrag_chain", "delack_ms", "dma_burst",
-    "dma_gbps", "facts_after", "flows", "gro", "hw_checksum", "in_place", "irq_affinity", "kernel_bypass",
-    "link_gbps", "mtu", "napi", "numa", "parse_patch", "pinned_buffers", "prequeue", "prequeue_bypass", "queues",
-    "quickack", "rcvbuf", "reader_bytes", "rfs", "ring", "rps", "rtt_us", "setting", "speedup", "sse_copy", "undo",
-    "zero_copy_rx",
+    "CATALOGUE", "GROUPS", "Entry", "Patch", "Setting", "applicability", "autotuning", "busy_poll",
+    "catalogue_rows", "coalesce_us", "command", "competing_load", "copy_gbps", "cpu", "cpu_speed", "defrag_chain",
+    "delack_ms", "dma_burst", "dma_gbps", "facts_after", "flows", "gro", "gso", "hw_checksum", "in_place",
+    "irq_affinity", "kernel_bypass", "link_gbps", "mtu", "napi", "numa", "parse_patch", "pinned_buffers",
+    "prequeue", "prequeue_bypass", "queues", "quickack", "rcvbuf", "reader_bytes", "rfs", "ring", "rps", "rtt_us",
+    "setting", "speedup", "sse_copy", "undo", "zero_copy_rx",
 ]  # fmt: skip
 
 
@@ -83,6 +83,11 @@ def gro(on: bool) -> Patch:
     return _made("gro", on)
 
 
+def gso(on: bool) -> Patch:
+    """Segmentation late in the sender."""
+    return _made("gso", on)
+
+
 def hw_checksum(verified: bool | str) -> Patch:
     """Whether the device verifies checksums, or those of ``ipv4``, ``ipv4+ipv6``, ``any``, or is ``trusted``."""
     return _made("hw-checksum", verified)
@@ -121,6 +126,11 @@ def ring(packets: int) -> Patch:
 def rcvbuf(size_bytes: int) -> Patch:
     """The most that a TCP receive buffer grows to."""
     return _made("rcvbuf", size_bytes)
+
+
+def autotuning(on: bool) -> Patch:
+    """Receive buffers that grow by themselves."""
+    return _made("autotuning", on)
 
 
 def busy_poll(duration_us: int) -> Patch:

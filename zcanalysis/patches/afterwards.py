@@ -9,7 +9,7 @@ from zcanalysis.patches.acks import LOW_LATENCY, RTO_MIN, routes_after, rto_min_
 from zcanalysis.patches.device import GRO, RX_CHECKSUM
 from zcanalysis.patches.patch import Patch
 from zcanalysis.patches.placement import FLOW_ENTRIES, FLOW_SYSCTL, near_cpus, reader_target
-from zcanalysis.patches.sockets import BUSY, RMEM, rmem_after, rmem_of
+from zcanalysis.patches.sockets import BUSY, GROWS, RMEM, rmem_after, rmem_of
 
 
 def facts_after(patch: Patch, host: HostFacts) -> HostFacts:
@@ -86,6 +86,7 @@ _CHANGES: Final[Mapping[str, Callable[[Patch, HostFacts], HostFacts]]] = {
     "coalesce-us": lambda patch, host: replace(host, coalesce=Coalesce(int(patch.number), adaptive_rx=False)),
     "ring": lambda patch, host: replace(host, ring=host.ring._replace(rx=int(patch.number)) if host.ring else None),
     "rcvbuf": _rcvbuf,
+    "autotuning": lambda patch, host: _sysctls(host, {GROWS: str(int(bool(patch.value)))}),
     "busy-poll": lambda patch, host: _sysctls(host, {name: str(int(patch.number)) for name in BUSY}),
     "prequeue": lambda patch, host: _sysctls(host, {LOW_LATENCY: "0" if patch.value else "1"}),
     "delack-ms": _delack,

@@ -24,6 +24,14 @@ PACKETS: Final = (
         device.gro,
     ),
     Entry(
+        "gso",
+        SWITCH,
+        "the sender hands over super-packets of up to 64 KB, cut by device or driver, or by TCP itself (off)",
+        "Documentation/networking/segmentation-offloads.rst; net/core/dev.c validate_xmit_skb",
+        "it is the sender's setting: a receiver notices only what arrives, and a veth carries super-packets uncut",
+        questions.gso,
+    ),
+    Entry(
         "hw-checksum",
         switch_or("ipv4", "ipv4+ipv6", "any", "trusted"),
         "the device verifies checksums (on, or of these packets only), or a CPU passes over every byte (off)",
@@ -138,6 +146,14 @@ ACKS: Final = (
         "Documentation/networking/ip-sysctl.rst tcp_rmem; net/ipv4/tcp_input.c tcp_rcv_space_adjust",
         "the limit is that already, or the window does not limit",
         sockets.rcvbuf,
+    ),
+    Entry(
+        "autotuning",
+        SWITCH,
+        "the receive buffer grows with what the reader takes in a round trip, or stays at its default (off)",
+        "Documentation/networking/ip-sysctl.rst tcp_moderate_rcvbuf; net/ipv4/tcp_input.c tcp_rcv_space_adjust",
+        "it is so already, the program sets SO_RCVBUF, or the window does not limit",
+        sockets.autotuning,
     ),
     Entry(
         "rtt-us",

@@ -69,6 +69,13 @@ def reader_bytes(patch: Patch, host: HostFacts) -> Setting:
     return imagined("the program's own choice, as in iperf3 --length; no call reads more than has arrived")
 
 
+def gso(patch: Patch, host: HostFacts) -> Setting:
+    """Whether the sender cuts its segments late."""
+    del host
+    word = "on" if patch.value else "off"
+    return imagined(f"the sender's setting: there, ethtool -K DEVICE tso {word} gso {word}")
+
+
 def flows(patch: Patch, host: HostFacts) -> Setting:
     """More connections at once, or fewer."""
     del patch, host

@@ -6,6 +6,7 @@ from zcanalysis.io.host_facts import HostFacts
 from zcanalysis.patches.patch import Patch, Setting, already, cannot, step
 
 RMEM: Final = "net.ipv4.tcp_rmem"
+GROWS: Final = "net.ipv4.tcp_moderate_rcvbuf"
 BUSY: Final = ("net.core.busy_poll", "net.core.busy_read")
 
 
@@ -37,6 +38,17 @@ def rmem_of(host: HostFacts) -> tuple[int, int, int] | None:
 
 def _rmem_command(sizes: tuple[int, int, int]) -> str:
     return f"sysctl -w {RMEM}='{' '.join(map(str, sizes))}'"
+
+
+def autotuning(patch: Patch, host: HostFacts) -> Setting:
+    """How to have TCP's receive buffers grow by themselves, or stay as they begin."""
+    present = host.sysctls.get(GROWS, "")
+    if not (present.isdecimal() and present.isascii()):
+        return cannot(f"the recording does not say {GROWS}")
+    if (int(present) > 0) == patch.value:
+        return already(f"{GROWS} is {int(present)} already")
+    note = "buffers that have grown stay so; a program that sets SO_RCVBUF is not touched"
+    return step(f"sysctl -w {GROWS}={int(bool(patch.value))}", f"sysctl -w {GROWS}={int(present)}", note)
 
 
 def busy_poll(patch: Patch, host: HostFacts) -> Setting:

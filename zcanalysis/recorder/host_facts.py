@@ -102,7 +102,7 @@ def machine_facts() -> dict[str, Any]:
         },
         "cpus": os.cpu_count(),
         "nodes": _nodes(Path("/sys/devices/system/node")),
-        **_kernel_config(),
+        **kernel_config(),
         "sysctls": {name: re.sub(r"\s+", " ", value) for name, value in names.items() if value is not None},
     }
 
@@ -125,7 +125,7 @@ def _nodes(directory: Path) -> dict[str, str]:
     return {number: cpus for number, cpus in found.items() if cpus}
 
 
-def _kernel_config() -> dict[str, Any]:
+def kernel_config() -> dict[str, Any]:
     """How the kernel was built, as far as it matters; None where it does not say."""
     config = Path(f"/boot/config-{platform.release()}")
     text = file_text(config) or (tool_output("zcat", "/proc/config.gz") if Path("/proc/config.gz").exists() else "")
