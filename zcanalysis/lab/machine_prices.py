@@ -19,13 +19,14 @@ from typing import Any, Final, NamedTuple
 from zcanalysis.errors import HostError, TraceError
 from zcanalysis.evidence import gather
 from zcanalysis.io.recording import read_recording
+from zcanalysis.lab.children import our_environment
 from zcanalysis.lab.copies import CopyRound
 from zcanalysis.lab.namespaces import require_lab_tools
 from zcanalysis.lab.ping_prices import copy_rates, ping_prices
 from zcanalysis.lab.pings import PingRound, Woken
 from zcanalysis.lab.scenarios import Scenario
 from zcanalysis.lab.steps import MERGED, STEERED, UNSUMMED, Step, batch_price, step_of, step_prices
-from zcanalysis.lab.trial import LabOptions, our_environment, require_cpus, run_scenario
+from zcanalysis.lab.trial import LabOptions, require_cpus, run_scenario
 from zcanalysis.prices.machine import LoadStep, MachinePrice, MachinePrices
 from zcanalysis.rates import NS_PER_S
 from zcanalysis.recorder import Phase
