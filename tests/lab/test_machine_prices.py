@@ -49,8 +49,6 @@ def test_each_mtu_runs_at_shares_of_what_goes():
     of_1500 = [
         (name, one.pace_gbps, one.receiver_gro, one.sender_checksum_offload) for name, one in ran if one.mtu == 1500
     ]
-        (name, one.pace_gbps, one.receiver_gro, one.sender_checksum_offload) for name, one in ran if one.mtu == 1500
-    ]
     assert of_1500 == [
         ("merged", None, True, True), *(("merged", 10 * share, True, True) for share in (0.2, 0.4, 0.6, 0.8)),
         ("steered", None, False, True), *(("steered", 10 * share, False, True) for share in (0.2, 0.4, 0.6, 0.8)),
