@@ -182,6 +182,9 @@ def test_latencies_are_stacked_by_share_in_path_order_above_their_distribution_o
     assert [row["stage"] for row in sorted(shown, key=lambda row: row["rank"])] == list(LATENCY_STAGES)
     assert sum(row["share"] for row in shown) == pytest.approx(1)
     assert shares["encoding"]["x"]["stack"] == "zero"
+    assert spec["resolve"] == {"scale": {"color": "independent"}}  # else the total has the first stage's colour
+    assert spread["encoding"]["color"]["legend"]["orient"] == "bottom"
+    assert len(set(spread["encoding"]["color"]["scale"]["range"])) == len(LATENCY_STAGES) + 1
     assert spread["encoding"]["x"]["scale"]["type"] == "log"
     assert "µs" in spread["encoding"]["x"]["title"]
     points = spec["datasets"][spread["data"]["name"]]

@@ -27,7 +27,8 @@ def latency(summary: pl.DataFrame, distribution: pl.DataFrame) -> alt.VConcatCha
     summary, distribution
         LATENCY_SUMMARY and LATENCY_DISTRIBUTION, as `zcanalysis.latency` gives them.
     """
-    both: Any = alt.vconcat(_shares(summary), _spread(distribution))  # dressed like all, with a type of its own
+    # shared scales would take the first one's domain, which lacks the total, and its missing legend
+    both: Any = alt.vconcat(_shares(summary), _spread(distribution)).resolve_scale(color="independent")
     return dressed(both)  # type: ignore[return-value]
 
 
@@ -52,7 +53,13 @@ def _shares(summary: pl.DataFrame) -> alt.Chart:
         alt.Chart(shown)
         .mark_bar(height=34)
         .encode(
-            x=alt.X("share:Q", title="share of the mean latency of a byte", axis=alt.Axis(format="%"), stack="zero"),
+            x=alt.X(
+                "share:Q",
+                title="share of the mean latency of a byte",
+                axis=alt.Axis(format="%"),
+                stack="zero",
+                scale=alt.Scale(domain=[0, 1], clamp=True),
+            ),
             color=_colour(shown.get_column("stage").to_list(), None),
             order=alt.Order("rank:Q"),
             tooltip=["stage:N", alt.Tooltip("share:Q", format=".1%"), *times],
