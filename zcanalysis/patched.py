@@ -98,10 +98,17 @@ def _gro(host: Host, patch: Patch, known: Known) -> Host:
         host = host.changed("socket.window_bytes", max(round(host.socket.window_bytes * share), host.link.mss_bytes))
     if not patch.value:
         host = host.changed("gro.most_bytes", 0)
-        return host.changed("places.driver_cpu", None) if host.places.sender_cpu is not None else host
+        return _unpolled(host, known) if host.places.sender_cpu is not None else host
     if host.places.driver_cpu is None:
         host = host.changed("places.driver_cpu", known.first_cpu)
+        host = host.changed("places.follows_sender", host.places.sender_cpu is not None)
     return host.changed("gro.most_bytes", GSO_BYTES)
+
+
+def _unpolled(host: Host, known: Known) -> Host:
+    """A veth without GRO has no poll: its packets go to a backlog, the sending CPU's or the one they are steered to."""
+    host = host.changed("places.driver_cpu", None)
+    return host.changed("places.follows_sender", host.places.protocol_cpu == known.first_cpu)
 
 
 def _share(mss_bytes: int, host: Host) -> float:
@@ -146,7 +153,10 @@ def _pinned(host: Host, patch: Patch, known: Known) -> Host:
 
 
 def _rps(host: Host, patch: Patch, known: Known) -> Host:
-    return host.changed("places.protocol_cpu", known.first_cpu if patch.value is None else int(patch.number))
+    steered = patch.value is not None
+    if host.places.sender_cpu is not None:
+        host = host.changed("places.follows_sender", host.places.driver_cpu is not None or not steered)
+    return host.changed("places.protocol_cpu", int(patch.number) if steered else known.first_cpu)
 
 
 def _rfs(host: Host, patch: Patch, known: Known) -> Host:

@@ -43,6 +43,7 @@ def any_host(seed):
         protocol_cpu=rng.randrange(cpus),
         reader_cpu=rng.randrange(cpus),
         mss_bytes=mss,
+        follows=rng.random() < 0.4,
         write_ps_per_byte=ps_per_byte(),
         copy_ps_per_byte=ps_per_byte(),
         checksum_ps_per_byte=rng.choice([0, ps_per_byte()]),

@@ -189,6 +189,7 @@ class World:
         self.finished = self.env.event()
         # the stages
         self.protocol = Stage(host.protocol_cpu)
+        self.steered = host.driver_cpu not in (None, host.protocol_cpu)
         self.driver = None if host.driver_cpu is None else Stage(host.driver_cpu)
         self.first = self.driver or self.protocol
         self.merging = 0  # packets of the skb that GRO holds
@@ -333,6 +334,10 @@ class World:
         if not stage.waiting or stage.scheduled:
             return
         stage.scheduled = True
+        if stage is self.first and self.host.follows:
+            stage.cpu = cpu.number
+            if not self.steered:
+                self.protocol.cpu = cpu.number
         if stage.cpu == cpu.number:
             stage.listed = True
         else:
@@ -407,7 +412,7 @@ class World:
             self.merging = 0
         if ends:
             stage.in_run = 0
-        if self.protocol.cpu != stage.cpu:
+        if self.steered:
             duration_ns += len(skbs) * host.handover_skb_ns
             return Work(duration_ns, lambda: self.hand_over(cpu, stage, skbs))
         taking_ns, effects, longer_ns = self.take(cpu, skbs)

@@ -47,6 +47,7 @@ def linux6(host: Host) -> Linux6:
         driver_cpu=None if places.driver_cpu is None else columns[places.driver_cpu],
         protocol_cpu=columns[places.protocol_cpu],
         reader_cpu=columns[places.reader_cpu],
+        follows=places.follows_sender,
         mss_bytes=host.link.mss_bytes,
         write_ps_per_byte=_ps(sender.write_ns_per_byte),
         send_burst_ns=_ns(sender.burst_ns),

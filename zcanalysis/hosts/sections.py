@@ -183,6 +183,8 @@ class Places:
     """Who polls the device or takes its interrupt; None: packets go straight to a backlog."""
     sender_cpu: int | None = None
     """None: another machine."""
+    follows_sender: bool = False
+    """What receives first does so where packets are sent from: a virtual link whose packets nobody steers (linux-6)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -50,7 +50,10 @@ sender's ACKs take none: see ACKs).
 stage whose queue is not empty and that is not scheduled: with a link, the device interrupts its CPU ``coalesce_ns``
 after the first waiting packet is there, or, where that is over, at once; that schedules it. Without a link, at the end
 of the burst the transmitting CPU schedules it itself, if it is the same CPU, or else owes it a signal (RPS:
-net_rps_send_ipi) and counts it as scheduled; it polls from the end of the interrupt on.
+net_rps_send_ipi) and counts it as scheduled; it polls from the end of the interrupt on. Without a link and with
+``follows`` the first stage moves to the transmitting CPU whenever it is not scheduled (veth_xmit, __netif_rx), and the
+protocol with it, unless it has another CPU than the driver from the start (RPS); what is ``on the same CPU`` below
+means that it has not.
 
 **Driver's step.** Takes what is there, at most 8 packets and what is left of 64 (napi weight); the first step since the
 driver was scheduled pays ``softirq``; ``driver`` and ``gro`` for each. With GRO, packets merge until ``gro_packets``
@@ -193,6 +196,9 @@ class Linux6:
     slice_ns: int = 4_000_000  # a tick at HZ = 250
     delack_ns: int = 40_000_000  # TCP_DELACK_MIN, include/net/tcp.h
     idle_exit_ns: int = 0
+    follows: bool = False
+    """The first stage is where its packets are sent from (veth); driver_cpu, or without a driver protocol_cpu, is where
+    nobody has sent any yet."""
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -287,6 +293,8 @@ def _row(host: Linux6, packets: int) -> tuple[int, ...]:
         "sender_cpu": state.OTHER if host.sender_cpu is None else host.sender_cpu,
         "driver_cpu": -1 if host.driver_cpu is None else host.driver_cpu,
         "local": int(local), "wired": int(wired),
+        "follows": int(host.follows and local and not wired),
+        "steered": int(host.driver_cpu not in (None, host.protocol_cpu)),
         "write_ns": _bytes_ns(mss, host.write_ps_per_byte),
         "driver_ns": host.driver_packet_ns, "gro_ns": host.gro_packet_ns * (host.gro_bytes > 0),
         "handover_ns": host.handover_skb_ns, "ip_ns": host.ip_skb_ns, "head_ns": host.ip_packet_ns,

@@ -49,18 +49,18 @@ DEVICE, ACKS, TIMER, TICK = range(CPUS, CPUS + 4)  # what can happen beside a CP
 @compiled
 def dispatch_softirq(w: World, cpu: int) -> bool:
     """What a free CPU does before any process; false if nothing."""
-    h, s, c = w.h, w.s, w.s.cpus[cpu]
+    s, c = w.s, w.s.cpus[cpu]
     if c.owes:
         start_sending(w, cpu)
     elif c.irq:
         start_interrupt(w, cpu)
-    elif cpu == h.protocol_cpu and s.backlog_skbs > 0 and not s.owned:
+    elif cpu == s.protocol_at and s.backlog_skbs > 0 and not s.owned:
         start_left_behind(w, cpu)
-    elif cpu == h.driver_cpu and s.driver_on == ON:
+    elif cpu == s.driver_at and s.driver_on == ON:
         start_driver(w, cpu)
-    elif cpu == h.protocol_cpu and s.protocol_on == ON:
+    elif cpu == s.protocol_at and s.protocol_on == ON:
         start_protocol(w, cpu)
-    elif cpu == h.protocol_cpu and s.timer_due and not s.owned:
+    elif cpu == s.protocol_at and s.timer_due and not s.owned:
         s.timer_due = 0
         s.delayed_acks += 1
         start_ack(w, cpu, NOBODY)
@@ -122,7 +122,7 @@ def device_interrupts(w: World) -> None:
     """The device has waited long enough."""
     s = w.s
     s.nic_at = NEVER
-    cpu = w.h.driver_cpu if w.h.driver_cpu >= 0 else w.h.protocol_cpu
+    cpu = w.s.driver_at if w.h.driver_cpu >= 0 else w.s.protocol_at
     signal(w, cpu, FROM_DEVICE, (s.nic_node, s.nic_gap, s.nic_ref))
 
 
@@ -150,7 +150,7 @@ def ack_arrives(w: World) -> None:
 @inlined
 def timer_fires(w: World) -> None:
     """The ACK timer: a softirq, unless the reader owns the socket."""
-    s, cpu = w.s, w.h.protocol_cpu
+    s, cpu = w.s, w.s.protocol_at
     s.timer_at, s.timer_due = NEVER, 1
     if s.owned:
         return
@@ -187,6 +187,7 @@ def start(w: World) -> None:
     for process in range(NOBODY):
         s.procs[process].kind = -1
     s.nic_at, s.timer_at, s.tick_at = NEVER, NEVER, NEVER
+    s.driver_at, s.protocol_at = h.driver_cpu, h.protocol_cpu
     s.contended = h.hogs > 0 or h.sender_cpu == h.reader_cpu
     if s.contended:
         s.tick_at = h.slice_ns

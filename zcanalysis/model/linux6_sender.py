@@ -78,6 +78,14 @@ def first_waiting(w: World) -> int:
     return int(w.s.ringed if w.h.driver_cpu >= 0 else w.s.skb_out)
 
 
+@inlined
+def first_moves(w: World, cpu: int) -> None:
+    """The first stage is this CPU's from now on, and with it the protocol where nothing steers packets elsewhere."""
+    w.s.driver_at = cpu
+    if not w.h.steered:
+        w.s.protocol_at = cpu
+
+
 @compiled
 def announce(w: World, cpu: int) -> None:
     """Packets may wait for a first stage that is not scheduled."""
@@ -92,7 +100,9 @@ def announce(w: World, cpu: int) -> None:
         s.nic_node, s.nic_ref, s.nic_gap = s.cpus[cpu].node, waiting, BY_WIRE if told_ns >= s.now else NO_GAP
         schedule_first(w, ANNOUNCED)
     elif there_ns <= s.now:
-        first_cpu = h.driver_cpu if h.driver_cpu >= 0 else h.protocol_cpu
+        if h.follows:
+            first_moves(w, cpu)
+        first_cpu = s.driver_at if h.driver_cpu >= 0 else s.protocol_at
         if first_cpu == cpu:
             schedule_first(w, ON)
         else:

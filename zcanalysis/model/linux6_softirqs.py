@@ -65,7 +65,7 @@ def one_skb(w: World, cpu: int, node: Record) -> int:
     """What was merged goes on; nanoseconds."""
     h, s = w.h, w.s
     packets, s.merging = s.merging, 0
-    if h.protocol_cpu == h.driver_cpu:
+    if not h.steered:
         return ip_takes(w, cpu, packets)
     w.packets[s.skb_next].skb = packets
     s.skb_next += 1
@@ -85,13 +85,14 @@ def new_run_ns(w: World, node: Record, new: int) -> int:
 def driver_done(w: World, cpu: int) -> None:
     """Effects of a driver's step."""
     h, s = w.h, w.s
-    if h.protocol_cpu == h.driver_cpu:
+    if not h.steered:
         step_done(w, cpu)
     elif s.skb_next > s.skb_in:
         s.skb_in = s.skb_next
         if s.protocol_on == OFF:
-            s.protocol_on, s.protocol_new = ANNOUNCED, 1
-            s.cpus[cpu].owes |= TO_PROTOCOL
+            s.protocol_on, s.protocol_new = (ON, 1) if cpu == s.protocol_at else (ANNOUNCED, 1)
+            if cpu != s.protocol_at:
+                s.cpus[cpu].owes |= TO_PROTOCOL
     if there(w, s.ringed, 1) == 0:
         s.driver_on = OFF
         announce(w, cpu)
@@ -165,9 +166,9 @@ def sending_done(w: World, cpu: int) -> None:
     why = c.owing
     target = h.sender_cpu
     if why == TO_FIRST and h.driver_cpu >= 0:
-        target = h.driver_cpu
+        target = w.s.driver_at
     elif why in (TO_FIRST, TO_PROTOCOL):
-        target = h.protocol_cpu
+        target = w.s.protocol_at
     elif why == TO_READER:
         target = h.reader_cpu
     signal(w, target, why, (c.node, NO_GAP, -1))

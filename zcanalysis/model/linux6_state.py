@@ -35,7 +35,8 @@ HUNG, NO_ROOM = 1, 2  # why a replay stopped: nothing will ever happen, or too f
 CLOSING: Final = -1  # the reader's room once its call is done and only the socket is to be given back
 
 HOST_FIELDS: Final = (
-    "sender_cpu", "driver_cpu", "protocol_cpu", "reader_cpu", "local", "wired", "write_ns", "send_burst_ns",
+    "sender_cpu", "driver_cpu", "protocol_cpu", "reader_cpu", "local", "wired", "follows",
+    "steered", "write_ns", "send_burst_ns",
     "send_packet_ns", "sender_ack_ns", "send_interrupt_ns", "interrupt_ns", "softirq_ns", "driver_ns", "gro_ns",
     "handover_ns", "ip_ns", "head_ns", "tcp_ns",
     "checksum_ns", "ack_ns", "wake_ns", "schedule_ns", "syscall_ns", "copy_ns",
@@ -47,7 +48,8 @@ STATE_FIELDS: Final = (
     # the sender: packets written, sent, acknowledged, and the edge it knows
     "written", "sent", "acked", "edge",
     # the queues: packets the driver took, those being merged, skbs handed over and taken, packets IP took
-    "ringed", "merging", "skb_in", "skb_next", "skb_out", "ip_taken", "driver_on", "driver_left", "driver_new",
+    "ringed", "merging", "skb_in", "skb_next", "skb_out", "ip_taken", "driver_at", "protocol_at",
+    "driver_on", "driver_left", "driver_new",
     "protocol_on", "protocol_new", "nic_at", "nic_node", "nic_gap", "nic_ref",
     # the socket: packets TCP took, acknowledged, the edge it told, copied; the reader's call
     "taken", "answered", "told_edge", "copied", "backlog_packets", "backlog_skbs", "owned", "flushing",

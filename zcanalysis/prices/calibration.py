@@ -15,7 +15,7 @@ from zcanalysis.goodput import Ceiling
 from zcanalysis.hosts import Host, Price
 from zcanalysis.prices.charges import CHARGES, Charge, charged
 from zcanalysis.prices.fit import Fit, fitted
-from zcanalysis.prices.places import places
+from zcanalysis.prices.places import places, receiving_cpus
 from zcanalysis.prices.settings import host_of, shape_of
 from zcanalysis.prices.settling import settled
 from zcanalysis.prices.uses import Uses, uses
@@ -78,7 +78,7 @@ def calibration(seen: Evidence, top: Ceiling, limit: LimitingCpu | None) -> Cali
         raise TraceError(f"{recording.path}: no counters of the sampled time, so no stage has a price; use record")
     where, shape = places(seen), shape_of(seen)
     counted = uses(seen, shape, where.reader_cpu)
-    samples = charged(seen.stages, (where.driver_cpu, where.protocol_cpu))
+    samples = charged(seen.stages, receiving_cpus(seen, where))
     found = [_charge(charge, samples, counted) for charge in CHARGES]
     fits = [one for one in found if one is not None]
     names = tuple(dict.fromkeys(name for fit in fits for name in fit.names))

@@ -102,7 +102,7 @@ CHARGES: Final = (
 NOBODYS: Final = ("idle", "probe", "foreign", "unclassified")
 
 
-def charged(stages: pl.DataFrame, receiving_cpus: Collection[int | None] = ()) -> pl.DataFrame:
+def charged(stages: pl.DataFrame, receiving_cpus: Collection[int] = ()) -> pl.DataFrame:
     """The samples with ``charge``, the name of the one each belongs to; null where it is none's.
 
     Parameters
@@ -110,9 +110,9 @@ def charged(stages: pl.DataFrame, receiving_cpus: Collection[int | None] = ()) -
     stages
         STAGED_SAMPLES.
     receiving_cpus
-        Where driver and protocol handle data.
+        Where data are handled, too.
     """
-    receives = pl.col("cpu").is_in([cpu for cpu in receiving_cpus if cpu is not None]).alias("receives")
+    receives = pl.col("cpu").is_in(list(receiving_cpus)).alias("receives")
     found = [pl.when(charge.belongs).then(pl.lit(charge.name)) for charge in CHARGES]
     nobodys = pl.when(_stage.is_in(NOBODYS)).then(pl.lit(True)).otherwise(False)
     return stages.with_columns(receives).with_columns(pl.when(~nobodys).then(pl.coalesce(found)).alias("charge"))
