@@ -207,7 +207,7 @@ def test_a_directory_with_something_in_it_is_refused_before_anything_runs(tmp_pa
 
 
 def test_a_patch_that_cannot_be_applied_leaves_no_directory(tmp_path):
-    options = ValidationOptions(patches=("zero-copy-rx",))
+    options = ValidationOptions(patches=("sse-copy",))
     with pytest.raises(HostError, match="cannot apply"):
         validate(tmp_path / "new", options, Bench(tmp_path / "new").tools)
     assert not (tmp_path / "new").exists()
