@@ -45,7 +45,9 @@ def patched(scenario: Scenario, patch: str) -> Scenario:
     try:
         changed = APPLIED[name](scenario, value)
     except (KeyError, ValueError) as error:
-        raise HostError(f"{patch}: {value or 'nothing'!r} is no value of {name} here: {error}") from error
+        raise HostError(
+            f"{patch}: {value or 'nothing'!r} is no value of {name} for {scenario.name}: {error}"
+        ) from error
     return replace(changed, name=f"{scenario.name}+{patch}")
 
 
