@@ -330,7 +330,7 @@ def test_show_prints_the_table_and_the_figures_again(tmp_path, monkeypatch, caps
     [
         (("--patch", "nonsense=1"), "the lab cannot apply this"),
         (("--patch", "mtu=9000+nonsense=1"), "the lab cannot apply this"),
-        (("--patch", "mtu=big"), "is no value of mtu here"),
+        (("--patch", "mtu=big"), "is no value of mtu for mtu-1500"),
         (("--scenario", "nothing", "--patch", "mtu=9000"), "no such scenario"),
         (("--draw", "3", "--patch", "mtu=9000"), "give one or the other"),
         (("--draw", "3", "--without", "/nowhere"), "holds no validation.json"),

@@ -86,7 +86,7 @@ def test_another_machines_prices_are_refused(host, says):
 
 
 def test_software_checksums_cost_what_they_do_on_this_machine(calibration):
-    known = Known({}, 0.5, 0)
+    known = Known({}, 0)
     off = patches.hw_checksum(False)
     made = with_calibrated(calibration, machine(price("checksum.ns_per_byte", 0.06, 1500)))
     assert patched(made.host, [off], known).checksum.ns_per_byte.value == 0.06

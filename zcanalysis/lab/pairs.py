@@ -296,6 +296,6 @@ def _distance_ns(distance: CpuDistance, scenario: Scenario) -> int | None:
 
 
 def _require_running(transfer: Transfer, scenario: Scenario) -> None:
-    if transfer.is_broken():
+    if transfer.is_broken() or transfer.client.poll() is not None:
         transfer.finish()  # raises what iperf3 says, if it says anything
         raise HostError(f"{scenario.name}: the transfer ended before its window did")
