@@ -150,7 +150,7 @@ def predicted(start: Basis, patches: Sequence[Patch]) -> Modelled | str:
     up = math.hypot(float(np.quantile(ratios, HIGH)) - middle, run_to_run, apart) if patches else run_to_run
     most = _payload_gbps(changed[0]) if patches else math.inf
     gbps = min(start.goodput.gbps * math.exp(middle), most)
-    low, high = gbps * math.exp(-down), min(gbps * math.exp(up), most)
+    low, high = gbps * math.exp(-down), min(gbps * math.exp(up), most * math.exp(run_to_run))
     return Modelled(gbps, low, high, limit_of(changed[0], after), after.busy[0])
 
 

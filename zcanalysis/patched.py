@@ -83,19 +83,17 @@ def _times(price: Price, factor: float) -> Price:
 
 def _mtu(host: Host, patch: Patch, known: Known) -> Host:
     mss = max(int(patch.number) - IPV4_TCP_TIMESTAMPS_BYTES, 1)
-    if host.sender.cwnd_bytes is not None and host.places.sender_cpu is not None:  # the backlog counts packets
-        under_way = under_way_bytes(mss)
-        host = _settings(host, sender__cwnd_bytes=under_way, sender__sndbuf_bytes=max(sndbuf_bytes(under_way), mss))
     window = max(round(host.socket.window_bytes * _share(mss, host) / _share(host.link.mss_bytes, host)), mss)
-    return _settings(host, sender__gso_bytes=max(host.sender.gso_bytes, mss), socket__window_bytes=window,
-                     link__mss_bytes=mss)  # fmt: skip
+    host = _settings(host, sender__gso_bytes=max(host.sender.gso_bytes, mss), socket__window_bytes=window,
+                     sender__sndbuf_bytes=max(host.sender.sndbuf_bytes, mss), link__mss_bytes=mss)  # fmt: skip
+    return _windowed(host, window)
 
 
 def _gro(host: Host, patch: Patch, known: Known) -> Host:
     if bool(patch.value) != bool(host.gro.most_bytes):
         heads = MERGED_HEAD_BYTES if patch.value else HEAD_BYTES
         share = _share_of(host.link.mss_bytes, heads) / _share(host.link.mss_bytes, host)
-        host = host.changed("socket.window_bytes", max(round(host.socket.window_bytes * share), host.link.mss_bytes))
+        host = _windowed(host, max(round(host.socket.window_bytes * share), host.link.mss_bytes))
     if not patch.value:
         host = host.changed("gro.most_bytes", 0)
         return _unpolled(host, known) if host.places.sender_cpu is not None else host
@@ -103,6 +101,16 @@ def _gro(host: Host, patch: Patch, known: Known) -> Host:
         host = host.changed("places.driver_cpu", known.first_cpu)
         host = host.changed("places.follows_sender", host.places.sender_cpu is not None)
     return host.changed("gro.most_bytes", GSO_BYTES)
+
+
+def _windowed(host: Host, window_bytes: int) -> Host:
+    """The host with another window; what a sender on this host has under way and buffers follows."""
+    host = host.changed("socket.window_bytes", window_bytes)
+    if host.sender.cwnd_bytes is None or host.places.sender_cpu is None:
+        return host
+    under_way = under_way_bytes(host.link.mss_bytes, window_bytes)
+    sndbuf = max(sndbuf_bytes(under_way), host.link.mss_bytes)
+    return _settings(host, sender__cwnd_bytes=under_way, sender__sndbuf_bytes=sndbuf)
 
 
 def _unpolled(host: Host, known: Known) -> Host:
@@ -185,7 +193,7 @@ def _coalesce(host: Host, patch: Patch, known: Known) -> Host:
 
 def _rcvbuf(host: Host, patch: Patch, known: Known) -> Host:
     share = OLD_SHARE if host.generation == "linux-2.4" else _share(host.link.mss_bytes, host)
-    return host.changed("socket.window_bytes", int(patch.number * share))
+    return _windowed(host, int(patch.number * share))
 
 
 def _hogs(host: Host, patch: Patch, known: Known) -> Host:

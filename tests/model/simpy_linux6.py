@@ -52,6 +52,7 @@ class Work:
     owner: int | None = None
     longer_ns: Callable[[], int] = lambda: 0
     ours: bool = True
+    counted: int = 1  # every how many-th nanosecond is the CPU's
 
 
 @dataclass
@@ -84,6 +85,7 @@ class Cpu:
         self.state = "starting"
         self.busy_ns = 0
         self.working_since: int | None = None
+        self.counted = 1
         self.process = world.env.process(self.loop())
 
     def loop(self) -> Steps:
@@ -100,7 +102,7 @@ class Cpu:
             while work is not None:
                 self.state = "process" if work.interruptible else "closed"
                 start_ns = world.env.now
-                self.working_since = start_ns if work.ours else None
+                self.working_since, self.counted = (start_ns if work.ours else None), work.counted
                 try:
                     yield world.later(work.duration_ns, FIRST_CPU + self.number)
                 except simpy.Interrupt:
@@ -119,7 +121,7 @@ class Cpu:
 
     def spend(self, start_ns: int, work: Work) -> None:
         if work.ours:
-            self.busy_ns += self.world.env.now - start_ns
+            self.busy_ns += (self.world.env.now - start_ns) // work.counted
         if work.owner in self.worked_ns:
             self.worked_ns[work.owner] += self.world.env.now - start_ns
         self.working_since = None
@@ -235,7 +237,7 @@ class World:
     def choose(self, cpu: Cpu) -> Work | None:  # noqa: PLR0911 - one line of the rules each
         if cpu.leaves_idle:
             cpu.leaves_idle = False
-            return Work(self.host.idle_exit_ns, lambda: None)
+            return Work(self.host.idle_exit_ns, lambda: None, counted=2)
         for signal in ("first", "protocol", "reader", "sender", "freed"):
             if signal in cpu.owed:
                 cpu.owed.remove(signal)
@@ -244,7 +246,8 @@ class World:
         if cpu.interrupted_for:
             why, cpu.interrupted_for = cpu.interrupted_for, []
             self.counts["interrupts"] += 1
-            return Work(self.host.interrupt_ns, lambda: self.interrupt_done(cpu, why))
+            by_shaper = self.local and set(why) == {"first"} and self.wired
+            return Work(0 if by_shaper else self.host.interrupt_ns, lambda: self.interrupt_done(cpu, why))
         if self.protocol.cpu == cpu.number and self.socket.backlog and not self.socket.owned:
             return self.left_behind(cpu)
         if self.driver is not None and self.driver.cpu == cpu.number and self.driver.listed:
@@ -664,7 +667,8 @@ class World:
 
     def busy_ns(self) -> list[int]:
         return [
-            cpu.busy_ns + (0 if cpu.working_since is None else self.env.now - cpu.working_since) for cpu in self.cpus
+            cpu.busy_ns + (0 if cpu.working_since is None else (self.env.now - cpu.working_since) // cpu.counted)
+            for cpu in self.cpus
         ]
 
 

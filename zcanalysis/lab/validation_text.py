@@ -147,6 +147,10 @@ def _cause(mark: str) -> str:
     --------
     >>> _cause("patched: other processes took 7% of a CPU")
     'other processes'
+    >>> _cause("a CPU was moved: 260 and 471 ns to the other")
+    'a CPU was moved'
     """
-    words = mark.partition(": ")[2]
+    about, _, words = mark.partition(": ")
+    if about not in ("baseline", "patched"):
+        return about
     return words.partition(" took")[0].partition(" dropped")[0]

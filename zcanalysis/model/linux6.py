@@ -23,10 +23,10 @@ work at a time. Work ends; then its effects happen, in the order given; then the
 All but the processes' work of group 4 runs with softirqs off, and so do ``transmit`` and ``ack`` where a process does
 them (__dev_queue_xmit): an interrupt that comes meanwhile waits. An interrupt to a process's piece of work stops it,
 even in its last nanosecond, and it goes on later where it was. An idle CPU has ``idle exit`` before it (the processor
-leaves its idle state, a virtual one is brought back to a real one), which counts as its time, as it does for the kernel
-once the idle state is left. Several CPUs at one nanosecond: lowest number first, then the other sender, then the
-device's interrupt, then ACKs under way, then the ACK timer, then the tick. A packet is there before anything else of
-its nanosecond.
+leaves its idle state, a virtual one is brought back to a real one), half of which counts as its time (of 8 us, 4 to 6
+are in no idle state and in no sample). Several CPUs at one nanosecond: lowest number first, then the other sender, then
+the device's interrupt, then ACKs under way, then the ACK timer, then the tick. A packet is there before anything else
+of its nanosecond.
 
 **Sender.** ``write`` copies up to ``gso_packets`` packets into the send queue, as many as have room in the send buffer
 (which holds what is written and not acknowledged) when it starts. ``transmit`` hands over a burst: at most gso_packets,

@@ -108,7 +108,7 @@ def work_ends(w: World, cpu: int) -> None:
     c = w.s.cpus[cpu]
     if c.kind in (STEP, BACKLOG) and is_extended(w, cpu):
         return
-    c.busy_ns += w.s.now - c.start
+    c.busy_ns += (w.s.now - c.start) // (2 if c.kind == IDLE_EXIT else 1)
     if c.process != NOBODY:
         w.s.procs[c.process].worked += w.s.now - c.start
     if c.kind != IDLE_EXIT:
@@ -246,7 +246,7 @@ def replay_host(w: World) -> int:
     for cpu in range(CPUS):
         c = s.cpus[cpu]
         if c.kind not in (IDLE, OTHERS):
-            c.busy_ns += s.now - c.start
+            c.busy_ns += (s.now - c.start) // (2 if c.kind == IDLE_EXIT else 1)
     return 0
 
 

@@ -5,6 +5,7 @@ from zcanalysis.model.linux6_state import (
     ACK,
     AWAKE,
     COPY,
+    FROM_DEVICE,
     HOG,
     IDLE,
     IDLE_EXIT,
@@ -71,7 +72,8 @@ def start_interrupt(w: World, cpu: int) -> None:
     """All interrupts that came since the last one, as one."""
     s, c = w.s, w.s.cpus[cpu]
     at, pred, gap, ref = c.irq_at, c.irq_node, c.irq_gap, c.irq_ref
-    node = begin(w, cpu, INTERRUPT, w.h.interrupt_ns)
+    by_shaper = w.h.local and c.irq == FROM_DEVICE
+    node = begin(w, cpu, INTERRUPT, 0 if by_shaper else w.h.interrupt_ns)
     if at == s.now:
         node.pred, node.gap, node.ref = pred, gap, ref
     c.handling, c.irq = c.irq, 0

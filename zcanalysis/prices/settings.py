@@ -101,7 +101,7 @@ def host_of(seen: Evidence, where: Places, shape: Shape, prices: dict[str, Price
 
     gro = bool(facts.features.get("generic-receive-offload"))
     window = window_bytes(seen) or WINDOW_BYTES
-    under_way = under_way_bytes(mss) if here else None
+    under_way = under_way_bytes(mss, window) if here else None
     return Host(
         name=seen.recording.name,
         generation="linux-6",
@@ -165,9 +165,13 @@ def window_bytes(seen: Evidence) -> int | None:
     return None if sockets.is_empty() else int(sockets.get_column("window").item(0))
 
 
-def under_way_bytes(mss: int) -> int:
-    """What a sender on this host has under way: more than the backlog holds gets lost."""
-    return max(round(CUBIC_MEAN * BACKLOG_PACKETS) * mss, 2 * GSO_BYTES)
+def under_way_bytes(mss: int, window: int) -> int:
+    """What a sender on this host has under way: its congestion window.
+
+    More than the backlog holds gets lost; it grows to twice what is in flight at most (tcp_is_cwnd_limited,
+    include/net/tcp.h).
+    """
+    return max(min(round(CUBIC_MEAN * BACKLOG_PACKETS) * mss, 2 * window), GSO_BYTES)
 
 
 def sndbuf_bytes(under_way: int) -> int:
