@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import os
 import re
 import signal
 import subprocess
@@ -87,7 +88,9 @@ class TestTwoMachines:
     def test_a_run_that_ends_early_puts_everything_back(self, machines, tmp_path, how):
         before = machines.settings()
         arguments = ["run", "--scenario", "mtu-9000", "--patch", "rcvbuf=65536", "--seconds", "20"]
-        with subprocess.Popen(machines.lab(*arguments, "-o", str(tmp_path / "run")), stderr=subprocess.PIPE) as lab:
+        command = machines.lab(*arguments, "-o", str(tmp_path / "run"))
+        ours = os.environ | {"TMPDIR": str(tmp_path)}  # what is killed leaves its own files
+        with subprocess.Popen(command, stderr=subprocess.PIPE, env=ours) as lab:
             try:
                 await_that(lambda: any("zcanalysis.recorder" in command for command in left_over(machines)))
                 time.sleep(3)
