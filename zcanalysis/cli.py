@@ -373,8 +373,16 @@ def lab_run(
     capture: Capture = True,
     trace: Trace = False,
     sampling_hz: Hz = 499,
+    hosts: Annotated[
+        str | None, typer.Option(help="RECEIVER,SENDER: two machines by ssh, as root, instead of two namespaces.")
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="RECEIVER[,SENDER]: the devices between --hosts, if several join them.")
+    ] = None,
+    remote_python: Annotated[str, typer.Option(help="The interpreter on --hosts that has zcanalysis.")] = "python3",
+    ssh_config: Annotated[Path | None, typer.Option(help="ssh's configuration for --hosts; else the user's.")] = None,
 ) -> None:
-    """Run a real transfer between two namespaces of this machine and record it; needs root."""
+    """Run a real transfer between two namespaces of this machine, or two machines, and record it; needs root there."""
     from functools import reduce
 
     from zcanalysis.lab import LabOptions, run_scenario
@@ -382,6 +390,8 @@ def lab_run(
     from zcanalysis.lab.scenario_text import chosen_scenario, scenario_text
     from zcanalysis.recorder import default_plan
 
+    if hosts is None and (device or ssh_config):
+        raise ZcError("--device and --ssh-config belong to --hosts")
     chosen = reduce(patched, patch or (), chosen_scenario(print_scenario or scenario))
     if print_scenario is not None:
         write(scenario_text(chosen))
@@ -394,7 +404,12 @@ def lab_run(
             sampling_hz=sampling_hz,
             on_progress=lambda what, share: on_step(f"{what} ({share:.0%})"),
         )
-        made = run_scenario(chosen, directory, options)
+        if hosts is None:
+            made = run_scenario(chosen, directory, options)
+        else:
+            from zcanalysis.lab.remote.running import machines_named, run_on_machines
+
+            made = run_on_machines(chosen, directory, options, machines_named(hosts, device, remote_python, ssh_config))
     _print_written(made)
 
 
@@ -412,12 +427,15 @@ def lab_validate(
     patch: Annotated[
         list[str] | None, typer.Option(help="NAME=VALUE, or several together, A=1+B=2; a case each time it is given.")
     ] = None,
+    hosts: Annotated[str | None, typer.Option(help="Refused for now: `lab run` alone knows other machines.")] = None,
     as_json: Json = False,
 ) -> None:
     """Foretell what patches do from a recording, then apply them to real traffic and measure; needs root."""
     from zcanalysis import validating
     from zcanalysis.lab.validation import ValidationOptions
 
+    if hosts is not None:
+        raise ZcError("lab validate measures in namespaces of this machine only; --hosts works with lab run")
     if patch and (draw or seed or without):
         raise ZcError("--patch names cases, --draw, --seed and --without draw them: give one or the other")
     by = None

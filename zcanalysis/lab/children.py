@@ -8,13 +8,28 @@ import subprocess
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import zcanalysis
 
 Child = subprocess.Popen[bytes]
 KILLED: Final = "KILL"
 ASKED: Final = "TERM"
+
+
+class Running(Protocol):
+    """What a transfer needs of a process, on whatever machine it runs."""
+
+    pid: int
+
+    def poll(self) -> int | None:
+        """Its exit status, below 0 for a signal; None while it runs."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """The same when it has ended, or `subprocess.TimeoutExpired`."""
+
+    def send_signal(self, sig: int) -> None:
+        """Let it have a signal; nothing where it has ended."""
 
 
 def ending_with_us(arguments: Sequence[str], how: str = KILLED) -> list[str]:

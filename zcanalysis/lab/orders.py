@@ -17,7 +17,7 @@ class Orders:
     Attributes
     ----------
     parent
-        The process with whose death it ends.
+        The process with whose death it ends; 0 for whichever starts it.
     address, port
         Of the receiver.
     cpu

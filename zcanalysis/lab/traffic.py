@@ -16,7 +16,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final
@@ -66,7 +66,8 @@ class Work:
 def main() -> None:
     """Be one end of a transfer; the report goes to standard output."""
     role, told = sys.argv[1:]
-    work = Work(Orders(**json.loads(told)))
+    orders = Orders(**json.loads(told))
+    work = Work(replace(orders, parent=orders.parent or os.getppid()))
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, work.ask)
     os.sched_setaffinity(0, {work.orders.cpu})

@@ -10,10 +10,10 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, NamedTuple
 
 from zcanalysis.errors import HostError
-from zcanalysis.lab.children import Child, end_group, ending_with_us, our_environment
+from zcanalysis.lab.children import Child, Running, end_group, ending_with_us, our_environment
 from zcanalysis.lab.namespaces import RECEIVER_ADDRESS, HostPair, inside
 from zcanalysis.lab.orders import BLOCK_BYTES, RECEIVER, SENDER, Orders
 from zcanalysis.lab.scenarios import Scenario
@@ -31,6 +31,7 @@ ENDED_BY_US: Final = "interrupt - the client has terminated"
 HOG: Final = """
 import os, sys
 cpu, parent = map(int, sys.argv[1:])
+parent = parent or os.getppid()
 os.sched_setaffinity(0, {cpu})
 while os.getppid() == parent:  # nobody computes for a dead lab
     for _ in range(1_000_000):
@@ -43,13 +44,13 @@ PERSONAL: Final = frozenset({"cookie", "system_info", "title", "extra_data"})
 class Transfer:
     """A running transfer: its two processes, where their reports go, and who competes for the reader's CPU."""
 
-    server: Child
-    client: Child
+    server: Running
+    client: Running
     client_report: IO[bytes]
     server_report: IO[bytes]
     program: str
     """``iperf3``, or ``traffic`` for our own."""
-    hogs: tuple[Child, ...] = ()
+    hogs: tuple[Running, ...] = ()
 
     def end(self) -> None:
         """Let the client say goodbye: both sides then write their reports."""
@@ -167,7 +168,7 @@ def running_transfer(pair: HostPair, scenario: Scenario, seconds: float, scratch
     HostError
         If they do not begin in time.
     """
-    receiver, sender = _own_programs(scenario, seconds) if scenario.has_own_traffic else _iperf3(scenario, seconds)
+    receiver, sender = programs(scenario, seconds)
     with contextlib.ExitStack() as cleanup:
         sent, received = (
             cleanup.enter_context((scratch / f"{name}.json").open("w+b")) for name in ("client", "server")
@@ -175,7 +176,7 @@ def running_transfer(pair: HostPair, scenario: Scenario, seconds: float, scratch
         server = _spawned(inside(pair.receiver, receiver), received, cleanup)
         if scenario.has_own_traffic:
             client = _spawned(inside(pair.sender, sender), sent, cleanup)
-            _await_begin((server, received), (client, sent))
+            await_begin((server, received), (client, sent))
         else:
             _await_listener(server)
             client = _spawned(inside(pair.sender, sender), sent, cleanup)
@@ -183,10 +184,26 @@ def running_transfer(pair: HostPair, scenario: Scenario, seconds: float, scratch
         yield Transfer(server, client, sent, received, program, _spawned_hogs(pair, scenario, cleanup))
 
 
-def _iperf3(scenario: Scenario, seconds: float) -> tuple[list[str], list[str]]:
+class Ends(NamedTuple):
+    """What the programs of a transfer are told of where they run."""
+
+    address: str = RECEIVER_ADDRESS
+    pythons: tuple[str, str] = (sys.executable, sys.executable)
+    """Interpreters of the receiver's and of the sender's machine."""
+    parent: int | None = None
+    """See `Orders`; None for this process."""
+
+
+def programs(scenario: Scenario, seconds: float, ends: Ends | None = None) -> tuple[list[str], list[str]]:
+    """Argument lists of the receiver and of the sender."""
+    ends = ends or Ends()
+    return _own_programs(scenario, seconds, ends) if scenario.has_own_traffic else _iperf3(scenario, seconds, ends)
+
+
+def _iperf3(scenario: Scenario, seconds: float, ends: Ends) -> tuple[list[str], list[str]]:
     """Server and client."""
     common = [IPERF, "--json", "--interval", str(INTERVAL_SECONDS), "--affinity"]
-    client = ["--client", RECEIVER_ADDRESS, "--time", f"{seconds:.0f}", "--congestion", scenario.congestion_control]
+    client = ["--client", ends.address, "--time", f"{seconds:.0f}", "--congestion", scenario.congestion_control]
     if scenario.flows > 1:
         client += ["--parallel", str(scenario.flows)]
     if scenario.pace_gbps is not None:
@@ -197,11 +214,11 @@ def _iperf3(scenario: Scenario, seconds: float) -> tuple[list[str], list[str]]:
     )
 
 
-def _own_programs(scenario: Scenario, seconds: float) -> tuple[list[str], list[str]]:
+def _own_programs(scenario: Scenario, seconds: float, ends: Ends) -> tuple[list[str], list[str]]:
     """Receiver and sender."""
     common = Orders(
-        parent=os.getpid(), address=RECEIVER_ADDRESS, port=PORT, cpu=scenario.reader_cpu,
-        protocol=scenario.protocol, flows=scenario.flows,
+        parent=os.getpid() if ends.parent is None else ends.parent, address=ends.address, port=PORT,
+        cpu=scenario.reader_cpu, protocol=scenario.protocol, flows=scenario.flows,
     )  # fmt: skip
     receiver = replace(
         common, call_bytes=scenario.reader_bytes or BLOCK_BYTES, whole_pages=scenario.zero_copy,
@@ -212,16 +229,20 @@ def _own_programs(scenario: Scenario, seconds: float) -> tuple[list[str], list[s
         call_bytes=scenario.udp_payload_bytes if scenario.protocol == "udp" else BLOCK_BYTES,
         whole_pages=scenario.sender_pages,
     )  # fmt: skip
-    program = [sys.executable, "-m", "zcanalysis.lab.traffic"]
-    return [*program, "receiver", receiver.as_argument()], [*program, "sender", sender.as_argument()]
+    receiving, sending = ([python, "-m", "zcanalysis.lab.traffic"] for python in ends.pythons)
+    return [*receiving, "receiver", receiver.as_argument()], [*sending, "sender", sender.as_argument()]
 
 
 def _spawned_hogs(pair: HostPair, scenario: Scenario, cleanup: contextlib.ExitStack) -> tuple[Child, ...]:
     if scenario.hog_cpu is None:
         return ()
-    arguments = [sys.executable, "-I", "-S", "-c", HOG, str(scenario.hog_cpu), str(os.getpid())]
-    command = inside(pair.receiver, arguments)
+    command = inside(pair.receiver, hog_program(scenario.hog_cpu, sys.executable, os.getpid()))
     return tuple(_spawned(command, subprocess.DEVNULL, cleanup) for _ in range(scenario.hogs))
+
+
+def hog_program(cpu: int, python: str, parent: int) -> list[str]:
+    """What computes without end while its parent (0: whoever starts it) lives."""
+    return [python, "-I", "-S", "-c", HOG, str(cpu), str(parent)]
 
 
 def _spawned(arguments: list[str], output: IO[bytes] | int, cleanup: contextlib.ExitStack) -> Child:
@@ -244,7 +265,7 @@ def _await_listener(server: Child) -> None:
     raise HostError(f"iperf3 --server does not listen on port {PORT} within {LISTEN_SECONDS:.0f} s")
 
 
-def _await_begin(*ends: tuple[Child, IO[bytes]]) -> None:
+def await_begin(*ends: tuple[Running, IO[bytes]]) -> None:
     """Wait for the first byte that each writes: the transfer runs then."""
     deadline = time.monotonic() + BEGIN_SECONDS
     for child, report in ends:

@@ -15,7 +15,7 @@ import polars as pl
 
 from zcanalysis.errors import HostError
 from zcanalysis.lab.alignment import NS_PER_S, align_intervals, read_curve, receiver_intervals
-from zcanalysis.lab.children import ASKED, Child, ending_with_us, our_environment
+from zcanalysis.lab.children import ASKED, Child, Running, ending_with_us, our_environment
 from zcanalysis.lab.namespaces import RECEIVER_DEVICE, HostPair, inside, require_lab_tools, two_hosts
 from zcanalysis.lab.scenarios import Scenario, scenario_named
 from zcanalysis.lab.transfer import Transfer, running_transfer
@@ -82,29 +82,31 @@ def run_scenario(scenario: Scenario | str, directory: Path, options: LabOptions 
     require_lab_tools()
     require_cpus(chosen)
     claim_directory(directory)
-    seconds = options.warmup_seconds + _patience_seconds(options)  # as long as the recorder may take
+    seconds = options.warmup_seconds + patience_seconds(options)  # as long as the recorder may take
     with terminated_like_interrupted(), tempfile.TemporaryDirectory(prefix="zc-lab-") as scratch:
-        _tell(options, f"building the hosts of {chosen.name}", 0.0)
+        tell(options, f"building the hosts of {chosen.name}", 0.0)
         with two_hosts(chosen) as pair, running_transfer(pair, chosen, seconds, Path(scratch)) as transfer:
             time.sleep(options.warmup_seconds)
-            _tell(options, "recording", 0.2)
+            tell(options, "recording", 0.2)
             try:
                 _record_inside(pair, transfer, directory.resolve(), options, Path(scratch))
             except KeyboardInterrupt:
-                _complete(directory, chosen, None, transfer)
+                complete(directory, chosen, None, transfer)
                 raise
-            _tell(options, "ending the transfer", 0.9)
+            tell(options, "ending the transfer", 0.9)
             load = transfer.finish()
-        _complete(directory, chosen, load, transfer)
-    _tell(options, "done", 1.0)
+        complete(directory, chosen, load, transfer)
+    tell(options, "done", 1.0)
     return directory
 
 
-def _patience_seconds(options: LabOptions) -> float:
+def patience_seconds(options: LabOptions) -> float:
+    """How long the recorder may take."""
     return sum(phase.seconds for phase in options.plan) + RECORDER_SLACK_SECONDS
 
 
-def _tell(options: LabOptions, what: str, share: float) -> None:
+def tell(options: LabOptions, what: str, share: float) -> None:
+    """Say what happens, and the share that is done."""
     if options.on_progress is not None:
         options.on_progress(what, share)
 
@@ -130,7 +132,7 @@ def _record_inside(pair: HostPair, transfer: Transfer, directory: Path, options:
             env=our_environment(), start_new_session=True,
         )  # fmt: skip
     try:
-        _await_recorder(recorder, transfer, directory, _patience_seconds(options))
+        await_recorder(recorder, transfer, directory, patience_seconds(options))
     except BaseException:
         _dismiss(recorder)
         raise
@@ -149,7 +151,7 @@ def recorder_document(directory: Path, plan: Sequence[Phase], transfer: Transfer
     }
 
 
-def _await_recorder(recorder: Child, transfer: Transfer, directory: Path, patience_seconds: float) -> None:
+def await_recorder(recorder: Running, transfer: Transfer, directory: Path, patience_seconds: float) -> None:
     """Wait for the recorder; end the transfer when its phases are over and only conversions are left."""
     deadline = time.monotonic() + patience_seconds
     while recorder.poll() is None:
@@ -188,7 +190,7 @@ def _unfed_phases(directory: Path, phases: list[dict[str, Any]], load: dict[str,
     ]
 
 
-def _complete(directory: Path, scenario: Scenario, load: dict[str, Any] | None, transfer: Transfer) -> None:
+def complete(directory: Path, scenario: Scenario, load: dict[str, Any] | None, transfer: Transfer) -> None:
     """Add what only the lab knows: the transfer's report, the link's rate, the configuration, who sends."""
     path = directory / "host.json"
     if not path.exists():
