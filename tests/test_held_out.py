@@ -16,15 +16,16 @@ WITHIN = 0.15
 
 # What the rules of linux-6 predict within 15 %.
 HOLDS = {
-    "veth-1500": ("goodput, Gbit/s", "load of CPU 0"),
     "veth-9000": ("goodput, Gbit/s",),
-    "veth-cpu-hog": ("goodput, Gbit/s", "load of CPU 0"),
+    "veth-cpu-hog": ("goodput, Gbit/s",),
     "veth-gro": ("goodput, Gbit/s", "ACKs a second", "ACKs a packet", "packets an ACK"),
     "veth-no-rps": ("goodput, Gbit/s", "wake-ups a second", "wake-ups a packet", "IPIs a second", "load of CPU 1"),
     "veth-small-buffer": ("goodput, Gbit/s",),
 }
 # What they do not everywhere, and why, by name.
 MISSES = {
+    "goodput, Gbit/s": "how much of the sending is left to the reader's CPU hangs on how long the sender sleeps (MTU"
+    " 1500, RPS: 15.01 % too fast)",
     "ACKs": "iperf3 reads without blocking, so that each read ends with the queue empty and may be answered; what TCP"
     " takes in the reader's context needs a growing window too",
     "packets an ACK": "as ACKs",

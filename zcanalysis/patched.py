@@ -109,7 +109,7 @@ def _windowed(host: Host, window_bytes: int) -> Host:
     if host.sender.cwnd_bytes is None or host.places.sender_cpu is None:
         return host
     under_way = under_way_bytes(host.link.mss_bytes, window_bytes)
-    sndbuf = max(sndbuf_bytes(under_way), host.link.mss_bytes)
+    sndbuf = sndbuf_bytes(under_way, host.link.mss_bytes)
     return _settings(host, sender__cwnd_bytes=under_way, sender__sndbuf_bytes=sndbuf)
 
 

@@ -74,6 +74,7 @@ def start_interrupt(w: World, cpu: int) -> None:
     at, pred, gap, ref = c.irq_at, c.irq_node, c.irq_gap, c.irq_ref
     by_shaper = w.h.local and c.irq == FROM_DEVICE
     node = begin(w, cpu, INTERRUPT, 0 if by_shaper else w.h.interrupt_ns)
+    node.whole = not by_shaper
     if at == s.now:
         node.pred, node.gap, node.ref = pred, gap, ref
     c.handling, c.irq = c.irq, 0

@@ -41,6 +41,8 @@ CUBIC_MEAN: Final = 0.85
 """Of the window at which packets get lost: cubic comes back to it from 0.7 (Ha, Rhee & Xu, Operating Systems Review 42,
 2008; tcp_cubic.c beta)."""
 SNDBUF_BYTES: Final = 4 << 20  # tcp_wmem[2]
+HEADERS_BYTES: Final = 640  # MAX_TCP_HEADER, include/net/tcp.h, and struct skb_shared_info
+SK_BUFF_BYTES: Final = 256
 WINDOW_BYTES: Final = 4 << 20
 NS_PER_US: Final = 1000
 HOG_SHARE: Final = 0.25
@@ -108,7 +110,7 @@ def host_of(seen: Evidence, where: Places, shape: Shape, prices: dict[str, Price
         sender=Sender(
             write_ns_per_byte=price("sender.write_ns_per_byte"), packet_ns=price("sender.packet_ns"),
             burst_ns=price("sender.burst_ns"), ack_ns=price("sender.ack_ns"),
-            cwnd_bytes=under_way, sndbuf_bytes=SNDBUF_BYTES if under_way is None else sndbuf_bytes(under_way),
+            cwnd_bytes=under_way, sndbuf_bytes=SNDBUF_BYTES if under_way is None else sndbuf_bytes(under_way, mss),
         ),
         link=Link(
             delay_ns=price("link.delay_ns"), mss_bytes=mss,
@@ -174,9 +176,13 @@ def under_way_bytes(mss: int, window: int) -> int:
     return max(min(round(CUBIC_MEAN * BACKLOG_PACKETS) * mss, 2 * window), GSO_BYTES)
 
 
-def sndbuf_bytes(under_way: int) -> int:
-    """The send buffer: twice the congestion window, within tcp_wmem (tcp_sndbuf_expand, net/ipv4/tcp_input.c)."""
-    return min(2 * under_way, SNDBUF_BYTES)
+def sndbuf_bytes(under_way: int, mss: int) -> int:
+    """The send buffer: room for twice the congestion window, each segment in a buffer of its own (tcp_sndbuf_expand).
+
+    It is counted in memory, of which the large skbs that really fill it waste little (net/ipv4/tcp_input.c).
+    """
+    segment = (1 << (mss + HEADERS_BYTES - 1).bit_length()) + SK_BUFF_BYTES
+    return max(min(2 * under_way // mss * segment, SNDBUF_BYTES), mss)
 
 
 def _hogs(seen: Evidence, where: Places) -> int:
