@@ -19,7 +19,7 @@ from zcanalysis.io.recording import Recording
 from zcanalysis.limit import Limit, limit_rows, named_limit
 from zcanalysis.model_trust import model_audit
 from zcanalysis.modelled import Basis, basis
-from zcanalysis.patched import Known
+from zcanalysis.patched import Known, first_cpu
 from zcanalysis.prices import calibration
 from zcanalysis.prices.machine import MachinePrices, require_same_machine, with_calibrated
 from zcanalysis.tables import BLAME, empty
@@ -177,10 +177,7 @@ def _model(seen: Evidence, top: Ceiling, limit: LimitingCpu | None, machine: Mac
     try:
         found = calibration(seen, top, limit)
         found = found if machine is None else with_calibrated(found, machine)
-        places = found.host.places
-        first = places.driver_cpu if places.sender_cpu is None else places.sender_cpu
-        known = Known(found.parts, places.protocol_cpu if first is None else first)
-        return basis(found, seen.quiet, known)
+        return basis(found, seen.quiet, Known(found.parts, first_cpu(found.host.places)))
     except (TraceError, ImpossibleHostError) as error:
         return str(error)
 

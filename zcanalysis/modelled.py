@@ -7,28 +7,26 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from zcanalysis.blame import SATURATED_SHARE
 from zcanalysis.cpu.intervals import SEED
 from zcanalysis.errors import ImpossibleHostError
 from zcanalysis.goodput import Goodput
 from zcanalysis.hosts import Host, drawn_hosts
-from zcanalysis.patched import Known, is_priced, patched
+from zcanalysis.patched import Known, first_cpu, is_priced, patched
 from zcanalysis.patches import Patch
 from zcanalysis.prices import Calibration
 from zcanalysis.tables import PRICES, empty
 from zcanalysis.transfers import Transfers, transfers
+from zcanalysis.workload import LINK, LINK_LIMITED, NOT_SEEN, WINDOW
 
 Floats = npt.NDArray[np.float64]
 
 CONFIDENCE: Final = 0.9
 LOW, HIGH = 0.05, 0.95
 DRAWS: Final = 24
-FULL_SHARE: Final = 0.95
 MOSTLY: Final = 0.5
 WIDER: Final = 4
 GAINS_SHARE: Final = 1.05
-LINK: Final = "link"
-WINDOW: Final = "receive window"
-NOT_SEEN: Final = "a limit outside this host's CPUs"
 
 DISCREPANCY: Final[Mapping[str, float]] = {
     "competing-load": 0.30,
@@ -80,9 +78,7 @@ def basis_of(host: Host) -> Basis:
     hosts = (host, *drawn_hosts(host, np.random.default_rng(SEED), DRAWS))
     before = transfers(hosts)
     goodput = Goodput(float(before.gbps[0]), None, 0, None, 0, 0, "replayed")
-    places = host.places
-    first = places.driver_cpu if places.sender_cpu is None else places.sender_cpu
-    known = Known({}, places.protocol_cpu if first is None else first)
+    known = Known({}, first_cpu(host.places))
     uncalibrated = Calibration(host=host, prices=empty(PRICES), draws=np.zeros((0, 0)), drawn=(), spent_ns={}, parts={})
     return Basis(uncalibrated, goodput, known, hosts, before)
 
@@ -135,21 +131,20 @@ def predicted(start: Basis, patches: Sequence[Patch]) -> Modelled | str:
     those ratios (prices under resampled time), the goodput's own error, and the discrepancy that the lab measured for
     the kinds of patch: it may widen, never shift.
     """
+    gbps, run_to_run = start.goodput.gbps, start.goodput.relative_error or 0.0
+    if not patches:
+        low, high = gbps * math.exp(-run_to_run), gbps * math.exp(run_to_run)
+        return Modelled(gbps, low, high, limit_of(start.hosts[0], start.before), start.before.busy[0])
     try:
         changed = [patched(host, patches, start.known) for host in start.hosts]
         after = transfers(changed)
     except ImpossibleHostError as error:
         return f"no such host can be: {error}"
-    ratios = np.log(after.gbps / start.before.gbps)
-    middle = float(np.median(ratios))
-    if not patches:
-        middle = 0.0
+    lowest, middle, highest = np.quantile(np.log(after.gbps / start.before.gbps), [LOW, 0.5, HIGH]).tolist()
     apart = math.sqrt(sum(DISCREPANCY.get(patch.kind, USUAL_DISCREPANCY) ** 2 for patch in patches))
-    run_to_run = start.goodput.relative_error or 0.0
-    down = math.hypot(middle - float(np.quantile(ratios, LOW)), run_to_run, apart) if patches else run_to_run
-    up = math.hypot(float(np.quantile(ratios, HIGH)) - middle, run_to_run, apart) if patches else run_to_run
-    most = _payload_gbps(changed[0]) if patches else math.inf
-    gbps = min(start.goodput.gbps * math.exp(middle), most)
+    down, up = math.hypot(middle - lowest, run_to_run, apart), math.hypot(highest - middle, run_to_run, apart)
+    most = _payload_gbps(changed[0])
+    gbps = min(gbps * math.exp(middle), most)
     low, high = gbps * math.exp(-down), min(gbps * math.exp(up), most * math.exp(run_to_run))
     return Modelled(gbps, low, high, limit_of(changed[0], after), after.busy[0])
 
@@ -172,14 +167,14 @@ def limit_of(host: Host, done: Transfers, at: int = 0) -> str:
     busy = done.busy[at]
     share = done.path_ns[at] / max(int(done.elapsed_ns[at]), 1)
     on_the_wire = "link" in done.stages and share[done.stages.index("link")] > MOSTLY
-    if on_the_wire or (host.link.gbps is not None and done.gbps[at] >= FULL_SHARE * _payload_gbps(host)):
+    if on_the_wire or (host.link.gbps is not None and done.gbps[at] >= LINK_LIMITED * _payload_gbps(host)):
         return LINK
     if host.scheduler.hogs:
         return f"CPU {host.places.reader_cpu}"
     wider = transfers([host.changed("socket.window_bytes", WIDER * host.socket.window_bytes)])
     if wider.gbps[0] > GAINS_SHARE * done.gbps[at]:
         return WINDOW
-    full = {cpu: part for cpu, part in busy.items() if part >= FULL_SHARE}
+    full = {cpu: part for cpu, part in busy.items() if part >= SATURATED_SHARE}
     if full:
         receiving = host.places.protocol_cpu, host.places.reader_cpu
         return f"CPU {max(full, key=lambda cpu: (cpu in receiving, full[cpu]))}"

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final, NamedTuple
 
 from zcanalysis.goodput import IPV4_TCP_TIMESTAMPS_BYTES
-from zcanalysis.hosts import Host, Price
+from zcanalysis.hosts import Host, Places, Price
 from zcanalysis.patches import Patch
 from zcanalysis.prices.settings import ASSUMED, GSO_BYTES, sndbuf_bytes, under_way_bytes
 from zcanalysis.rates import BITS_PER_BYTE
@@ -35,6 +35,12 @@ class Known(NamedTuple):
     """What part of each price is which stage (`prices.Calibration`)."""
     first_cpu: int
     """Where packets are handled without steering."""
+
+
+def first_cpu(places: Places) -> int:
+    """Where packets are handled without steering: by a sender of this host, else by the driver, else where TCP is."""
+    first = places.driver_cpu if places.sender_cpu is None else places.sender_cpu
+    return places.protocol_cpu if first is None else first
 
 
 def patched(host: Host, patches: Iterable[Patch], known: Known) -> Host:

@@ -12,7 +12,7 @@ from zcanalysis.evidence import Evidence, gather, sampled_windows
 from zcanalysis.goodput import QUIET_PHASE, SAMPLED_PHASES, Ceiling, probe_effects
 from zcanalysis.io.recording import Recording
 from zcanalysis.rates import NS_PER_S, total
-from zcanalysis.recorder.cpu_distance import SAME_PLACE
+from zcanalysis.recorder.cpu_distance import SOURCE, in_one_place
 from zcanalysis.tables import AUDIT, STAGED_SAMPLES, conform, empty
 
 Verdict = Literal["ok", "warn", "bad"]
@@ -280,15 +280,14 @@ def _idle_twice(recording: Recording) -> Iterator[Check]:
 
 def _distance(counters: pl.DataFrame) -> Iterator[Check]:
     """Whether the sender's CPU and the reader's stayed as far apart as they were: a virtual machine's wander."""
-    trips_ns = counters.filter(pl.col("source") == "distance").get_column("value")
-    if trips_ns.is_empty():
+    trips_ns = counters.filter(pl.col("source") == SOURCE).get_column("value").to_list()
+    if not trips_ns:
         return
-    nearest, *_, farthest = sorted([*trips_ns, trips_ns[0]])
-    stayed = farthest <= SAME_PLACE * nearest
+    stayed = in_one_place(trips_ns)
     yield Check(
         "CPUs' distance",
         "ok" if stayed else "warn",
-        f"{nearest} to {farthest} ns",
+        f"{min(trips_ns)} to {max(trips_ns)} ns",
         "a cache line to the other CPU and back" + ("" if stayed else ": a CPU was moved, windows are of two machines"),
     )
 

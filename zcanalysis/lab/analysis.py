@@ -9,11 +9,11 @@ import polars as pl
 from zcanalysis.answer import answered
 from zcanalysis.errors import HostError
 from zcanalysis.io.recording import read_recording
-from zcanalysis.lab.outcome import LINK, WINDOW, Foretold
+from zcanalysis.lab.outcome import Foretold
 from zcanalysis.limit import Limit
 from zcanalysis.patches import parse_patch
 from zcanalysis.whatif import predict
-from zcanalysis.workload import NOT_SEEN
+from zcanalysis.workload import LINK, NOT_SEEN, WINDOW
 
 BEYOND: Final = "beyond this host"
 

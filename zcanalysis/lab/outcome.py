@@ -8,14 +8,12 @@ from zcanalysis.goodput import ETHERNET_HEADER_BYTES
 from zcanalysis.lab.draw import Case
 from zcanalysis.lab.pairs import Measured
 from zcanalysis.lab.scenarios import Scenario
-from zcanalysis.workload import NOT_SEEN, segment_bytes
+from zcanalysis.workload import LINK, NOT_SEEN, WINDOW, segment_bytes
 
 CHANGE: Final = 0.15
 """A ratio further from 1 is a change; within it nothing happened."""
 FULL: Final = 0.95
 TIE: Final = 0.03
-LINK: Final = "link"
-WINDOW: Final = "receive window"
 UNKNOWN: Final = "unknown"
 OURS: Final = "ours"
 NULLS: Final[Mapping[str, str]] = {

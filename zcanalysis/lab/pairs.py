@@ -22,7 +22,7 @@ from zcanalysis.lab.namespaces import HostPair, two_hosts
 from zcanalysis.lab.readings import Window, between, edge
 from zcanalysis.lab.scenarios import Scenario
 from zcanalysis.lab.transfer import Transfer, running_transfer
-from zcanalysis.recorder.cpu_distance import SAME_PLACE, CpuDistance
+from zcanalysis.recorder.cpu_distance import CpuDistance, in_one_place
 from zcanalysis.recorder.interruption import terminated_like_interrupted
 
 MOST_FOREIGN: Final = 0.05
@@ -91,7 +91,7 @@ class Pair(NamedTuple):
         distances_ns = [*self.baseline.distances_ns, *self.patched.distances_ns]
         if self.recorded_ns is not None:
             distances_ns.append(self.recorded_ns)
-        if distances_ns and max(distances_ns) > SAME_PLACE * min(distances_ns):
+        if not in_one_place(distances_ns):
             yield f"a CPU was moved: {min(distances_ns)} and {max(distances_ns)} ns to the other"
 
 

@@ -28,7 +28,7 @@ from zcanalysis.lab.trial import LabOptions, require_cpus, run_scenario
 from zcanalysis.lab.validation_document import case_entry, validation_table
 from zcanalysis.patches import parse_patch
 from zcanalysis.recorder import Phase, default_plan
-from zcanalysis.recorder.cpu_distance import SAME_PLACE
+from zcanalysis.recorder.cpu_distance import SOURCE, in_one_place
 from zcanalysis.recorder.interruption import terminated_like_interrupted
 from zcanalysis.recorder.probes import why_perf_cannot_run
 from zcanalysis.recorder.recording import claim_directory
@@ -37,7 +37,6 @@ RESULT: Final = "validation.json"
 TABLE: Final = "validation.parquet"
 RECORDINGS: Final = "recordings"
 COUNTERS_FILE: Final = "counters.parquet"
-DISTANCE: Final = "distance"
 MOST_RECORDINGS: Final = 3
 
 
@@ -278,7 +277,7 @@ def _recorded_in_one_place(scenario: Scenario, place: Path, options: LabOptions)
     for left in reversed(range(MOST_RECORDINGS)):
         run_scenario(scenario, place, options)
         trips_ns = recorded_distances_ns(place)
-        if not left or not trips_ns or max(trips_ns) <= SAME_PLACE * min(trips_ns):
+        if not left or in_one_place(trips_ns):
             break
         shutil.rmtree(place)
     return round(statistics.median(trips_ns)) if trips_ns else None
@@ -287,7 +286,7 @@ def _recorded_in_one_place(scenario: Scenario, place: Path, options: LabOptions)
 def recorded_distances_ns(place: Path) -> list[int]:
     """What the recorder measured between its windows."""
     counters = pl.read_parquet(place / COUNTERS_FILE)
-    return counters.filter(pl.col("source") == DISTANCE).get_column("value").to_list()
+    return counters.filter(pl.col("source") == SOURCE).get_column("value").to_list()
 
 
 def recording_plan(seconds: float) -> list[Phase]:

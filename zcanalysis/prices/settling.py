@@ -37,7 +37,7 @@ def settled(host: Host, ns_per_byte: Mapping[str, float]) -> Host:
     """
     counted = host.prices()
     wanted = {name: ns for name, ns in ns_per_byte.items() if name in REPLAYED and name in counted and ns > 0}
-    for _ in range(ROUNDS):
+    for _ in range(ROUNDS if wanted else 0):
         try:
             uses = _uses_per_byte(host)
         except ImpossibleHostError:

@@ -15,15 +15,28 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from types import TracebackType
 from typing import Final
 
+SOURCE: Final = "distance"
+"""What COUNTERS calls it."""
 SAME_PLACE: Final = 1.4
 """Round trips of two CPUs that stay where they are differ by no more than this factor: 230 to 310 ns in one place."""
 ROUNDS: Final = 600
 LOST_SECONDS: Final = 1  # somebody with a higher priority keeps the other CPU
 GOODBYE_SECONDS: Final = 2.0
+
+
+def in_one_place(trips_ns: Collection[int]) -> bool:
+    """Whether two CPUs stayed as far apart as they were, by some round trips; true of none.
+
+    Examples
+    --------
+    >>> in_one_place([260, 310, 230]), in_one_place([260, 470])
+    (True, False)
+    """
+    return not trips_ns or max(trips_ns) <= SAME_PLACE * min(trips_ns)
 
 
 class CpuDistance:

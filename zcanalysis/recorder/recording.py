@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from zcanalysis.errors import HostError
-from zcanalysis.recorder import kernel_text, probes
+from zcanalysis.recorder import cpu_distance, kernel_text, probes
 from zcanalysis.recorder.affinity import out_of_the_readers_way
 from zcanalysis.recorder.capture_file import FILE_HEADER_BYTES
 from zcanalysis.recorder.clocks import EpochClock, read_clock_pair
@@ -299,7 +299,7 @@ def _sample_distance(run: Run, turn: Turn) -> None:
     found_ns = run.distance.round_trip_ns(*cpus)
     if found_ns is not None:
         row = ("-".join(f"cpu{cpu}" for cpu in cpus), "round_trip_ns", found_ns)
-        source = Source("distance", lambda: b"", lambda _content: [row])
+        source = Source(cpu_distance.SOURCE, lambda: b"", lambda _content: [row])
         run.sampler.readings.append(Reading(run.clock.now_ns(), turn, source, b""))
 
 
