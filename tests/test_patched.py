@@ -2,8 +2,9 @@
 
 import pytest
 
+from tests.hosts.examples import host_of_linux6
 from zcanalysis.errors import ImpossibleHostError
-from zcanalysis.hosts import preset
+from zcanalysis.hosts import Gro, Places, preset
 from zcanalysis.patched import EFFECTS, Known, is_priced, patched, without_stage
 from zcanalysis.patches import CATALOGUE, parse_patch
 from zcanalysis.transfers import transfers
@@ -83,3 +84,21 @@ def test_a_patch_without_a_price_changes_nothing():
 
 def test_the_same_clock_is_no_change():
     assert transfers([after("cpu-speed=1")], 500).elapsed_ns.tolist() == transfers([MODERN], 500).elapsed_ns.tolist()
+
+
+def sent_from_here(driver_cpu=None):
+    places = Places(sender_cpu=0, driver_cpu=driver_cpu, protocol_cpu=0, reader_cpu=1, follows_sender=True)
+    return host_of_linux6(gro=Gro(packet_ns=MODERN.gro.packet_ns), places=places)
+
+
+@pytest.mark.parametrize("texts", [("rps=1",), ("rfs=on",)])
+def test_packets_that_are_handed_to_a_cpu_stay_no_longer_where_they_are_sent_from(texts):
+    places = patched(sent_from_here(), [parse_patch(text) for text in texts], KNOWN).places
+    assert (places.protocol_cpu, places.follows_sender) == (1, False)
+    undone = patched(sent_from_here(), [parse_patch("rps=1"), parse_patch("rps=off")], KNOWN).places
+    assert (undone.protocol_cpu, undone.follows_sender) == (0, True)
+
+
+def test_a_poll_is_where_packets_are_sent_from_whatever_is_done_with_them_then():
+    places = patched(sent_from_here(driver_cpu=0), [parse_patch("rps=1")], KNOWN).places
+    assert (places.protocol_cpu, places.follows_sender) == (1, True)

@@ -167,14 +167,18 @@ def _pinned(host: Host, patch: Patch, known: Known) -> Host:
 
 
 def _rps(host: Host, patch: Patch, known: Known) -> Host:
-    steered = patch.value is not None
-    if host.places.sender_cpu is not None:
-        host = host.changed("places.follows_sender", host.places.driver_cpu is not None or not steered)
-    return host.changed("places.protocol_cpu", int(patch.number) if steered else known.first_cpu)
+    return _steered(host, None if patch.value is None else int(patch.number), known)
 
 
 def _rfs(host: Host, patch: Patch, known: Known) -> Host:
-    return host.changed("places.protocol_cpu", host.places.reader_cpu if patch.value else known.first_cpu)
+    return _steered(host, host.places.reader_cpu if patch.value else None, known)
+
+
+def _steered(host: Host, cpu: int | None, known: Known) -> Host:
+    """Packets are handed to a CPU, or to none: then a backlog of this host's own is where they are sent from."""
+    if host.places.sender_cpu is not None:
+        host = host.changed("places.follows_sender", host.places.driver_cpu is not None or cpu is None)
+    return host.changed("places.protocol_cpu", known.first_cpu if cpu is None else cpu)
 
 
 def _reader_cpu(host: Host, patch: Patch, known: Known) -> Host:
