@@ -14,8 +14,8 @@ Steps = Generator[Event, Any, Any]
 SENDER, READER, HOGS = 0, 1, 2
 OTHER = 4  # the CPU of another machine
 STEP_PACKETS, NAPI_WEIGHT = 8, 64
-# what comes first at one nanosecond: arrivals, then CPUs by number from FIRST_CPU, then these
-ARRIVAL, FIRST_CPU, DEVICE, ACKS, TIMER, TICK = 2, 10, 20, 21, 22, 23
+# what comes first at one nanosecond: what is felt at once, arrivals, then CPUs by number from FIRST_CPU, then these
+AT_ONCE, ARRIVAL, FIRST_CPU, DEVICE, ACKS, TIMER, TICK = 0, 2, 10, 20, 21, 22, 23
 
 
 COUNTED = (
@@ -78,9 +78,10 @@ class Cpu:
         self.leaves_idle = False
         self.transmission_left = False
         self.holder = HOGS  # so that the order begins with the sender
-        self.held_ticks = 0
         self.runnable: list[int] = []
-        self.worked_ns = {SENDER: 0, READER: 0}
+        self.credit_ns = {SENDER: 0, READER: 0}
+        self.called_ns: dict[int, int] = {}
+        self.credited_ns = 0
         self.remnant: dict[int, Work] = {}
         self.state = "starting"
         self.busy_ns = 0
@@ -122,19 +123,34 @@ class Cpu:
     def spend(self, start_ns: int, work: Work) -> None:
         if work.ours:
             self.busy_ns += (self.world.env.now - start_ns) // work.counted
-        if work.owner in self.worked_ns:
-            self.worked_ns[work.owner] += self.world.env.now - start_ns
         self.working_since = None
 
     def wake(self, process: int) -> None:
-        """It can run; at once before the hogs, if it had less than its share."""
+        """It can run; at once before the hogs, unless it had more than its share."""
+        self.settle()
+        called_ns = self.called_ns.pop(process, self.world.env.now)
         self.runnable.append(process)
-        if HOGS not in self.runnable or self.holder != HOGS:
-            return
-        share_ns = self.world.env.now // (self.world.host.hogs + 1)
-        self.worked_ns[process] = max(self.worked_ns[process], share_ns - self.world.host.slice_ns)
-        if self.worked_ns[process] <= share_ns:
-            self.holder, self.held_ticks = process, 0
+        if HOGS in self.runnable and self.holder == HOGS and self.credit_ns[process] >= 0:
+            self.holder = process
+            self.credit_ns[process] -= self.world.host.hogs * (self.world.env.now - called_ns)
+
+    def sleep(self, process: int) -> None:
+        self.settle()
+        self.runnable.remove(process)
+
+    def settle(self) -> None:
+        """Who could not run though it wanted to is owed the time, who ran pays it to each of the hogs."""
+        host, now = self.world.host, self.world.env.now
+        passed_ns, self.credited_ns = now - self.credited_ns, now
+        most_ns = (host.hogs + 1) * host.slice_ns
+        for process, credit_ns in self.credit_ns.items():
+            if process in self.runnable:
+                owed_ns = -host.hogs * passed_ns if process == self.holder else passed_ns
+                self.credit_ns[process] += owed_ns
+            elif credit_ns < 0:
+                self.credit_ns[process] = min(0, max(-most_ns, credit_ns) + passed_ns)
+            else:
+                self.credit_ns[process] = min(most_ns, credit_ns)
 
     def look(self) -> None:
         """Something new for this CPU: it looks at once if it is idle or does a process's work."""
@@ -148,10 +164,13 @@ class Cpu:
         self.look()
 
     def pass_on(self) -> None:
-        """The next runnable one in the order sender, reader, hogs."""
-        if self.runnable:
-            self.holder = min(self.runnable, key=lambda process: (process <= self.holder, process))
-            self.held_ticks = 0
+        """Sender or reader, the one that has it not if both may, then hogs."""
+        ready = [process for process in self.runnable if process != HOGS and self.credit_ns[process] >= 0]
+        if ready:
+            first = SENDER if self.holder == READER else READER
+            self.holder = first if first in ready else ready[0]
+        elif HOGS in self.runnable:
+            self.holder = HOGS
 
 
 class World:
@@ -163,7 +182,8 @@ class World:
         mss = host.mss_bytes
         self.local = host.sender_cpu is not None
         self.wired = not self.local or host.link_ps_per_byte > 0
-        self.gso = max(host.gso_bytes // mss, 1)
+        largest_window = min(host.window_bytes, host.ssthresh_bytes)
+        self.gso = max(min(host.gso_bytes, largest_window // 2) // mss, 1)
         self.gro = max(host.gro_bytes // mss, 1)
         self.window = host.window_bytes // mss
         self.cwnd = max(host.cwnd_bytes // mss, 1)
@@ -223,11 +243,8 @@ class World:
     def ticks(self, cpu: Cpu) -> Steps:
         while True:
             yield self.later(self.host.slice_ns, TICK)
-            if cpu.holder == HOGS and HOGS in cpu.runnable:
-                cpu.held_ticks += 1
-                if cpu.held_ticks < self.host.hogs:
-                    continue
             before = cpu.holder
+            cpu.settle()
             cpu.pass_on()
             if cpu.holder != before and cpu.state == "process":
                 cpu.look()
@@ -242,7 +259,7 @@ class World:
             if signal in cpu.owed:
                 cpu.owed.remove(signal)
                 self.counts["signals"] += 1
-                return Work(self.host.send_interrupt_ns, lambda signal=signal: self.signal(signal))  # type: ignore[misc]
+                return Work(self.host.send_interrupt_ns, self.signalled(signal))
         if cpu.interrupted_for:
             why, cpu.interrupted_for = cpu.interrupted_for, []
             self.counts["interrupts"] += 1
@@ -274,12 +291,24 @@ class World:
             work = self.sender_work(cpu) if holder == SENDER else next(self.reader_script)
             if work is not None:
                 return work
-            cpu.runnable.remove(holder)
+            cpu.sleep(holder)
         return None
 
-    def signal(self, signal: str) -> None:
+    def signalled(self, signal: str) -> Callable[[], None]:
+        """A CPU at work is interrupted now, an idle one when this has been sent."""
+        felt = []
+
+        def at_once(_: Event) -> None:
+            if self.target(signal).state != "idle":
+                self.target(signal).interrupt(signal)
+                felt.append(signal)
+
+        self.later(0, AT_ONCE).callbacks.append(at_once)  # type: ignore[union-attr]
+        return lambda: None if felt else self.target(signal).interrupt(signal)
+
+    def target(self, signal: str) -> Cpu:
         targets = {"first": self.first.cpu, "protocol": self.protocol.cpu, "reader": self.host.reader_cpu}
-        self.cpus[targets.get(signal, self.sender_cpu)].interrupt(signal)
+        return self.cpus[targets.get(signal, self.sender_cpu)]
 
     def interrupt_done(self, cpu: Cpu, why: list[str]) -> None:
         if "protocol" in why:
@@ -369,6 +398,7 @@ class World:
                 cpu.wake(SENDER)
             else:
                 cpu.owed.append("sender")
+                self.cpus[self.sender_cpu].called_ns[SENDER] = self.env.now
 
     def someone_transmits(self, cpu: Cpu) -> None:
         if self.sender_asleep and self.may_transmit():
@@ -513,6 +543,7 @@ class World:
             cpu.wake(READER)
         else:
             cpu.owed.append("reader")
+            self.cpus[self.host.reader_cpu].called_ns[READER] = self.env.now
 
     # ACKs
 

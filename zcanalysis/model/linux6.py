@@ -11,7 +11,7 @@ work at a time. Work ends; then its effects happen, in the order given; then the
 
 1. signals it owes: to the first stage's CPU (a burst), to the protocol CPU (hand-over), to the reader's CPU (wake-up),
    to the sender's CPU (wake-up), to the sender's CPU (freed skbs): ``send interrupt`` each, in that order, once however
-   often owed; at its end the other CPU is interrupted;
+   often owed; a CPU that does anything when that begins is interrupted at once, an idle one at its end;
 2. ``interrupt`` if one or more came since the last one started (they are one). What they were for happens at its end:
    a poll is scheduled, a process can run;
 3. on the protocol CPU, while the reader does not own the socket, a backlog left behind (below); else a step of the
@@ -101,13 +101,18 @@ At the end of a copy on another CPU than the sender's, with ``free_packets`` or 
 and none on its way, the sender's CPU is owed a signal (skb_attempt_defer_free); it is on its way until its interrupt's
 end.
 
-**Scheduling.** Where two of sender, reader and ``hogs`` (busy processes beside the reader) share a CPU, at every tick
-(each ``slice_ns`` of time) the next runnable one in this order has it; hogs keep it for as many ticks as there are
-hogs. The first has it at time 0. Who sleeps gives it to the next that can run; who wakes waits for its turn, unless
-none could run, or hogs have it and it had less than its share: what it has worked here is at most the time since time 0
-over one more than the hogs (wakeup_preempt_fair, entity_eligible: kernel/sched/fair.c); of what it had less, more than
-a slice is forgotten whenever it wakes while hogs have the turn. Whose turn it is, the CPU looks up when it comes to
-group 4, and at a tick in a process's work.
+**Scheduling.** Where two of sender, reader and ``hogs`` (busy processes beside the reader) share a CPU, one of them has
+it, softirqs or not: at time 0 the sender, else the hogs. Sender and reader have a *credit* there, 0 at time 0, which is
+what they may still run before hogs are owed something (the lag of EEVDF, times all weights): while one wants to run
+and has the CPU not, it grows by the time that passes; while it has it, it falls by ``hogs`` times that; while it
+sleeps, one below 0 grows to 0 at most. It sleeps with ``hogs + 1`` times ``slice_ns`` of it at most, above and below 0
+(update_entity_lag: kernel/sched/fair.c; a sleeper below 0 stays queued: DELAY_DEQUEUE). Who sleeps passes the CPU on,
+and so does every tick (each ``slice_ns`` of time): to sender or reader, the other one first, if it can run and its
+credit is not below 0; else to the hogs. Who wakes while hogs have the CPU takes it at once unless its credit is below
+0 (wakeup_preempt_fair; who is not eligible is not protected either); woken from another CPU, it pays from when that
+CPU came to owe the signal (the clock of that moment is kept until the switch: rq_clock_skip_update). Who wakes while
+another of ours has it waits. Whose turn it is, the CPU looks up when it comes to group 4, and at a tick in a process's
+work.
 
 **Simplified against 6.18.** Steady state: no slow start, no loss (a backlog of more than 1,000 packets is counted as
 overflow, not lost), no autotuning: windows are given. No ksoftirqd: softirqs always go first. Effects of a step come at
@@ -302,7 +307,7 @@ def _row(host: Linux6, packets: int) -> tuple[int, ...]:
         "checksum_ns": _bytes_ns(mss, host.checksum_ps_per_byte),
         "copy_ns": _bytes_ns(mss, host.copy_ps_per_byte) + host.copy_packet_ns,
         "wire_ns": _bytes_ns(mss + host.framing_bytes, host.link_ps_per_byte),
-        "gso": max(host.gso_bytes // mss, 1), "gro": max(host.gro_bytes // mss, 1),
+        "gso": max(min(host.gso_bytes, min(host.window_bytes, host.ssthresh_bytes) // 2) // mss, 1), "gro": max(host.gro_bytes // mss, 1),
         "window": host.window_bytes // mss, "cwnd": max(host.cwnd_bytes // mss, 1),
         "tsq": max(host.tsq_bytes // mss, 2) if local else PLENTY_BYTES, "sndbuf": host.sndbuf_bytes // mss,
         "reader": max(host.reader_bytes // mss, 1),

@@ -24,7 +24,7 @@ from zcanalysis.model.linux6_state import (
     WRITE,
     World,
 )
-from zcanalysis.model.linux6_work import begin, start_ack
+from zcanalysis.model.linux6_work import begin, sleep, start_ack
 
 
 @compiled
@@ -39,14 +39,15 @@ def is_runnable(w: World, process: int) -> bool:
 
 @compiled
 def next_turn(w: World) -> None:
-    """The turn passes to the next process that can run on the reader's CPU."""
+    """The turn passes to sender or reader, whichever had it less lately, if it has its share to come; else to hogs."""
     s = w.s
-    for step in range(1, NOBODY + 1):
-        process = (s.turn + step) % NOBODY
-        if is_runnable(w, process):
+    for step in (1, 2):
+        process = (s.turn + step) % HOG
+        if is_runnable(w, process) and s.procs[process].credit >= 0:
             s.turn = process
-            s.turn_ticks = w.h.hogs if process == HOG else 1
             return
+    if w.h.hogs > 0:
+        s.turn = HOG
 
 
 @compiled
@@ -112,7 +113,7 @@ def run_sender(w: World, cpu: int) -> bool:
     if packets > 0:
         begin_of(w, cpu, WRITE, packets * h.write_ns, packets)
         return True
-    s.procs[SENDER].awake = ASLEEP
+    sleep(w, SENDER)
     return False
 
 
@@ -182,7 +183,7 @@ def use_socket(w: World, cpu: int) -> bool:
         return True
     s.owned = 0
     if s.left != CLOSING:
-        s.procs[READER].awake = ASLEEP
+        sleep(w, READER)
     return False
 
 

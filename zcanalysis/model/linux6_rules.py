@@ -41,7 +41,7 @@ from zcanalysis.model.linux6_state import (
     Rows,
     World,
 )
-from zcanalysis.model.linux6_work import is_stoppable, pause, signal, start_ack, start_interrupt
+from zcanalysis.model.linux6_work import is_stoppable, pause, settle, signal, start_ack, start_interrupt
 
 DEVICE, ACKS, TIMER, TICK = range(CPUS, CPUS + 4)  # what can happen beside a CPU's end of work
 
@@ -109,8 +109,6 @@ def work_ends(w: World, cpu: int) -> None:
     if c.kind in (STEP, BACKLOG) and is_extended(w, cpu):
         return
     c.busy_ns += (w.s.now - c.start) // (2 if c.kind == IDLE_EXIT else 1)
-    if c.process != NOBODY:
-        w.s.procs[c.process].worked += w.s.now - c.start
     if c.kind != IDLE_EXIT:
         have_effect(w, cpu)
     c.kind, c.end = IDLE, NEVER
@@ -168,9 +166,8 @@ def tick(w: World) -> None:
     """The scheduler looks whose turn it is."""
     s, cpu = w.s, w.h.reader_cpu
     s.tick_at += w.h.slice_ns
-    s.turn_ticks -= 1
-    if s.turn_ticks <= 0:
-        next_turn(w)
+    settle(w)
+    next_turn(w)
     c = s.cpus[cpu]
     if is_stoppable(c.kind) and c.process != s.turn:
         pause(w, cpu)
@@ -192,7 +189,6 @@ def start(w: World) -> None:
     if s.contended:
         s.tick_at = h.slice_ns
     s.turn = SENDER if h.sender_cpu == h.reader_cpu else HOG
-    s.turn_ticks = 1 if s.turn == SENDER else h.hogs
     s.told_edge = s.edge = min(h.ssthresh, h.window)
     s.left = h.reader
     s.procs[SENDER].awake, s.procs[SENDER].first, s.procs[SENDER].woken_by = AWAKE, 1, -1

@@ -13,11 +13,10 @@ from zcanalysis.model.linux6_state import (
     TO_FIRST,
     TO_SENDER,
     TRANSMIT,
-    WAKING,
     WEIGHT,
     World,
 )
-from zcanalysis.model.linux6_work import awaken, begin
+from zcanalysis.model.linux6_work import awaken, begin, call
 
 
 @compiled
@@ -132,5 +131,4 @@ def room(w: World, cpu: int, gap: int) -> None:
         if cpu == h.sender_cpu:
             awaken(w, cpu, SENDER, gap)
         else:
-            sender.awake = WAKING
-            s.cpus[cpu].owes |= TO_SENDER
+            call(w, cpu, SENDER, TO_SENDER)

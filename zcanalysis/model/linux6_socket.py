@@ -9,11 +9,10 @@ from zcanalysis.model.linux6_state import (
     NO_GAP,
     READER,
     TO_READER,
-    WAKING,
     Record,
     World,
 )
-from zcanalysis.model.linux6_work import awaken, begin
+from zcanalysis.model.linux6_work import awaken, begin, call
 
 
 @inlined
@@ -142,8 +141,7 @@ def tcp_done(w: World, cpu: int) -> None:
         if cpu == w.h.reader_cpu:
             awaken(w, cpu, READER, NO_GAP)
         else:
-            s.procs[READER].awake = WAKING
-            c.owes |= TO_READER
+            call(w, cpu, READER, TO_READER)
 
 
 @compiled

@@ -6,6 +6,7 @@ from zcanalysis.model.linux6_socket import count_answered, finish_price, ip_take
 from zcanalysis.model.linux6_state import (
     ANNOUNCED,
     FROM_DEVICE,
+    IDLE,
     NO_GAP,
     OFF,
     ON,
@@ -150,25 +151,33 @@ def interrupt_done(w: World, cpu: int) -> None:
 
 
 @compiled
+def receiver_of(w: World, why: int) -> int:
+    """The CPU that this signal is for."""
+    h = w.h
+    if why == TO_FIRST and h.driver_cpu >= 0:
+        return int(w.s.driver_at)
+    if why in (TO_FIRST, TO_PROTOCOL):
+        return int(w.s.protocol_at)
+    return int(h.reader_cpu if why == TO_READER else h.sender_cpu)
+
+
+@compiled
 def start_sending(w: World, cpu: int) -> None:
-    """The first of the signals that this CPU owes."""
+    """The first of the signals that this CPU owes; a CPU at work feels it at once."""
     c = w.s.cpus[cpu]
-    begin(w, cpu, SEND_INTERRUPT, w.h.send_interrupt_ns)
+    node = begin(w, cpu, SEND_INTERRUPT, w.h.send_interrupt_ns)
     c.owing = c.owes & -c.owes
     c.owes ^= c.owing
     w.s.signals += 1
+    target = receiver_of(w, c.owing)
+    if w.s.cpus[target].kind != IDLE:
+        signal(w, target, c.owing, (node.prev, NO_GAP, -1))
+        c.owing = 0
 
 
 @compiled
 def sending_done(w: World, cpu: int) -> None:
-    """The other CPU is interrupted."""
-    h, c = w.h, w.s.cpus[cpu]
-    why = c.owing
-    target = h.sender_cpu
-    if why == TO_FIRST and h.driver_cpu >= 0:
-        target = w.s.driver_at
-    elif why in (TO_FIRST, TO_PROTOCOL):
-        target = w.s.protocol_at
-    elif why == TO_READER:
-        target = h.reader_cpu
-    signal(w, target, why, (c.node, NO_GAP, -1))
+    """A CPU that was idle when the sending began is interrupted."""
+    c = w.s.cpus[cpu]
+    if c.owing:
+        signal(w, receiver_of(w, c.owing), c.owing, (c.node, NO_GAP, -1))

@@ -54,7 +54,7 @@ STATE_FIELDS: Final = (
     # the socket: packets TCP took, acknowledged, the edge it told, copied; the reader's call
     "taken", "answered", "told_edge", "copied", "backlog_packets", "backlog_skbs", "owned", "flushing",
     "flushed_packets", "left", "got", "freed", "free_on_way", "timer_at", "timer_node", "timer_due", "ack_in",
-    "ack_out", "tick_at", "turn", "turn_ticks",
+    "ack_out", "tick_at", "turn", "settled_at",
     # counts
     "acks", "delayed_acks", "interrupts", "wake_ups", "sender_wake_ups", "runs", "backlogged", "overflows", "calls",
     "bursts", "signals", "skbs",
@@ -69,7 +69,7 @@ CPU: Final = np.dtype(
 )
 PROCESS: Final = np.dtype(
     [(name, np.int64)
-     for name in ("awake", "kind", "left", "packets", "worked", "first", "woken_by", "woken_gap")]
+     for name in ("awake", "kind", "left", "packets", "credit", "called_at", "first", "woken_by", "woken_gap")]
 )
 NODE: Final = np.dtype(
     [("start", np.int64), ("end", np.int64)]

@@ -3,6 +3,7 @@
 from zcanalysis.model.compiling import compiled, inlined
 from zcanalysis.model.linux6_state import (
     ACK,
+    ASLEEP,
     AWAKE,
     COPY,
     FROM_DEVICE,
@@ -14,9 +15,12 @@ from zcanalysis.model.linux6_state import (
     NO_GAP,
     NOBODY,
     OTHERS,
+    READER,
     SCHEDULE,
+    SENDER,
     SYSCALL,
     TCP,
+    WAKING,
     WRITE,
     Record,
     World,
@@ -53,7 +57,6 @@ def pause(w: World, cpu: int) -> None:
         p = s.procs[c.process]
         p.kind, p.left, p.packets = c.kind, c.end - s.now, c.packets
         c.busy_ns += s.now - c.start
-        p.worked += s.now - c.start
     w.nodes[c.node].end = s.now
     c.kind, c.end = IDLE, NEVER
 
@@ -100,20 +103,44 @@ def signal(w: World, cpu: int, why: int, bound: tuple[int, int, int]) -> None:
         start_interrupt(w, cpu)
 
 
-@inlined
-def take_turn(w: World, process: int) -> None:
-    """Who wakes and had less than its share of the CPU goes before the hogs."""
-    h, s, p = w.h, w.s, w.s.procs[process]
-    share_ns = s.now // (h.hogs + 1)
-    p.worked = max(p.worked, share_ns - h.slice_ns)
-    if p.worked <= share_ns:
-        s.turn, s.turn_ticks = process, 1
+@compiled
+def settle(w: World) -> None:
+    """What sender and reader had of the CPU they share with others, or were owed, since somebody looked last."""
+    h, s = w.h, w.s
+    ns, most = s.now - s.settled_at, (h.hogs + 1) * h.slice_ns
+    s.settled_at = s.now
+    for process in (SENDER, READER):
+        p = s.procs[process]
+        if p.awake != AWAKE:
+            p.credit = min(p.credit, most) if p.credit >= 0 else min(max(p.credit, -most) + ns, 0)
+        elif s.turn == process:
+            p.credit -= h.hogs * ns
+        else:
+            p.credit += ns
 
 
-@inlined
+@compiled
 def awaken(w: World, cpu: int, process: int, gap: int) -> None:
     """A process can run from now on, because of what this CPU did."""
+    settle(w)
+    h, s, p = w.h, w.s, w.s.procs[process]
+    called_ns = s.now - p.called_at if p.awake == WAKING else 0
+    p.awake, p.first, p.woken_by, p.woken_gap = AWAKE, 1, s.cpus[cpu].node, gap
+    if h.hogs > 0 and cpu == h.reader_cpu and s.turn == HOG and p.credit >= 0:
+        s.turn = process
+        p.credit -= h.hogs * called_ns
+
+
+@compiled
+def call(w: World, cpu: int, process: int, why: int) -> None:
+    """A process of another CPU is to be woken by this one."""
     p = w.s.procs[process]
-    p.awake, p.first, p.woken_by, p.woken_gap = AWAKE, 1, w.s.cpus[cpu].node, gap
-    if w.h.hogs > 0 and cpu == w.h.reader_cpu and w.s.turn == HOG:
-        take_turn(w, process)
+    p.awake, p.called_at = WAKING, w.s.now
+    w.s.cpus[cpu].owes |= why
+
+
+@compiled
+def sleep(w: World, process: int) -> None:
+    """Nothing is left for this process."""
+    settle(w)
+    w.s.procs[process].awake = ASLEEP
