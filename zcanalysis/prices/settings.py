@@ -80,7 +80,8 @@ def shape_of(seen: Evidence) -> Shape:
     sampled = seen.sampled
     assert sampled is not None
     packet_bytes = sampled.payload_bytes / sampled.packets if sampled.packets else 1448.0
-    return Shape(max(packet_bytes, 1.0), max(GSO_BYTES, int(packet_bytes)), CALL_BYTES)
+    burst_bytes = min(GSO_BYTES, (window_bytes(seen) or WINDOW_BYTES) // 2)  # tcp_bound_to_half_wnd, include/net/tcp.h
+    return Shape(max(packet_bytes, 1.0), max(burst_bytes, int(packet_bytes)), CALL_BYTES)
 
 
 def host_of(seen: Evidence, where: Places, shape: Shape, prices: dict[str, Price], *, held: bool, top: Ceiling) -> Host:

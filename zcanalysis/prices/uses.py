@@ -14,11 +14,12 @@ Floats = npt.NDArray[np.float64]
 
 UNITS: Final = ("packet", "byte", "skb", "burst", "ack", "signal", "disturbance", "run", "call", "sleep", "wake")
 """Received packets, their payload bytes, skbs above GRO, the sender's bursts, ACKs, interrupts between CPUs and by the
-device, those that met a CPU at work, runs of the receive softirq, the reader's calls, ends of a CPU's sleep, and
-the reader's wake-ups among them."""
+device, those that met a CPU at work, runs of the receive softirq, the reader's calls, sleeps of the processes (where
+these were not counted, of CPUs), and the reader's among them."""
 USED: Final = pl.col("increment") / pl.col("elapsed_ns") * pl.col("window_ns")
 """Each source is read at its own moments: its rate, for as long as the samples' window was."""
-SIGNALS: Final = ("CAL", "RES")  # function calls and rescheduling, /proc/interrupts
+RESCHEDULING: Final = "RES"
+SIGNALS: Final = ("CAL", RESCHEDULING)  # function calls and rescheduling, /proc/interrupts
 LEAST_MET: Final = 0.25
 COUNTED: Final = {
     "packet": (("netdev", "rx_packets"),),
@@ -83,10 +84,17 @@ def uses(seen: Evidence, shape: Shape, reader_cpu: int) -> Uses:
     slept = (pl.col("source") == "cpuidle") & (pl.col("counter") == "entries")
     asleep = _by_window(grown.filter(slept), windows, USED.sum())
     counts["disturbance"] = _disturbances(counts["signal"], asleep)
-    counts["sleep"] = asleep
-    counts["wake"] = _by_window(
-        grown.filter(slept & pl.col("instance").str.starts_with(f"cpu{reader_cpu}")), windows, USED.sum()
-    )
+    there = pl.col("instance") == f"cpu{reader_cpu}"
+    preempting = (pl.col("source") == "irq") & (pl.col("counter") == RESCHEDULING) & there
+    idled = _by_window(grown.filter(slept & there), windows, USED.sum())
+    preempted = _by_window(grown.filter(preempting), windows, USED.sum())
+    counts["wake"] = np.maximum(idled, preempted)  # a CPU with other work has no idle time that could end
+    counts["sleep"] = asleep - idled + counts["wake"]
+    sleeps = (pl.col("source") == "process") & (pl.col("counter") == "sleeps")
+    readers = [str(pid) for pid in seen.recording.host.reader_pids]
+    if grown.filter(sleeps & pl.col("instance").is_in(readers)).height:
+        counts["wake"] = _by_window(grown.filter(sleeps & pl.col("instance").is_in(readers)), windows, USED.sum())
+        counts["sleep"] = _by_window(grown.filter(sleeps), windows, USED.sum())
     counts["byte"] = counts["packet"] * shape.packet_bytes
     counts["burst"] = counts["byte"] / shape.burst_bytes
     counts["call"] = counts["byte"] / shape.call_bytes

@@ -4,10 +4,13 @@ import os
 import time
 from collections.abc import Collection, Iterator
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
 PROC: Final = Path("/proc")
+SLEEPS: Final = "voluntary_ctxt_switches:"
+MOST_THREADS: Final = 64  # what reading them costs must not show
 LAST_CPU_AFTER_COMM: Final = 36  # field 39 of /proc/PID/stat, proc(5); the command is field 2
 
 
@@ -17,6 +20,22 @@ def process_cpu_ns(pid: int) -> int | None:
         return time.clock_gettime_ns((~pid << 3) | 2)  # the kernel's id of another process's CPU clock
     except OSError:
         return None
+
+
+def sleeps_of(pid: int) -> int | None:
+    """How often the process's threads gave up their CPU of their own; None when it is gone, or has very many.
+
+    Notes
+    -----
+    ``voluntary_ctxt_switches`` of /proc/PID/task/TID/status, see proc_pid_status(5).
+    """
+    try:
+        threads = list(islice((PROC / str(pid) / "task").iterdir(), MOST_THREADS + 1))
+        said = [(thread / "status").read_text(errors="replace") for thread in threads]
+    except OSError:
+        return None
+    counts = [int(line.split()[1]) for text in said for line in text.splitlines() if line.startswith(SLEEPS)]
+    return sum(counts) if counts and len(threads) <= MOST_THREADS else None
 
 
 def last_cpu(pid: int) -> int | None:

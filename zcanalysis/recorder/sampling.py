@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -13,7 +14,7 @@ from zcanalysis.recorder import kernel_text
 from zcanalysis.recorder.clocks import EpochClock
 from zcanalysis.recorder.kernel_text import Row
 from zcanalysis.recorder.plan import Turn
-from zcanalysis.recorder.processes import process_cpu_ns
+from zcanalysis.recorder.processes import process_cpu_ns, sleeps_of
 from zcanalysis.recorder.sockets import ask_sockets, dump_sockets, moved_bytes, parse_sockets
 from zcanalysis.tables import COUNTERS, conform, polars_schema
 
@@ -126,7 +127,7 @@ def default_sources(addresses: Collection[str] | None, pids: Collection[int]) ->
     addresses
         Local addresses whose TCP sockets are wanted; empty for all of the namespace, None for no sockets.
     pids
-        Processes whose CPU time is wanted; may grow while the recording runs.
+        Processes whose CPU time and sleeps are wanted; may grow while the recording runs.
     """
     net = Path("/proc/self/net")
     return [
@@ -190,8 +191,11 @@ def _socket_rows(dump: bytes, addresses: Collection[str]) -> Iterator[Row]:
 
 
 def _process_text(pids: Collection[int]) -> bytes:
-    clocks = ((pid, process_cpu_ns(pid)) for pid in tuple(pids))
-    return "\n".join(f"{pid} cpu_ns {cpu_ns}" for pid, cpu_ns in clocks if cpu_ns is not None).encode()
+    followed = tuple(pids)
+    clocks = ((pid, "cpu_ns", process_cpu_ns(pid)) for pid in followed)
+    sleeps = ((pid, "sleeps", sleeps_of(pid)) for pid in followed)
+    told = (f"{pid} {counter} {value}" for pid, counter, value in chain(clocks, sleeps) if value is not None)
+    return "\n".join(told).encode()
 
 
 def _idle_reader() -> Callable[[], bytes]:
