@@ -94,8 +94,9 @@ def _through_buckets(rows: Sequence[Linux6], n: int, replayed: new.Replay) -> tu
 
     A bucket (sch_tbf) lets pass at once what it has tokens for, and fills while nothing passes: a window that waits for
     each burst on a wire hardly notices a bucket. So a transfer takes as long as without the link, but no shorter than
-    all of it takes on the wire.
+    all of it takes on the wire; while other processes hold it up nothing passes, and a full bucket fills no further.
     """
+    link, others = new.STAGES.index("link"), new.STAGES.index("other processes")
     elapsed_ns, path_ns = replayed.elapsed_ns.copy(), replayed.path_ns.copy()
     shaped = [at for at, row in enumerate(rows) if row.sender_cpu is not None and row.link_ps_per_byte]
     if not shaped:
@@ -104,10 +105,11 @@ def _through_buckets(rows: Sequence[Linux6], n: int, replayed: new.Replay) -> tu
     for place, at in enumerate(shaped):
         row = rows[at]
         wire_ns = n * (-(-(row.mss_bytes + row.framing_bytes) * row.link_ps_per_byte // 1000))
-        least_ns = max(int(free.elapsed_ns[place]), wire_ns)
+        held_up_ns = int(free.path_ns[place, others])
+        least_ns = max(int(free.elapsed_ns[place]), wire_ns + held_up_ns)
         if least_ns < elapsed_ns[at]:
             path_ns[at] = free.path_ns[place]
-            path_ns[at, new.STAGES.index("link")] += least_ns - free.elapsed_ns[place]
+            path_ns[at, link] += least_ns - free.elapsed_ns[place]
             elapsed_ns[at] = least_ns
     return elapsed_ns, path_ns
 
