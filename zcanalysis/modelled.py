@@ -167,7 +167,8 @@ def limit_of(host: Host, done: Transfers, at: int = 0) -> str:
     busy = done.busy[at]
     share = done.path_ns[at] / max(int(done.elapsed_ns[at]), 1)
     on_the_wire = "link" in done.stages and share[done.stages.index("link")] > MOSTLY
-    if on_the_wire or (host.link.gbps is not None and done.gbps[at] >= LINK_LIMITED * _payload_gbps(host)):
+    filled = host.link.gbps is not None and done.gbps[at] >= LINK_LIMITED * _payload_gbps(host)
+    if filled or (on_the_wire and not host.scheduler.hogs):
         return LINK
     if host.scheduler.hogs:
         return f"CPU {host.places.reader_cpu}"

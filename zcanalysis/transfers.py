@@ -1,7 +1,6 @@
 """Bulk transfers to hosts, replayed in closed loop: how fast each host is, and what its time was made of."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -12,7 +11,6 @@ from zcanalysis.hosts import Host
 from zcanalysis.hosts.replayed import cpu_columns, linux6, linux24
 from zcanalysis.model import linux6 as new
 from zcanalysis.model import linux24 as old
-from zcanalysis.model.linux6 import Linux6
 from zcanalysis.rates import BITS_PER_BYTE
 
 Floats = npt.NDArray[np.float64]
@@ -79,39 +77,16 @@ def _replayed(hosts: Sequence[Host], n: int, payload_bits: Floats) -> Transfers:
             busy,
             _per_s(counts, done.elapsed_ns),
         )
-    rows = [linux6(host) for host in hosts]
-    replayed = new.replay(rows, n)
-    elapsed_ns, path_ns = _through_buckets(rows, n, replayed)
+    replayed = new.replay([linux6(host) for host in hosts], n)
+    shares = replayed.busy_ns / replayed.elapsed_ns[:, np.newaxis]
     return Transfers(
-        payload_bits / elapsed_ns, elapsed_ns, new.STAGES, path_ns,
-        tuple(_busy(host, row / total) for host, row, total in zip(hosts, replayed.busy_ns, elapsed_ns, strict=True)),
-        _per_s(replayed.counts, elapsed_ns),
-    )  # fmt: skip
-
-
-def _through_buckets(rows: Sequence[Linux6], n: int, replayed: new.Replay) -> tuple[Nanoseconds, Nanoseconds]:
-    """Elapsed time and its stages, where a link of this host is a token bucket instead of a wire.
-
-    A bucket (sch_tbf) lets pass at once what it has tokens for, and fills while nothing passes: a window that waits for
-    each burst on a wire hardly notices a bucket. So a transfer takes as long as without the link, but no shorter than
-    all of it takes on the wire; while other processes hold it up nothing passes, and a full bucket fills no further.
-    """
-    link, others = new.STAGES.index("link"), new.STAGES.index("other processes")
-    elapsed_ns, path_ns = replayed.elapsed_ns.copy(), replayed.path_ns.copy()
-    shaped = [at for at, row in enumerate(rows) if row.sender_cpu is not None and row.link_ps_per_byte]
-    if not shaped:
-        return elapsed_ns, path_ns
-    free = new.replay([replace(rows[at], link_ps_per_byte=0) for at in shaped], n)
-    for place, at in enumerate(shaped):
-        row = rows[at]
-        wire_ns = n * (-(-(row.mss_bytes + row.framing_bytes) * row.link_ps_per_byte // 1000))
-        held_up_ns = int(free.path_ns[place, others])
-        least_ns = max(int(free.elapsed_ns[place]), wire_ns + held_up_ns)
-        if least_ns < elapsed_ns[at]:
-            path_ns[at] = free.path_ns[place]
-            path_ns[at, link] += least_ns - free.elapsed_ns[place]
-            elapsed_ns[at] = least_ns
-    return elapsed_ns, path_ns
+        payload_bits / replayed.elapsed_ns,
+        replayed.elapsed_ns,
+        new.STAGES,
+        replayed.path_ns,
+        tuple(_busy(host, row) for host, row in zip(hosts, shares, strict=True)),
+        _per_s(replayed.counts, replayed.elapsed_ns),
+    )
 
 
 def _enough(host: Host) -> int:

@@ -64,5 +64,6 @@ def any_host(seed):
         coalesce_ns=rng.choice([0, rng.randint(1, 100), rng.randint(1000, 50000)]),
         idle_exit_ns=rng.choice([0, rng.randint(1, 100), rng.randint(1000, 50000)]),
         link_ps_per_byte=rng.choice([0, rng.randint(1, 1000), rng.randint(100, 8000)]) if wired else 0,
+        bucket_bytes=rng.choice([0, 0, rng.randint(1, 40) * mss, 1 << 20]),
         **some,
     )

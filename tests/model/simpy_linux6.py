@@ -61,6 +61,7 @@ class Stage:
 
     cpu: int
     waiting: deque[tuple[int, int]] = field(default_factory=deque)  # when it came, packets
+    held: deque[bool] = field(default_factory=deque)  # whether each is from a device, of the first stage only
     scheduled: bool = False
     listed: bool = False  # on its CPU's poll list
     in_run: int = 0
@@ -201,7 +202,9 @@ class World:
         self.written = self.sent = self.acked = self.by_ip = 0
         self.edge = self.socket.edge
         self.sender_asleep = False
-        self.wire_free_ns = self.last_left_ns = 0
+        self.bucket_ns = price_ns(host.bucket_bytes, host.link_ps_per_byte) if self.local else 0
+        self.wire_free_ns = self.last_left_ns = self.last_there_ns = 0
+        self.on_the_way = 0
         # the reader
         self.reader_asleep = True
         self.copied = self.freed = 0
@@ -263,7 +266,7 @@ class World:
         if cpu.interrupted_for:
             why, cpu.interrupted_for = cpu.interrupted_for, []
             self.counts["interrupts"] += 1
-            by_shaper = self.local and set(why) == {"first"} and self.wired
+            by_shaper = self.local and set(why) == {"device"}
             return Work(0 if by_shaper else self.host.interrupt_ns, lambda: self.interrupt_done(cpu, why))
         if self.protocol.cpu == cpu.number and self.socket.backlog and not self.socket.owned:
             return self.left_behind(cpu)
@@ -313,7 +316,7 @@ class World:
     def interrupt_done(self, cpu: Cpu, why: list[str]) -> None:
         if "protocol" in why:
             self.protocol.listed = True
-        if "first" in why:
+        if "first" in why or "device" in why:
             self.first.listed = True
         if "reader" in why:
             cpu.wake(READER)
@@ -341,35 +344,44 @@ class World:
         host, burst = self.host, self.may_transmit()
         self.sent += burst
         self.counts["bursts"] += 1
-        leaves_ns = []
+        leaves_ns, held = [], False
         for number in range(burst):
-            left_ns = host.send_burst_ns + (number + 1) * host.send_packet_ns
-            if self.wired:
-                self.wire_free_ns = max(self.wire_free_ns, self.env.now + left_ns) + self.wire_ns
-                left_ns = self.wire_free_ns + host.delay_ns - self.env.now
-            else:
-                self.last_left_ns = max(self.last_left_ns, self.env.now + left_ns)
-                left_ns = self.last_left_ns - self.env.now
-            leaves_ns.append(left_ns)
+            sent_ns = self.env.now + host.send_burst_ns + (number + 1) * host.send_packet_ns
+            left_ns, held = self.through_the_wire(sent_ns) if self.wired else (sent_ns, False)
+            self.last_left_ns = max(self.last_left_ns, left_ns)
+            leaves_ns.append(self.last_left_ns)
+        nothing_waits = not self.first.scheduled and not self.first.waiting and not self.on_the_way
+        if held and self.local and host.follows and nothing_waits:
+            self.move_first(cpu)
+        self.on_the_way += burst
         for left_ns in leaves_ns:
-            there_ns = leaves_ns[-1] if self.wired and self.local else left_ns
-            self.later(there_ns, ARRIVAL).callbacks.append(lambda _: self.arrive())  # type: ignore[union-attr]
+            there_ns = (leaves_ns[-1] if self.wired and self.local else left_ns) + host.delay_ns * held
+            if self.wired and self.local:
+                there_ns = self.last_there_ns = max(there_ns, self.last_there_ns)
+            there = self.later(there_ns - self.env.now, ARRIVAL)
+            there.callbacks.append(lambda _: self.arrive(held))  # type: ignore[union-attr]
         duration_ns = host.send_burst_ns + burst * host.send_packet_ns
-        return Work(duration_ns, lambda: self.burst_done(cpu), owner=owner)
+        return Work(duration_ns, lambda: None if held else self.notice(cpu, self.first), owner=owner)
 
-    def burst_done(self, cpu: Cpu) -> None:
-        if not self.wired:
-            self.notice(cpu, self.first)
+    def through_the_wire(self, sent_ns: int) -> tuple[int, bool]:
+        """When a packet is through, and whether it was held: a bucket is empty as long as the wire is busy ahead."""
+        saved_ns = self.bucket_ns
+        self.wire_free_ns = max(self.wire_free_ns, sent_ns - saved_ns) + self.wire_ns
+        held = not self.local or self.wire_free_ns > max(sent_ns, self.last_left_ns)
+        return max(sent_ns, self.wire_free_ns), held
+
+    def move_first(self, cpu: Cpu) -> None:
+        self.first.cpu = cpu.number
+        if not self.steered:
+            self.protocol.cpu = cpu.number
 
     def notice(self, cpu: Cpu, stage: Stage) -> None:
-        """Without a link: who puts packets into a queue sees that they are taken."""
-        if not stage.waiting or stage.scheduled:
+        """Without a device: who puts packets into a queue sees that they are taken."""
+        if not stage.waiting or stage.scheduled or (stage.held and stage.held[0]):
             return
         stage.scheduled = True
         if stage is self.first and self.host.follows:
-            stage.cpu = cpu.number
-            if not self.steered:
-                self.protocol.cpu = cpu.number
+            self.move_first(cpu)
         if stage.cpu == cpu.number:
             stage.listed = True
         else:
@@ -406,13 +418,15 @@ class World:
 
     # link and device
 
-    def arrive(self) -> None:
+    def arrive(self, held: bool) -> None:
+        self.on_the_way -= 1
         self.first.waiting.append((self.env.now, 1))
+        self.first.held.append(held)
         self.device_looks()
 
     def device_looks(self) -> None:
         stage = self.first
-        if not self.wired or stage.scheduled or not stage.waiting or stage.alarm is not None:
+        if not self.wired or stage.scheduled or not stage.waiting or stage.alarm is not None or not stage.held[0]:
             return
         due_ns = max(self.env.now, stage.waiting[0][0] + self.host.coalesce_ns)
         stage.alarm = self.later(due_ns - self.env.now, DEVICE)
@@ -422,7 +436,7 @@ class World:
         stage = self.first
         stage.alarm = None
         stage.scheduled = True
-        self.cpus[stage.cpu].interrupt("first")
+        self.cpus[stage.cpu].interrupt("device")
 
     # the driver's poll
 
@@ -434,6 +448,7 @@ class World:
         skbs = []
         for _ in range(packets):
             stage.waiting.popleft()
+            stage.held.popleft()
             self.merging += 1
             if self.merging == self.gro:
                 skbs.append(self.merging)
@@ -480,6 +495,8 @@ class World:
         stage, skbs, duration_ns = self.protocol, list[int](), 0
         while stage.waiting and (not skbs or sum(skbs) + stage.waiting[0][1] <= STEP_PACKETS):
             skbs.append(stage.waiting.popleft()[1])
+            if stage is self.first:
+                stage.held.popleft()
         duration_ns = self.softirq_ns(stage)
         taking_ns, effects, longer_ns = self.take(cpu, skbs)
 

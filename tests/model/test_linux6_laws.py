@@ -50,7 +50,7 @@ def stretched(host, rng):
     long = {name: getattr(host, name) * LARGE + rng.randrange(LARGE // 10) for name in times}
     if host.sender_cpu is not None and host.link_ps_per_byte == 0:
         long["link_ps_per_byte"] = 0
-    return replace(host, **long, hogs=0, framing_bytes=0)
+    return replace(host, **long, hogs=0, framing_bytes=0, bucket_bytes=0)
 
 
 @settings(max_examples=150, deadline=None)

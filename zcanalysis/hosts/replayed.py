@@ -73,6 +73,7 @@ def linux6(host: Host) -> Linux6:
         copy_packet_ns=_ns(copy.packet_ns),
         link_ps_per_byte=_wire_ps_per_byte(host),
         framing_bytes=host.link.framing_bytes,
+        bucket_bytes=host.link.bucket_bytes,
         delay_ns=_ns(host.link.delay_ns),
         coalesce_ns=_ns(host.nic.coalesce_ns),
         gso_bytes=sender.gso_bytes,

@@ -42,6 +42,8 @@ class Link:
     """None: no limit of its own (a virtual link)."""
     framing_bytes: int = 0
     """Headers, preamble and gap of a packet: what it takes of the link besides payload."""
+    bucket_bytes: int = 0
+    """Where the sender is on this host and the link a shaper: what passes at once after a pause (burst of tc-tbf)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,17 +43,19 @@ of the buffer in use (sk_stream_write_space). While it sleeps, whoever sees the 
 **Link.** Without ``link_ps_per_byte`` and with a sender on this host a packet is where it goes the moment it leaves.
 Else it takes (mss + framing) x link price on the wire, one after the other, and the delay; and the device interrupts.
 With a sender on this host the link is a shaper, which lets a burst go whole, before its segments are made (tbf_dequeue,
-net/sched/sch_tbf.c): all of its packets are there with the last. ACKs take the delay back and nobody's time (a local
-sender's ACKs take none: see ACKs).
+net/sched/sch_tbf.c): all of its packets are there with the last. Its bucket, empty at time 0, fills at the link's rate
+up to ``bucket_bytes``: packets for which it has tokens take no time, and go on as without a link; others are *held*
+until it has, and what interrupts is its timer, on the CPU that handed the burst over. ACKs take the delay back and
+nobody's time (a local sender's ACKs take none: see ACKs).
 
 **Arrival.** The first stage is the driver's poll (``driver_cpu``; NAPI) or, without one, the protocol's backlog. A
 stage whose queue is not empty and that is not scheduled: with a link, the device interrupts its CPU ``coalesce_ns``
-after the first waiting packet is there, or, where that is over, at once; that schedules it. Without a link, at the end
-of the burst the transmitting CPU schedules it itself, if it is the same CPU, or else owes it a signal (RPS:
-net_rps_send_ipi) and counts it as scheduled; it polls from the end of the interrupt on. Without a link and with
-``follows`` the first stage moves to the transmitting CPU whenever it is not scheduled (veth_xmit, __netif_rx), and the
-protocol with it, unless it has another CPU than the driver from the start (RPS); what is ``on the same CPU`` below
-means that it has not.
+after the first waiting packet is there, or, where that is over, at once; that schedules it. Without a link, or where
+the burst was not held, at the end of the burst the transmitting CPU schedules it itself, if it is the same CPU, or else
+owes it a signal (RPS: net_rps_send_ipi) and counts it as scheduled; it polls from the end of the interrupt on. With a
+sender on this host and ``follows`` the first stage moves to the transmitting CPU whenever it is not scheduled and
+nothing waits for it (veth_xmit, __netif_rx), and the protocol with it, unless it has another CPU than the driver from
+the start (RPS); what is ``on the same CPU`` below means that it has not.
 
 **Driver's step.** Takes what is there, at most 8 packets and what is left of 64 (napi weight); the first step since the
 driver was scheduled pays ``softirq``; ``driver`` and ``gro`` for each. With GRO, packets merge until ``gro_packets``
@@ -184,6 +186,8 @@ class Linux6:
     ip_packet_ns: int = 0
     link_ps_per_byte: int = 0
     framing_bytes: int = 0
+    bucket_bytes: int = 0
+    """What a shaper on the sender's host lets pass at once after a pause, framing included."""
     delay_ns: int = 0
     coalesce_ns: int = 0
     gso_bytes: int = 65536  # GSO_LEGACY_MAX_SIZE, include/linux/netdevice.h
@@ -298,7 +302,7 @@ def _row(host: Linux6, packets: int) -> tuple[int, ...]:
         "sender_cpu": state.OTHER if host.sender_cpu is None else host.sender_cpu,
         "driver_cpu": -1 if host.driver_cpu is None else host.driver_cpu,
         "local": int(local), "wired": int(wired),
-        "follows": int(host.follows and local and not wired),
+        "follows": int(host.follows and local),
         "steered": int(host.driver_cpu not in (None, host.protocol_cpu)),
         "write_ns": _bytes_ns(mss, host.write_ps_per_byte),
         "driver_ns": host.driver_packet_ns, "gro_ns": host.gro_packet_ns * (host.gro_bytes > 0),
@@ -307,7 +311,9 @@ def _row(host: Linux6, packets: int) -> tuple[int, ...]:
         "checksum_ns": _bytes_ns(mss, host.checksum_ps_per_byte),
         "copy_ns": _bytes_ns(mss, host.copy_ps_per_byte) + host.copy_packet_ns,
         "wire_ns": _bytes_ns(mss + host.framing_bytes, host.link_ps_per_byte),
-        "gso": max(min(host.gso_bytes, min(host.window_bytes, host.ssthresh_bytes) // 2) // mss, 1), "gro": max(host.gro_bytes // mss, 1),
+        "depth_ns": local * _bytes_ns(host.bucket_bytes, host.link_ps_per_byte),
+        "gso": max(min(host.gso_bytes, min(host.window_bytes, host.ssthresh_bytes) // 2) // mss, 1),
+        "gro": max(host.gro_bytes // mss, 1),
         "window": host.window_bytes // mss, "cwnd": max(host.cwnd_bytes // mss, 1),
         "tsq": max(host.tsq_bytes // mss, 2) if local else PLENTY_BYTES, "sndbuf": host.sndbuf_bytes // mss,
         "reader": max(host.reader_bytes // mss, 1),

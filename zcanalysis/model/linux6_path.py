@@ -84,10 +84,13 @@ def blame_wire(w: World, start: int, packet: int, ns: Rows, uses: Rows) -> int:
     uses[DELAY] += 1
     ns[LINK] += h.wire_ns
     uses[LINK] += 1
-    while w.packets[packet].wire_by:
+    while packet > 0 and w.packets[packet].wire_by:
         packet -= 1
         ns[LINK] += h.wire_ns
         uses[LINK] += 1
+    if w.packets[packet].wire_by:  # its tokens came since time 0
+        return -1
+    ns[LINK] -= h.depth_ns
     sent = w.packets[packet]
     burst = w.nodes[sent.sent_node]
     ns[TRANSMIT] += sent.sent_ns - burst.start

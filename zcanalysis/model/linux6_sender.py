@@ -14,6 +14,7 @@ from zcanalysis.model.linux6_state import (
     TO_SENDER,
     TRANSMIT,
     WEIGHT,
+    Record,
     World,
 )
 from zcanalysis.model.linux6_work import awaken, begin, call
@@ -38,21 +39,44 @@ def start_transmit(w: World, cpu: int, burst: int) -> None:
     h, s = w.h, w.s
     node = begin(w, cpu, TRANSMIT, h.send_burst_ns + burst * h.send_packet_ns)
     node.packets, node.ref = burst, s.sent
-    sent_ns = s.now + h.send_burst_ns
+    sent_ns, held = s.now + h.send_burst_ns, 0
     for at in range(s.sent, s.sent + burst):
         packet = w.packets[at]
         sent_ns += h.send_packet_ns
-        before = w.packets[at - 1].there_ns - h.delay_ns * h.wired if at > 0 else 0
-        packet.sent_ns, packet.sent_node, packet.wire_by = sent_ns, s.cpus[cpu].node, before > sent_ns
-        packet.there_ns = max(sent_ns, before) + (h.wire_ns + h.delay_ns) * h.wired
-    if h.wired and h.local:
-        last_ns = w.packets[s.sent + burst - 1].there_ns
-        for at in range(s.sent, s.sent + burst):
-            w.packets[at].there_ns = last_ns
+        before = w.packets[at - 1].there_ns - h.delay_ns * w.packets[at - 1].held if at > 0 else 0
+        packet.sent_ns, packet.sent_node, packet.there_ns = sent_ns, s.cpus[cpu].node, max(sent_ns, before)
+        if h.wired:
+            held = take_tokens(w, packet)
+            packet.there_ns += h.delay_ns * held
     s.sent += burst
     s.bursts += 1
-    if h.wired:
+    if h.wired and h.local:
+        go_whole(w, burst, held)
+    if held:
         announce(w, cpu)
+
+
+@inlined
+def take_tokens(w: World, packet: Record) -> int:
+    """The wire takes a packet when those before it are through, a bucket that has tokens at once; whether it waits."""
+    h, s = w.h, w.s
+    full_ns = packet.sent_ns - h.depth_ns
+    packet.wire_by = s.wire_at > full_ns
+    s.wire_at = max(s.wire_at, full_ns) + h.wire_ns
+    packet.held = not h.local or s.wire_at > packet.there_ns
+    packet.there_ns = max(packet.there_ns, s.wire_at)
+    return int(packet.held)
+
+
+@inlined
+def go_whole(w: World, burst: int, held: int) -> None:
+    """A shaper lets a burst go with its last packet, and none before another."""
+    first = w.s.sent - burst
+    there_ns = w.packets[w.s.sent - 1].there_ns
+    if first > 0:
+        there_ns = max(there_ns, w.packets[first - 1].there_ns)
+    for at in range(first, w.s.sent):
+        w.packets[at].there_ns, w.packets[at].held = there_ns, held
 
 
 @inlined
@@ -93,7 +117,9 @@ def announce(w: World, cpu: int) -> None:
     if waiting == s.sent or first_on(w) != OFF:
         return
     there_ns = w.packets[waiting].there_ns
-    if h.wired:
+    if h.wired and w.packets[waiting].held:
+        if h.follows:
+            first_moves(w, cpu)
         told_ns = there_ns + h.coalesce_ns
         s.nic_at = max(told_ns, s.now)
         s.nic_node, s.nic_ref, s.nic_gap = s.cpus[cpu].node, waiting, BY_WIRE if told_ns >= s.now else NO_GAP
@@ -114,7 +140,7 @@ def transmitted(w: World, cpu: int) -> None:
     """A burst has left."""
     waiting = w.s.sent - first_waiting(w)
     w.s.overflows += max(0, min(waiting - MOST_BACKLOG, w.nodes[w.s.cpus[cpu].node].packets))
-    if not w.h.wired:
+    if not (w.h.wired and w.packets[w.nodes[w.s.cpus[cpu].node].ref].held):
         announce(w, cpu)
 
 

@@ -40,13 +40,13 @@ HOST_FIELDS: Final = (
     "send_packet_ns", "sender_ack_ns", "send_interrupt_ns", "interrupt_ns", "softirq_ns", "driver_ns", "gro_ns",
     "handover_ns", "ip_ns", "head_ns", "tcp_ns",
     "checksum_ns", "ack_ns", "wake_ns", "schedule_ns", "syscall_ns", "copy_ns",
-    "wire_ns", "delay_ns", "coalesce_ns", "gso", "gro", "window", "cwnd", "tsq", "sndbuf", "reader", "free_packets",
-    "hogs", "slice_ns", "delack_ns", "idle_exit_ns", "n_packets", "merges", "ssthresh",
+    "wire_ns", "depth_ns", "delay_ns", "coalesce_ns", "gso", "gro", "window", "cwnd", "tsq", "sndbuf", "reader",
+    "free_packets", "hogs", "slice_ns", "delack_ns", "idle_exit_ns", "n_packets", "merges", "ssthresh",
 )
 STATE_FIELDS: Final = (
     "now", "nodes", "contended", "stopped",
     # the sender: packets written, sent, acknowledged, and the edge it knows
-    "written", "sent", "acked", "edge",
+    "written", "sent", "acked", "edge", "wire_at",
     # the queues: packets the driver took, those being merged, skbs handed over and taken, packets IP took
     "ringed", "merging", "skb_in", "skb_next", "skb_out", "ip_taken", "driver_at", "protocol_at",
     "driver_on", "driver_left", "driver_new",
@@ -79,7 +79,7 @@ NODE: Final = np.dtype(
 PACKET: Final = np.dtype(  # and, in the same rows as rings of their own, skbs handed over and ACKs under way
     [("sent_ns", np.int64), ("there_ns", np.int64), ("ack_at", np.int64)]
     + [(name, np.int32) for name in ("sent_node", "skb", "ack_node", "ack_acked", "ack_edge")]
-    + [("wire_by", np.int8)],
+    + [("wire_by", np.int8), ("held", np.int8)],
     align=True,
 )
 # fmt: on

@@ -46,6 +46,7 @@ SK_BUFF_BYTES: Final = 256
 WINDOW_BYTES: Final = 4 << 20
 NS_PER_US: Final = 1000
 HOG_SHARE: Final = 0.25
+BUCKET_BYTES: Final = 1 << 20  # of a shaper on this host: assumed, the lab's own has as much
 PRICED_PHASES: Final = (QUIET_PHASE, *SAMPLED_PHASES)  # a capture changes how far the buffer grows
 
 ASSUMED: Final = {
@@ -116,6 +117,7 @@ def host_of(seen: Evidence, where: Places, shape: Shape, prices: dict[str, Price
         link=Link(
             delay_ns=price("link.delay_ns"), mss_bytes=mss,
             gbps=None if gbps is None else Price(gbps, gbps, gbps, "measured", top.why),
+            bucket_bytes=BUCKET_BYTES if here else 0,
             framing_bytes=IPV4_TCP_TIMESTAMPS_BYTES + ETHERNET_HEADER_BYTES
             + (PREAMBLE_FCS_GAP_BYTES if facts.physical else 0),
         ),
