@@ -8,7 +8,8 @@ import polars as pl
 from zcanalysis.blame import NOT_RECEIVING
 from zcanalysis.cpu.wall_time import UNSAMPLED
 from zcanalysis.evidence import Evidence
-from zcanalysis.goodput import PREAMBLE_FCS_GAP_BYTES, QUIET_PHASE
+from zcanalysis.framing import PREAMBLE_FCS_GAP_BYTES
+from zcanalysis.goodput import QUIET_PHASE
 from zcanalysis.rates import BITS_PER_BYTE, GROWTH_PER_NS, increments, total
 
 READING_STAGES: Final = ("copy", "csum_copy", "zerocopy", "reader", "syscall", "sock_queue_lock")

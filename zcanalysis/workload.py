@@ -15,10 +15,8 @@ from zcanalysis.blame import SATURATED_SHARE, TIE_SHARE, LimitingCpu
 from zcanalysis.cpu.kernel_stages import BYTE_FUNCTIONS, FOLLOWS
 from zcanalysis.cpu.wall_time import busy_share
 from zcanalysis.evidence import Evidence
+from zcanalysis.framing import framing_bytes, payload_gbps, segment_bytes
 from zcanalysis.goodput import (
-    ETHERNET_HEADER_BYTES,
-    IPV4_TCP_TIMESTAMPS_BYTES,
-    PREAMBLE_FCS_GAP_BYTES,
     QUIET_PHASE,
     Ceiling,
     Goodput,
@@ -127,11 +125,6 @@ class Workload:
     def changed(self, **fields: object) -> "Workload":
         """The same with some fields replaced."""
         return replace(self, **fields)  # type: ignore[arg-type]
-
-
-def segment_bytes(mtu: int) -> int:
-    """Payload of a full packet: TCP over IPv4 with timestamps."""
-    return max(mtu - IPV4_TCP_TIMESTAMPS_BYTES, 1)
 
 
 def workload(seen: Evidence, goodput: Goodput, ceiling: Ceiling, limit: LimitingCpu | None = None) -> Workload | None:
@@ -268,9 +261,8 @@ def link_payload_gbps(load: Workload) -> float | None:
     """The payload that the link carries; None when there is no link to speak of."""
     if load.link_gbps is None:
         return None
-    gaps = PREAMBLE_FCS_GAP_BYTES if load.host.physical else 0
-    wire_bytes = load.mtu + ETHERNET_HEADER_BYTES + gaps
-    return load.link_gbps * segment_bytes(load.mtu) / wire_bytes * load.link_use
+    more_bytes = framing_bytes(physical=load.host.physical)
+    return payload_gbps(load.link_gbps, segment_bytes(load.mtu), more_bytes) * load.link_use
 
 
 def capacity(load: Workload) -> float:

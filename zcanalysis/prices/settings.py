@@ -5,10 +5,8 @@ from typing import Final, Literal
 import polars as pl
 
 from zcanalysis.evidence import Evidence
+from zcanalysis.framing import framing_bytes
 from zcanalysis.goodput import (
-    ETHERNET_HEADER_BYTES,
-    IPV4_TCP_TIMESTAMPS_BYTES,
-    PREAMBLE_FCS_GAP_BYTES,
     QUIET_PHASE,
     SAMPLED_PHASES,
     Ceiling,
@@ -117,8 +115,7 @@ def host_of(seen: Evidence, where: Places, shape: Shape, prices: dict[str, Price
         link=Link(
             delay_ns=price("link.delay_ns"), mss_bytes=mss,
             gbps=None if gbps is None else exactly(gbps, "measured", top.why),
-            framing_bytes=IPV4_TCP_TIMESTAMPS_BYTES + ETHERNET_HEADER_BYTES
-            + (PREAMBLE_FCS_GAP_BYTES if facts.physical else 0),
+            framing_bytes=framing_bytes(physical=facts.physical),
         ),
         nic=Nic(coalesce_ns=price("nic.coalesce_ns"), hardware_checksum=_checksum(prices)),
         interrupt=Interrupt(
