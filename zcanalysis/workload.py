@@ -37,6 +37,8 @@ USUAL_MTU: Final = 1500
 GRO_BYTES: Final = 65536
 NOT_SEEN: Final = "a limit outside this host's CPUs"
 LINK: Final = "link"
+DEVICE_DROPS: Final = {"rx_dropped": "dropped by the device", "rx_fifo": "lost to a full ring"}
+"""The device's counters of lost packets, and what each says."""
 WINDOW: Final = "receive window"
 
 
@@ -209,9 +211,8 @@ def _drops(seen: Evidence) -> int | None:
     recording = seen.recording
     if recording.counters is None or recording.host.device is None:
         return None
-    names = ("rx_dropped", "rx_fifo")
     device = recording.host.device
-    counts = [total(recording.counters, "netdev", name, phase=QUIET_PHASE, instance=device) for name in names]
+    counts = [total(recording.counters, "netdev", name, phase=QUIET_PHASE, instance=device) for name in DEVICE_DROPS]
     known = [count for count in counts if count is not None]
     return sum(known) if known else None
 

@@ -27,7 +27,7 @@ from zcanalysis.lab.namespaces import HostPair, inside, require_lab_tools, two_h
 from zcanalysis.lab.scenarios import Scenario
 from zcanalysis.lab.transfer import Transfer, running_transfer
 from zcanalysis.lab.trial import recorder_document, require_cpus
-from zcanalysis.rates import BITS_PER_BYTE
+from zcanalysis.rates import BITS_PER_BYTE, NS_PER_S
 from zcanalysis.recorder import Phase
 from zcanalysis.recorder.interruption import terminated_like_interrupted
 
@@ -40,7 +40,6 @@ SETTLE_SECONDS: Final = 0.3
 EDGE_SECONDS: Final = 0.12  # one interval of iperf3 lies inside what the probe disturbs, at either end
 PAIR_SECONDS: Final = 15.0  # at the very most, beside its windows
 RECORDER_SECONDS: Final = 60.0
-NS_PER_S: Final = 1_000_000_000
 RESAMPLED: Final = 4000
 LEAST_ROUNDS: Final = 2
 
