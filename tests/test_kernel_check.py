@@ -4,7 +4,6 @@ import json
 from functools import cache
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 import pytest
 
@@ -15,7 +14,6 @@ from zcanalysis.kernel_check import (
     KernelHost,
     captured_connection,
     compare_with_kernel,
-    distribution_distance,
     replay_kernel,
     socket_state,
 )
@@ -267,9 +265,3 @@ def test_sequence_numbers_may_wrap():
     )
     wrapped = compare_with_kernel(moved, host_4_10("small-messages"))
     assert wrapped.equals(compare_with_kernel(table, host_4_10("small-messages")))
-
-
-def test_the_distance_of_distributions():
-    one, other = np.array([1, 1, 2, 9]), np.array([1, 2, 2, 9])
-    assert distribution_distance(one, one) == 0
-    assert distribution_distance(one, other) == 0.25

@@ -8,7 +8,7 @@ from statistics import median
 
 import pytest
 
-from tests.lab.test_lab_run import why_not
+from tests.lab.real import why_not
 from zcanalysis import patches
 from zcanalysis.io.host_facts import HostFacts
 

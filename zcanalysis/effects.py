@@ -6,11 +6,12 @@ from typing import Final
 import polars as pl
 
 from zcanalysis.cpu.kernel_stages import ONCE_AN_SKB
+from zcanalysis.framing import segment_bytes
 from zcanalysis.patches import Patch, facts_after
 from zcanalysis.patches.placement import reader_target
 from zcanalysis.patches.sockets import rmem_of
 from zcanalysis.rates import BITS_PER_BYTE
-from zcanalysis.workload import CHEAPER, DEARER, PROTOCOL, WINDOW, Workload, protocol_cpus, segment_bytes
+from zcanalysis.workload import CHEAPER, DEARER, PROTOCOL, WINDOW, Workload, protocol_cpus
 
 READING: Final = ("wakeup_sched", "syscall", "reader")
 BEFORE_STEERING: Final = ("hardirq", "softirq", "driver_rx", "page_pool", "gro", "skb_alloc", "backlog")

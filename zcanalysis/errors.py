@@ -23,3 +23,23 @@ class PatchError(ZcError, ValueError):
 
 class ImpossibleHostError(ZcError, ValueError):
     """A described host cannot be, or its description cannot be read."""
+
+
+def last_words(said: bytes | str, otherwise: str) -> str:
+    r"""Why a program failed, for a message of one line: the last that it wrote.
+
+    Parameters
+    ----------
+    said
+        All that it wrote on standard error.
+    otherwise
+        What is said of one that wrote nothing.
+
+    Examples
+    --------
+    >>> last_words(b"Traceback (most recent call last):\n  ...\nOSError: no space\n\n", "status 1")
+    'OSError: no space'
+    """
+    text = said.decode(errors="replace") if isinstance(said, bytes) else said
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else otherwise

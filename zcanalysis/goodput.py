@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from zcanalysis.framing import framing_bytes, payload_gbps, segment_bytes
 from zcanalysis.io.recording import Recording
 from zcanalysis.model.utilisation import saturated_rate
 from zcanalysis.rates import BITS_PER_BYTE, per_interval, total
@@ -14,15 +15,11 @@ from zcanalysis.rates import BITS_PER_BYTE, per_interval, total
 QUIET_PHASE: Final = "counters"
 SAMPLED_PHASES: Final = ("sampling", "chains")
 """Phases whose samples price the stages; the second is that of the first recorder."""
-ETHERNET_HEADER_BYTES: Final = 14
-IPV4_TCP_TIMESTAMPS_BYTES: Final = 20 + 20 + 12
 SOCKETS_EXPLAIN: Final = 0.95
 SOCKET_READING_NS: Final = 250_000_000  # two and a half readings: a socket seen later began inside the window
 FEWEST_RATES: Final = 5
 FEWEST_REPEATS: Final = 3
 Floats = npt.NDArray[np.float64]
-
-PREAMBLE_FCS_GAP_BYTES: Final = 24  # preamble 8, frame check 4, inter-packet gap 12 (IEEE 802.3)
 
 
 class Goodput(NamedTuple):
@@ -202,7 +199,7 @@ def _device_payload(windows: _Windows, device: str | None) -> list[int] | None:
     wide = grown.pivot("counter", index="repeat", values="value")
     if not {"rx_bytes", "rx_packets"} <= set(wide.columns):
         return None
-    headers = pl.col("rx_packets") * (ETHERNET_HEADER_BYTES + IPV4_TCP_TIMESTAMPS_BYTES)
+    headers = pl.col("rx_packets") * framing_bytes(physical=False)
     return _by_repeat(windows, wide.select("repeat", (pl.col("rx_bytes") - headers).clip(0).alias("octets")))
 
 
@@ -325,7 +322,6 @@ def _why_unknown(goodput_gbps: float | None) -> str:
 
 def _link(gbps: float, why: str, recording: Recording) -> Ceiling:
     """A link carries headers too: at its best it gives payload / wire bytes of its rate."""
-    mtu = recording.host.mtu or 1500
-    payload = max(mtu - IPV4_TCP_TIMESTAMPS_BYTES, 1)
-    wire = mtu + ETHERNET_HEADER_BYTES + (PREAMBLE_FCS_GAP_BYTES if recording.host.physical else 0)
-    return Ceiling(gbps, "link", why, gbps * (1 - payload / wire))
+    payload_bytes = segment_bytes(recording.host.mtu or 1500)
+    most_gbps = payload_gbps(gbps, payload_bytes, framing_bytes(physical=recording.host.physical))
+    return Ceiling(gbps, "link", why, gbps - most_gbps)

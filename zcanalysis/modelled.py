@@ -10,6 +10,7 @@ import numpy.typing as npt
 from zcanalysis.blame import SATURATED_SHARE
 from zcanalysis.cpu.intervals import SEED
 from zcanalysis.errors import ImpossibleHostError
+from zcanalysis.framing import payload_gbps
 from zcanalysis.goodput import Goodput
 from zcanalysis.hosts import Host, drawn_hosts
 from zcanalysis.patched import Known, first_cpu, is_priced, patched
@@ -185,4 +186,4 @@ def limit_of(host: Host, done: Transfers, at: int = 0) -> str:
 def _payload_gbps(host: Host) -> float:
     """What the link carries besides framing."""
     link = host.link
-    return math.inf if link.gbps is None else link.gbps.value * link.mss_bytes / (link.mss_bytes + link.framing_bytes)
+    return payload_gbps(math.inf if link.gbps is None else link.gbps.value, link.mss_bytes, link.framing_bytes)

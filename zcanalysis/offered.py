@@ -1,5 +1,6 @@
 """Datagrams at a rate that nobody adapts: what a host's reader gets, and what is dropped before and after the work."""
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -7,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from zcanalysis.errors import ImpossibleHostError
+from zcanalysis.framing import payload_gbps
 from zcanalysis.hosts import Host
 from zcanalysis.hosts.replayed import udp
 from zcanalysis.model.udp import AT_SOCKET, DELIVERED, Datagrams, UdpReceiver, through_udp
@@ -91,8 +93,8 @@ def _check(host: Host, payload_bytes: int, loads_gbps: Sequence[float]) -> None:
     if not len(loads_gbps):
         raise ValueError("loads_gbps must have a load, got none")
     framing_bytes = max(0, host.link.framing_bytes - TCP_MORE_BYTES)
-    most_gbps = np.inf if host.link.gbps is None else host.link.gbps.value
-    most_gbps *= payload_bytes / (payload_bytes + framing_bytes)
+    link_gbps = math.inf if host.link.gbps is None else host.link.gbps.value
+    most_gbps = payload_gbps(link_gbps, payload_bytes, framing_bytes)
     for load_gbps in loads_gbps:
         if not 0 < load_gbps <= most_gbps:
             raise ValueError(

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final, NamedTuple
 
-from zcanalysis.goodput import IPV4_TCP_TIMESTAMPS_BYTES
+from zcanalysis.framing import segment_bytes
 from zcanalysis.hosts import Host, Places, Price
 from zcanalysis.patches import Patch
 from zcanalysis.prices.settings import ASSUMED, GSO_BYTES, sndbuf_bytes, under_way_bytes
@@ -88,7 +88,7 @@ def _times(price: Price, factor: float) -> Price:
 
 
 def _mtu(host: Host, patch: Patch, known: Known) -> Host:
-    mss = max(int(patch.number) - IPV4_TCP_TIMESTAMPS_BYTES, 1)
+    mss = segment_bytes(int(patch.number))
     window = max(round(host.socket.window_bytes * _share(mss, host) / _share(host.link.mss_bytes, host)), mss)
     host = _settings(host, sender__gso_bytes=max(host.sender.gso_bytes, mss), socket__window_bytes=window,
                      sender__sndbuf_bytes=max(host.sender.sndbuf_bytes, mss), link__mss_bytes=mss)  # fmt: skip

@@ -8,8 +8,10 @@ import polars as pl
 from zcanalysis.blame import NOT_RECEIVING
 from zcanalysis.cpu.wall_time import UNSAMPLED
 from zcanalysis.evidence import Evidence
-from zcanalysis.goodput import PREAMBLE_FCS_GAP_BYTES, QUIET_PHASE
+from zcanalysis.framing import PREAMBLE_FCS_GAP_BYTES
+from zcanalysis.goodput import QUIET_PHASE
 from zcanalysis.rates import BITS_PER_BYTE, GROWTH_PER_NS, increments, total
+from zcanalysis.workload import DEVICE_DROPS
 
 READING_STAGES: Final = ("copy", "csum_copy", "zerocopy", "reader", "syscall", "sock_queue_lock")
 MOST_STAGES: Final = 4
@@ -18,8 +20,7 @@ DROPPED_BY_DRIVER: Final = re.compile(r"drop|miss|no_buf|nobuf|discard", re.IGNO
 NOT_RECEIVED: Final = re.compile(r"^tx|_tx_|tx_queue|xdp", re.IGNORECASE)
 EARLY_DROPS: Final = (
     ("softnet", "dropped", "dropped by a full backlog"),
-    ("netdev", "rx_dropped", "dropped by the device"),
-    ("netdev", "rx_fifo", "lost to a full ring"),
+    *(("netdev", counter, words) for counter, words in DEVICE_DROPS.items()),
 )
 LATE_DROPS: Final = (
     ("netstat", "TcpExt.TCPRcvQDrop", "dropped at the receive queue"),

@@ -15,10 +15,8 @@ from zcanalysis.blame import SATURATED_SHARE, TIE_SHARE, LimitingCpu
 from zcanalysis.cpu.kernel_stages import BYTE_FUNCTIONS, FOLLOWS
 from zcanalysis.cpu.wall_time import busy_share
 from zcanalysis.evidence import Evidence
+from zcanalysis.framing import framing_bytes, payload_gbps, segment_bytes
 from zcanalysis.goodput import (
-    ETHERNET_HEADER_BYTES,
-    IPV4_TCP_TIMESTAMPS_BYTES,
-    PREAMBLE_FCS_GAP_BYTES,
     QUIET_PHASE,
     Ceiling,
     Goodput,
@@ -39,6 +37,8 @@ USUAL_MTU: Final = 1500
 GRO_BYTES: Final = 65536
 NOT_SEEN: Final = "a limit outside this host's CPUs"
 LINK: Final = "link"
+DEVICE_DROPS: Final = {"rx_dropped": "dropped by the device", "rx_fifo": "lost to a full ring"}
+"""The device's counters of lost packets, and what each says."""
 WINDOW: Final = "receive window"
 
 
@@ -129,11 +129,6 @@ class Workload:
         return replace(self, **fields)  # type: ignore[arg-type]
 
 
-def segment_bytes(mtu: int) -> int:
-    """Payload of a full packet: TCP over IPv4 with timestamps."""
-    return max(mtu - IPV4_TCP_TIMESTAMPS_BYTES, 1)
-
-
 def workload(seen: Evidence, goodput: Goodput, ceiling: Ceiling, limit: LimitingCpu | None = None) -> Workload | None:
     """The recorded work; None where no CPU samples say what the CPUs did.
 
@@ -216,9 +211,8 @@ def _drops(seen: Evidence) -> int | None:
     recording = seen.recording
     if recording.counters is None or recording.host.device is None:
         return None
-    names = ("rx_dropped", "rx_fifo")
     device = recording.host.device
-    counts = [total(recording.counters, "netdev", name, phase=QUIET_PHASE, instance=device) for name in names]
+    counts = [total(recording.counters, "netdev", name, phase=QUIET_PHASE, instance=device) for name in DEVICE_DROPS]
     known = [count for count in counts if count is not None]
     return sum(known) if known else None
 
@@ -268,9 +262,8 @@ def link_payload_gbps(load: Workload) -> float | None:
     """The payload that the link carries; None when there is no link to speak of."""
     if load.link_gbps is None:
         return None
-    gaps = PREAMBLE_FCS_GAP_BYTES if load.host.physical else 0
-    wire_bytes = load.mtu + ETHERNET_HEADER_BYTES + gaps
-    return load.link_gbps * segment_bytes(load.mtu) / wire_bytes * load.link_use
+    more_bytes = framing_bytes(physical=load.host.physical)
+    return payload_gbps(load.link_gbps, segment_bytes(load.mtu), more_bytes) * load.link_use
 
 
 def capacity(load: Workload) -> float:

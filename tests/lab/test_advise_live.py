@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.test_lab_run import why_not
+from tests.lab.real import why_not
 from zcanalysis.lab.namespaces import RECEIVER_DEVICE, inside, two_hosts
 from zcanalysis.lab.scenarios import Scenario
 from zcanalysis.lab.transfer import running_transfer

@@ -1,26 +1,14 @@
 """Packets of a fresh transfer, followed to the reader: needs root, iproute2, ethtool, iperf3, tracefs."""
 
-import os
-
 import polars as pl
 import pytest
 
 import zcanalysis as zc
-from zcanalysis.errors import HostError
+from tests.lab.real import why_not
 from zcanalysis.lab import LabOptions, run_scenario
-from zcanalysis.lab.namespaces import require_lab_tools
 from zcanalysis.recorder import Phase
 
 PLAN = (Phase("counters", 0.3), Phase("packets", 0.1, ("packets",)))
-
-
-def why_not() -> str | None:
-    try:
-        require_lab_tools()
-    except HostError as error:
-        return str(error)
-    return None if len(os.sched_getaffinity(0)) > 1 else "needs two CPUs"
-
 
 pytestmark = [pytest.mark.root, pytest.mark.skipif(why_not() is not None, reason=str(why_not()))]
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.lab.test_lab_run import why_not
+from tests.lab.real import why_not
 from tests.lab.test_ping_prices import ROUND
 from tests.lab.test_steps import FLAT, step
 from tests.prices.machines import machine, price

@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from tests.lab.test_lab_run import namespaces_of, why_not
+from tests.lab.real import namespaces_of, why_not
 from zcanalysis.errors import HostError
 from zcanalysis.lab.bare_probes import BARE_PROBES, BareProbe, looking
 from zcanalysis.lab.namespaces import two_hosts

@@ -6,7 +6,8 @@ from dataclasses import asdict, replace
 import pytest
 from typer.testing import CliRunner
 
-from zcanalysis.cli import SCENARIO_NAMES, app
+from zcanalysis.cli import app
+from zcanalysis.cli_lab import SCENARIO_NAMES
 from zcanalysis.errors import HostError
 from zcanalysis.lab import SCENARIOS, Scenario
 from zcanalysis.lab.applied import APPLIED, patched

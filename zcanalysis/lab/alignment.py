@@ -12,8 +12,8 @@ import numpy.typing as npt
 import polars as pl
 
 from zcanalysis.errors import HostError
+from zcanalysis.rates import NS_PER_S
 
-NS_PER_S: Final = 1_000_000_000
 LEAST_READINGS: Final = 3
 MARGIN_NS: Final = 100_000_000
 CARRIES_SHARE: Final = 0.02

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from zcanalysis.errors import HostError
+from zcanalysis.errors import HostError, last_words
 from zcanalysis.lab.children import ASKED, ending_with_us
 from zcanalysis.lab.namespaces import RECEIVER_DEVICE, HostPair, inside
 from zcanalysis.recorder.interruption import interruptions_held_back
@@ -106,8 +106,7 @@ def _await_looking(probe: BareProbe, child: Child, log: Path) -> None:
     deadline = time.monotonic() + READY_SECONDS
     while not probe.looks(child, log):
         if time.monotonic() > deadline or child.poll() is not None:
-            said = log.read_text(errors="replace").strip().splitlines()
-            raise HostError(f"{probe.name}: does not look: {said[-1] if said else 'it said nothing'}")
+            raise HostError(f"{probe.name}: does not look: {last_words(log.read_bytes(), 'it said nothing')}")
         time.sleep(POLL_SECONDS)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 import zcanalysis
+from zcanalysis.errors import HostError, last_words
 
 Child = subprocess.Popen[bytes]
 KILLED: Final = "KILL"
@@ -64,6 +65,42 @@ def end_group(child: Child) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
     child.wait()
+
+
+def run_child(arguments: Sequence[str], what: str, seconds: float, told: bytes = b"", how: str = KILLED) -> bytes:
+    """Standard output of a program of ours that is let run to its end; none outlives us or its time.
+
+    Parameters
+    ----------
+    arguments
+        The program; it imports this very zcanalysis.
+    what
+        Its name in messages.
+    seconds
+        After which it is killed.
+    told
+        Its standard input.
+    how
+        See `ending_with_us`.
+
+    Raises
+    ------
+    HostError
+        If it fails, with the last line of its complaint, or does not end in time.
+    """
+    with subprocess.Popen(
+        ending_with_us(arguments, how), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env=our_environment(), start_new_session=True,
+    ) as child:  # fmt: skip
+        try:
+            output, said = child.communicate(told, seconds)
+        except subprocess.TimeoutExpired as error:
+            raise HostError(f"{what} did not end within {seconds:.0f} s") from error
+        finally:
+            end_group(child)
+    if child.returncode != 0:
+        raise HostError(f"{what} failed: {last_words(said, f'status {child.returncode}')}")
+    return output
 
 
 def our_environment() -> dict[str, str]:

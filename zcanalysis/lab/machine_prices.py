@@ -7,7 +7,6 @@ goodput of a patched transfer is kept.
 """
 
 import json
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +18,7 @@ from typing import Any, Final, NamedTuple
 from zcanalysis.errors import HostError, TraceError
 from zcanalysis.evidence import gather
 from zcanalysis.io.recording import read_recording
-from zcanalysis.lab.children import our_environment
+from zcanalysis.lab.children import run_child
 from zcanalysis.lab.copies import CopyRound
 from zcanalysis.lab.namespaces import require_lab_tools
 from zcanalysis.lab.ping_prices import copy_rates, ping_prices
@@ -254,23 +253,8 @@ def run_micro(cpus: tuple[int, int]) -> Micro:
     HostError
         If it fails or takes longer than two minutes.
     """
-    child = subprocess.Popen(
-        [sys.executable, "-m", "zcanalysis.lab.micro", *map(str, cpus)],
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        env=our_environment(), start_new_session=True,
-    )  # fmt: skip
-    try:
-        said, complaint = child.communicate(timeout=MICRO_SECONDS)
-    except subprocess.TimeoutExpired as error:
-        raise HostError(f"the pings did not end within {MICRO_SECONDS:.0f} s") from error
-    finally:
-        if child.poll() is None:
-            child.kill()
-            child.communicate()
-    if child.returncode != 0:
-        lines = complaint.decode(errors="replace").strip().splitlines()
-        raise HostError(f"the pings failed: {lines[-1] if lines else f'status {child.returncode}'}")
-    return micro_of(json.loads(said))
+    command = [sys.executable, "-m", "zcanalysis.lab.micro", *map(str, cpus)]
+    return micro_of(json.loads(run_child(command, "the pings", MICRO_SECONDS)))
 
 
 def micro_of(document: dict[str, Any]) -> Micro:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from zcanalysis.errors import HostError
+from zcanalysis.errors import HostError, last_words
 from zcanalysis.lab.scenarios import Scenario
 from zcanalysis.patches.acks import RTO_MIN, rto_min_after_us
 from zcanalysis.patches.patch import Patch
@@ -65,8 +65,7 @@ def run_tool(arguments: Sequence[str]) -> str:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise HostError(f"{shown}: {error}") from error
     if done.returncode != 0:
-        said = done.stderr.decode(errors="replace").strip().splitlines()
-        raise HostError(f"{shown}: {said[-1] if said else f'failed with status {done.returncode}'}")
+        raise HostError(f"{shown}: {last_words(done.stderr, f'failed with status {done.returncode}')}")
     return done.stdout.decode(errors="replace")
 
 

@@ -1,49 +1,57 @@
-"""Loops without an interpreter, calling the C library: what a system call takes is some hundred nanoseconds."""
+"""Loops without an interpreter, calling the C library: what a system call takes is some hundred nanoseconds.
 
-import ctypes
+libc's functions are found by name when the machine code is loaded, so that it can be kept on disk (`machine_code`).
+"""
+
 from collections.abc import Callable
-from importlib import import_module
-from typing import Any, Final, ParamSpec, TypeVar, cast
+from typing import Any, Final, ParamSpec, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from numba import types
+
+from zcanalysis.machine_code import machine_code
+from zcanalysis.rates import NS_PER_S
 
 P = ParamSpec("P")
 R = TypeVar("R")
 Integers = npt.NDArray[np.int64]
 
 CLOCK_MONOTONIC: Final = 1
-NS_PER_S: Final = 1_000_000_000
 
 
 def native(function: Callable[P, R]) -> Callable[P, R]:
-    """The function as machine code that other threads run beside; never kept: it holds addresses of this process.
+    """The function as machine code that other threads run beside.
 
     Parameters
     ----------
     function
         What numba can compile.
     """
-    njit: Any = import_module("numba").njit
-    return cast("Callable[P, R]", njit(nogil=True)(function))
+    return machine_code(function, nogil=True)
 
 
-_LIBC: Final = ctypes.CDLL(None, use_errno=True)
-_POINTER: Final = ctypes.c_ssize_t  # numba passes addresses of arrays as whole numbers
+def of_libc(name: str, gives: Any, *takes: Any) -> Callable[..., int]:  # noqa: ANN401 - numba has no types
+    """A function of the C library, for native ones.
 
-
-def _of_libc(name: str, *takes: Any) -> Any:  # noqa: ANN401 - ctypes has no types
-    function = getattr(_LIBC, name)
-    function.argtypes, function.restype = takes, ctypes.c_ssize_t
+    Parameters
+    ----------
+    name
+        As the linker knows it.
+    gives, takes
+        Numba's types. Addresses are whole numbers: so the compiler does not know memcpy or read by their names and
+        takes no call away.
+    """
+    function: Callable[..., int] = types.ExternalFunction(name, gives(*takes))
     return function
 
 
-write_to: Final = _of_libc("write", ctypes.c_int, _POINTER, ctypes.c_size_t)
-read_from: Final = _of_libc("read", ctypes.c_int, _POINTER, ctypes.c_size_t)
-read_at: Final = _of_libc("pread", ctypes.c_int, _POINTER, ctypes.c_size_t, ctypes.c_long)
-copy_memory: Final = _of_libc("memcpy", _POINTER, _POINTER, ctypes.c_size_t)
-system_call: Final = _of_libc("syscall", ctypes.c_long, ctypes.c_long, ctypes.c_long, ctypes.c_long)
-_clock_gettime: Final = _of_libc("clock_gettime", ctypes.c_int, _POINTER)
+write_to: Final = of_libc("write", types.intp, types.int32, types.intp, types.uintp)
+read_from: Final = of_libc("read", types.intp, types.int32, types.intp, types.uintp)
+read_at: Final = of_libc("pread", types.intp, types.int32, types.intp, types.uintp, types.intp)
+copy_memory: Final = of_libc("memcpy", types.intp, types.intp, types.intp, types.uintp)
+system_call: Final = of_libc("syscall", types.intp, types.intp, types.intp, types.intp, types.intp)
+_clock_gettime: Final = of_libc("clock_gettime", types.int32, types.int32, types.intp)
 
 
 @native

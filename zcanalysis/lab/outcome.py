@@ -4,11 +4,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-from zcanalysis.goodput import ETHERNET_HEADER_BYTES
+from zcanalysis.framing import framing_bytes, payload_gbps, segment_bytes
 from zcanalysis.lab.draw import Case
 from zcanalysis.lab.pairs import Measured
 from zcanalysis.lab.scenarios import Scenario
-from zcanalysis.workload import LINK, NOT_SEEN, WINDOW, segment_bytes
+from zcanalysis.workload import LINK, NOT_SEEN, WINDOW
 
 CHANGE: Final = 0.15
 """A ratio further from 1 is a change; within it nothing happened."""
@@ -180,7 +180,7 @@ def link_payload_gbps(scenario: Scenario) -> float | None:
     """What the token bucket lets through besides headers; None without one."""
     if scenario.link_rate_gbps is None:
         return None
-    return scenario.link_rate_gbps * segment_bytes(scenario.mtu) / (scenario.mtu + ETHERNET_HEADER_BYTES)
+    return payload_gbps(scenario.link_rate_gbps, segment_bytes(scenario.mtu), framing_bytes(physical=False))
 
 
 def at_limit(scenario: Scenario, gbps: float, busy: Mapping[int, float]) -> tuple[str, ...]:

@@ -65,21 +65,15 @@ class PingRound(NamedTuple):
 
 
 @native
-def _writes(fd: int, costs_ns: Integers) -> None:
+def _unwaited(reads: bool, fd: int, costs_ns: Integers) -> None:
+    """Reads, or writes, of a semaphore: the reads of one that has enough."""
     one, scratch = np.ones(1, np.int64), np.zeros(2, np.int64)
     for at in range(len(costs_ns)):
         before = now_ns(scratch)
-        write_to(fd, one.ctypes.data, EIGHT_BYTES)
-        costs_ns[at] = now_ns(scratch) - before
-
-
-@native
-def _reads(fd: int, costs_ns: Integers) -> None:
-    """Of a semaphore that has enough."""
-    held, scratch = np.zeros(1, np.int64), np.zeros(2, np.int64)
-    for at in range(len(costs_ns)):
-        before = now_ns(scratch)
-        read_from(fd, held.ctypes.data, EIGHT_BYTES)
+        if reads:
+            read_from(fd, one.ctypes.data, EIGHT_BYTES)
+        else:
+            write_to(fd, one.ctypes.data, EIGHT_BYTES)
         costs_ns[at] = now_ns(scratch) - before
 
 
@@ -134,9 +128,9 @@ def _compute(shared: Integers, turns: Integers) -> None:
 
 
 @native
-def _interrupt_all(call: int, count: int) -> None:
+def _membarriers(call: int, command: int, count: int) -> None:
     for _ in range(count):
-        system_call(call, EXPEDITED, 0, 0)
+        system_call(call, command, 0, 0)
 
 
 class _Counts(NamedTuple):
@@ -181,8 +175,8 @@ def _unwoken() -> tuple[float, float]:
     """Write and read without anybody who waits."""
     fd = os.eventfd(0, os.EFD_SEMAPHORE)
     writes_ns, reads_ns = _zeros(), _zeros()
-    _writes(fd, writes_ns)
-    _reads(fd, reads_ns)
+    for reads, costs_ns in ((False, writes_ns), (True, reads_ns)):
+        _unwaited(reads, fd, costs_ns)
     os.close(fd)
     return _median(writes_ns), _median(reads_ns)
 
@@ -226,7 +220,7 @@ def _lost(cpu: int, call: int) -> tuple[float, float]:
     rates, counted = [], 0
     for count in (0, PINGS, 0):
         before, turn, from_ns = _counted(cpu), int(turns[0]), time.monotonic_ns()
-        _interrupt_all(call, count) if count else time.sleep(2 * SETTLE_SECONDS)
+        _membarriers(call, EXPEDITED, count) if count else time.sleep(2 * SETTLE_SECONDS)
         elapsed_ns, done = time.monotonic_ns() - from_ns, int(turns[0]) - turn
         rates.append((done, elapsed_ns))
         counted += _counted(cpu).interrupts - before.interrupts if count else 0
@@ -257,7 +251,7 @@ def ping_round(here: int, there: int, gap_ns: int) -> PingRound:
         raise HostError(f"no number of the membarrier call is known for {machine}")
     call = MEMBARRIER[machine]
     os.sched_setaffinity(0, {here})
-    system_call(call, REGISTER_EXPEDITED, 0, 0)
+    _membarriers(call, REGISTER_EXPEDITED, 1)
     clock_ns = _zeros()
     clock_costs(clock_ns)
     own = _median(clock_ns)

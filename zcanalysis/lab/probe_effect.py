@@ -7,7 +7,6 @@ neighbours in the same way are the noise below which no cost can be seen.
 
 import json
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -22,13 +21,13 @@ import polars as pl
 from zcanalysis.errors import HostError
 from zcanalysis.lab.alignment import Alignment, align_intervals, receiver_intervals
 from zcanalysis.lab.bare_probes import BARE_PROBES, BareProbe, looking
-from zcanalysis.lab.children import ASKED, ending_with_us, our_environment
+from zcanalysis.lab.children import ASKED, run_child
 from zcanalysis.lab.meter import Meter, MeterReading, running_meter
 from zcanalysis.lab.namespaces import HostPair, inside, require_lab_tools, two_hosts
 from zcanalysis.lab.scenarios import Scenario
 from zcanalysis.lab.transfer import Transfer, running_transfer
 from zcanalysis.lab.trial import recorder_document, require_cpus
-from zcanalysis.rates import BITS_PER_BYTE
+from zcanalysis.rates import BITS_PER_BYTE, NS_PER_S
 from zcanalysis.recorder import Phase
 from zcanalysis.recorder.interruption import terminated_like_interrupted
 
@@ -41,7 +40,6 @@ SETTLE_SECONDS: Final = 0.3
 EDGE_SECONDS: Final = 0.12  # one interval of iperf3 lies inside what the probe disturbs, at either end
 PAIR_SECONDS: Final = 15.0  # at the very most, beside its windows
 RECORDER_SECONDS: Final = 60.0
-NS_PER_S: Final = 1_000_000_000
 RESAMPLED: Final = 4000
 LEAST_ROUNDS: Final = 2
 
@@ -211,29 +209,11 @@ def _recorded(watch: _Watch) -> Window:
     phase = Phase(COUNTERS, watch.options.window_seconds + 2 * EDGE_SECONDS)
     with tempfile.TemporaryDirectory(dir=watch.scratch) as place:
         document = json.dumps(recorder_document(Path(place) / "recording", [phase], watch.transfer))
-        _run_recorder(watch.pair, document)
+        command = inside(watch.pair.receiver, [sys.executable, "-m", "zcanalysis.recorder"])
+        run_child(command, "the recorder", RECORDER_SECONDS, document.encode(), ASKED)
         (seen,) = json.loads((Path(place) / "recording" / "host.json").read_text())["phases"]
     edge_ns = int(EDGE_SECONDS * NS_PER_S)
     return Window(COUNTERS, seen["from_ns"] + edge_ns, seen["to_ns"] - edge_ns)
-
-
-def _run_recorder(pair: HostPair, document: str) -> None:
-    recorder = subprocess.Popen(
-        ending_with_us(inside(pair.receiver, [sys.executable, "-m", "zcanalysis.recorder"]), ASKED),
-        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-        env=our_environment(), start_new_session=True,
-    )  # fmt: skip
-    try:
-        _, said = recorder.communicate(document.encode(), RECORDER_SECONDS)
-    except subprocess.TimeoutExpired as error:
-        raise HostError(f"the recorder did not end within {RECORDER_SECONDS:.0f} s") from error
-    finally:
-        if recorder.poll() is None:
-            recorder.kill()
-            recorder.wait()
-    if recorder.returncode != 0:
-        lines = said.decode(errors="replace").strip().splitlines()
-        raise HostError(f"the recorder failed: {lines[-1] if lines else f'status {recorder.returncode}'}")
 
 
 def _curve(readings: Sequence[MeterReading]) -> pl.DataFrame:

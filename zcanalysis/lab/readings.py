@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from zcanalysis.errors import HostError
 from zcanalysis.lab.meter import Meter, MeterReading
-from zcanalysis.rates import BITS_PER_BYTE
+from zcanalysis.rates import BITS_PER_BYTE, NS_PER_S
 
 CPU_FOLDER: Final = Path("/sys/devices/system/cpu")
 IDLE_FILES: Final = "cpu[0-9]*/cpuidle/state[0-9]*/time"
@@ -23,7 +23,6 @@ STEAL_COLUMN: Final = 8
 DROPPED_COLUMN: Final = 1
 KERNEL_THREAD: Final = 0x00200000  # PF_KTHREAD, include/linux/sched.h of Linux 6.x
 NS_PER_US: Final = 1000
-NS_PER_S: Final = 1_000_000_000
 
 
 class Edge(NamedTuple):

@@ -1,30 +1,27 @@
 """Loops that do nothing but call the kernel: what a sender or a receiver costs beside it is next to nothing.
 
-Each comes back when its time is over, or when a call gives nothing; Python then looks why. libc's functions are found
-by name when the machine code is loaded, so that it can be kept on disk (`machine_code`).
+Each comes back when its time is over, or when a call gives nothing; Python then looks why.
 """
 
-from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 from numba import types
 
-from zcanalysis.machine_code import machine_code
+from zcanalysis.lab.native import Integers, native, now_ns, of_libc
 
 Bytes = npt.NDArray[np.uint8]
 Shorts = npt.NDArray[np.int16]
-Longs = npt.NDArray[np.int64]
 
 DONTWAIT: Final = 0x40
 POLL_MS: Final = 100
-MONOTONIC: Final = 1
-NS_PER_S: Final = 1_000_000_000
 
 CALLS, COPIED_BYTES, MAPPED_BYTES, GAVE_NOTHING = 0, 1, 2, 3
 """Places in a tally; the last is set by a call that gave nothing, which ends the loop."""
 TALLY: Final = 4
+READING, WRITING = 0, 1
+"""Ways of a loop that moves."""
 
 DESCRIPTOR, EVENTS, ANSWERS = 0, 2, 3
 """Places in struct pollfd as four words of 16 bits: the descriptor takes two."""
@@ -40,30 +37,18 @@ WAITING: Final = 4
 PAGES_BYTES: Final = 1 << 16
 """Sixteen pages, as many as a pipe holds and a splice takes."""
 
-
-def _libc(name: str, answer: Any, *arguments: Any) -> Callable[..., int]:  # noqa: ANN401 - numba has no types
-    function: Callable[..., int] = types.ExternalFunction(name, answer(*arguments))
-    return function
-
-
-_recv = _libc("recv", types.intp, types.int32, types.intp, types.uintp, types.int32)
-_send = _libc("send", types.intp, types.int32, types.intp, types.uintp, types.int32)
-_poll = _libc("poll", types.int32, types.intp, types.uintp, types.int32)
-_tee = _libc("tee", types.intp, types.int32, types.int32, types.uintp, types.uint32)
-_splice = _libc("splice", types.intp, types.int32, types.intp, types.int32, types.intp, types.uintp, types.uint32)
-_getsockopt = _libc("getsockopt", types.int32, types.int32, types.int32, types.int32, types.intp, types.intp)
-_clock_gettime = _libc("clock_gettime", types.int32, types.int32, types.intp)
+_recv: Final = of_libc("recv", types.intp, types.int32, types.intp, types.uintp, types.int32)
+_send: Final = of_libc("send", types.intp, types.int32, types.intp, types.uintp, types.int32)
+_poll: Final = of_libc("poll", types.int32, types.intp, types.uintp, types.int32)
+_tee: Final = of_libc("tee", types.intp, types.int32, types.int32, types.uintp, types.uint32)
+_splice: Final = of_libc(
+    "splice", types.intp, types.int32, types.intp, types.int32, types.intp, types.uintp, types.uint32
+)
+_getsockopt: Final = of_libc("getsockopt", types.int32, types.int32, types.int32, types.int32, types.intp, types.intp)
 
 
-def _now_ns(moment: Longs) -> int:
-    _clock_gettime(MONOTONIC, moment.ctypes.data)
-    return int(moment[0] * NS_PER_S + moment[1])
-
-
-_now_ns = machine_code(_now_ns)
-
-
-def _polled(sockets: Longs, events: int) -> Shorts:
+@native
+def _polled(sockets: Integers, events: int) -> Shorts:
     polled = np.zeros((len(sockets), 4), np.int16)
     for at in range(len(sockets)):
         polled[at, DESCRIPTOR], polled[at, EVENTS] = sockets[at], events
@@ -72,71 +57,57 @@ def _polled(sockets: Longs, events: int) -> Shorts:
     return polled
 
 
-_polled = machine_code(_polled)
+@native
+def _moved(way: int, socket: int, buffer: Bytes, flags: int) -> int:
+    if way == WRITING:
+        return _send(socket, buffer.ctypes.data, buffer.size, flags)
+    return _recv(socket, buffer.ctypes.data, buffer.size, flags)
 
 
-def _read_one(sockets: Longs, buffer: Bytes, until_ns: int, tally: Longs) -> None:
+@native
+def _counted(tally: Integers, count: int) -> bool:
+    """Whether a call gave something; what it gave is added."""
+    if count <= 0:
+        tally[GAVE_NOTHING] = 1
+        return False
+    tally[CALLS] += 1
+    tally[COPIED_BYTES] += count
+    return True
+
+
+@native
+def move_one(way: int, sockets: Integers, buffer: Bytes, until_ns: int, tally: Integers) -> None:
+    """One connection: a call waits for it."""
     moment = np.zeros(2, np.int64)
-    while _now_ns(moment) < until_ns:
-        count = _recv(sockets[0], buffer.ctypes.data, buffer.size, 0)
-        if count <= 0:
-            tally[GAVE_NOTHING] = 1
+    while now_ns(moment) < until_ns:
+        if not _counted(tally, _moved(way, sockets[0], buffer, 0)):
             return
-        tally[CALLS] += 1
-        tally[COPIED_BYTES] += count
 
 
-def _read_many(sockets: Longs, buffer: Bytes, until_ns: int, tally: Longs) -> None:
-    moment, polled = np.zeros(2, np.int64), _polled(sockets, POLLIN)
-    while _now_ns(moment) < until_ns:
+@native
+def move_many(way: int, sockets: Integers, buffer: Bytes, until_ns: int, tally: Integers) -> None:
+    """Several in turn, whichever can; one that has been read to its end is put out of the list."""
+    moment, polled = np.zeros(2, np.int64), _polled(sockets, POLLOUT if way == WRITING else POLLIN)
+    while now_ns(moment) < until_ns:
         if _poll(polled.ctypes.data, len(sockets), POLL_MS) <= 0:
             tally[GAVE_NOTHING] = 1
             return
         for at in range(len(sockets)):
             if polled[at, ANSWERS] == 0:
                 continue
-            count = _recv(sockets[at], buffer.ctypes.data, buffer.size, DONTWAIT)
-            if count <= 0:
-                sockets[at] = CLOSED
-                tally[GAVE_NOTHING] = 1
+            if not _counted(tally, _moved(way, sockets[at], buffer, DONTWAIT)):
+                if way == READING:
+                    sockets[at] = CLOSED
                 return
-            tally[CALLS] += 1
-            tally[COPIED_BYTES] += count
 
 
-def _write_one(sockets: Longs, buffer: Bytes, until_ns: int, tally: Longs) -> None:
-    moment = np.zeros(2, np.int64)
-    while _now_ns(moment) < until_ns:
-        count = _send(sockets[0], buffer.ctypes.data, buffer.size, 0)
-        if count <= 0:
-            tally[GAVE_NOTHING] = 1
-            return
-        tally[CALLS] += 1
-        tally[COPIED_BYTES] += count
-
-
-def _write_many(sockets: Longs, buffer: Bytes, until_ns: int, tally: Longs) -> None:
-    moment, polled = np.zeros(2, np.int64), _polled(sockets, POLLOUT)
-    while _now_ns(moment) < until_ns:
-        if _poll(polled.ctypes.data, len(sockets), POLL_MS) <= 0:
-            tally[GAVE_NOTHING] = 1
-            return
-        for at in range(len(sockets)):
-            if polled[at, ANSWERS] == 0:
-                continue
-            count = _send(sockets[at], buffer.ctypes.data, buffer.size, DONTWAIT)
-            if count <= 0:
-                tally[GAVE_NOTHING] = 1
-                return
-            tally[CALLS] += 1
-            tally[COPIED_BYTES] += count
-
-
-def _map_one(socket_and_place: Longs, buffer: Bytes, until_ns: int, tally: Longs) -> None:
+@native
+def map_one(socket_and_place: Integers, buffer: Bytes, until_ns: int, tally: Integers) -> None:
+    """One connection, its pages mapped where the kernel can, and the rest read."""
     socket, place = socket_and_place[0], socket_and_place[1]
     moment, request, size = np.zeros(2, np.int64), np.zeros(REQUEST_WORDS, np.uint32), np.zeros(1, np.uint32)
     polled = _polled(socket_and_place[:1], POLLIN)
-    while _now_ns(moment) < until_ns:
+    while now_ns(moment) < until_ns:
         if _poll(polled.ctypes.data, 1, POLL_MS) <= 0:
             tally[GAVE_NOTHING] = 1
             return
@@ -156,24 +127,15 @@ def _map_one(socket_and_place: Longs, buffer: Bytes, until_ns: int, tally: Longs
         tally[COPIED_BYTES] += copied
 
 
-def _splice_one(socket_and_pipes: Longs, _buffer: Bytes, until_ns: int, tally: Longs) -> None:
+@native
+def splice_one(socket_and_pipes: Integers, _buffer: Bytes, until_ns: int, tally: Integers) -> None:
+    """One connection, which gets the pages of a pipe, never copied."""
     socket, full, into, out_of = socket_and_pipes[:4]
     moment = np.zeros(2, np.int64)
-    while _now_ns(moment) < until_ns:
+    while now_ns(moment) < until_ns:
         if socket_and_pipes[WAITING] <= 0:
             socket_and_pipes[WAITING] = _tee(full, into, PAGES_BYTES, 0)
         count = _splice(out_of, 0, socket, 0, socket_and_pipes[WAITING], 0)
-        if count <= 0:
-            tally[GAVE_NOTHING] = 1
+        if not _counted(tally, count):
             return
         socket_and_pipes[WAITING] -= count
-        tally[CALLS] += 1
-        tally[COPIED_BYTES] += count
-
-
-read_one = machine_code(_read_one)
-read_many = machine_code(_read_many)
-write_one = machine_code(_write_one)
-write_many = machine_code(_write_many)
-map_one = machine_code(_map_one)
-splice_one = machine_code(_splice_one)

@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final
@@ -24,17 +25,17 @@ from typing import Any, Final
 import numpy as np
 
 from zcanalysis.lab import socket_loops as loops
+from zcanalysis.lab.native import Integers
 from zcanalysis.lab.orders import RECEIVER, SENDER, Orders
-from zcanalysis.rates import BITS_PER_BYTE
+from zcanalysis.rates import BITS_PER_BYTE, NS_PER_S
 
 INTERVAL_NS: Final = 100_000_000
 INTERVAL: Final = (0, INTERVAL_NS // 1000)  # struct timeval: no call sleeps longer
 CONNECT_SECONDS: Final = 30.0
 RETRY_SECONDS: Final = 0.02
-NS_PER_S: Final = 1_000_000_000
 BUSY_POLL: Final = 46  # asm-generic/socket.h SO_BUSY_POLL
 
-Loop = Callable[[loops.Longs, loops.Bytes, int, loops.Longs], None]
+Loop = Callable[[Integers, loops.Bytes, int, Integers], None]
 
 
 @dataclass(slots=True)
@@ -42,7 +43,7 @@ class Work:
     """What a process has done so far, and whether it shall stop."""
 
     orders: Orders
-    tally: loops.Longs = field(default_factory=lambda: np.zeros(loops.TALLY, np.int64))
+    tally: Integers = field(default_factory=lambda: np.zeros(loops.TALLY, np.int64))
     asked: bool = False
     intervals: list[tuple[int, int, int]] = field(default_factory=list)
     """From, to (ns of the monotonic clock), bytes."""
@@ -106,13 +107,14 @@ def _received(work: Work) -> dict[str, Any]:
 def _writing(orders: Orders) -> Loop:
     if orders.whole_pages:
         return loops.splice_one
-    return loops.write_one if orders.flows == 1 else loops.write_many
+    return partial(loops.move_one if orders.flows == 1 else loops.move_many, loops.WRITING)
 
 
 def _reading(orders: Orders) -> Loop:
     if orders.whole_pages:
         return loops.map_one
-    return loops.read_one if orders.flows == 1 or orders.protocol == "udp" else loops.read_many
+    one = orders.flows == 1 or orders.protocol == "udp"
+    return partial(loops.move_one if one else loops.move_many, loops.READING)
 
 
 def _prepared(work: Work, loop: Loop) -> tuple[Loop, loops.Bytes]:
@@ -122,9 +124,7 @@ def _prepared(work: Work, loop: Loop) -> tuple[Loop, loops.Bytes]:
     return loop, buffer
 
 
-def _work(
-    work: Work, loop: Loop, with_what: tuple[loops.Longs, loops.Bytes], is_over: Callable[[loops.Longs], bool]
-) -> None:
+def _work(work: Work, loop: Loop, with_what: tuple[Integers, loops.Bytes], is_over: Callable[[Integers], bool]) -> None:
     """Let the loop run, an interval at a time, until it is over."""
     sys.stdout.write("\n")
     sys.stdout.flush()
@@ -233,7 +233,7 @@ def _gives_nothing(made: socket.socket) -> bool:
     return True
 
 
-def _is_over(sockets: list[socket.socket], left: loops.Longs) -> bool:
+def _is_over(sockets: list[socket.socket], left: Integers) -> bool:
     """Whether the other ends of all connections have closed them, or they are broken."""
     if sockets[0].type == socket.SOCK_DGRAM:
         return False

@@ -13,12 +13,13 @@ from typing import Any, Final
 
 import polars as pl
 
-from zcanalysis.errors import HostError
-from zcanalysis.lab.alignment import NS_PER_S, align_intervals, read_curve, receiver_intervals
+from zcanalysis.errors import HostError, last_words
+from zcanalysis.lab.alignment import align_intervals, read_curve, receiver_intervals
 from zcanalysis.lab.children import ASKED, Child, Running, ending_with_us, our_environment
 from zcanalysis.lab.namespaces import RECEIVER_DEVICE, HostPair, inside, require_lab_tools, two_hosts
 from zcanalysis.lab.scenarios import Scenario, scenario_named
 from zcanalysis.lab.transfer import Transfer, running_transfer
+from zcanalysis.rates import NS_PER_S
 from zcanalysis.recorder import Phase, default_plan
 from zcanalysis.recorder.interruption import terminated_like_interrupted
 from zcanalysis.recorder.plan import SAMPLING_HZ
@@ -137,8 +138,7 @@ def _record_inside(pair: HostPair, transfer: Transfer, directory: Path, options:
         _dismiss(recorder)
         raise
     if recorder.returncode != 0:
-        lines = said.read_text(errors="replace").strip().splitlines()
-        raise HostError(f"the recorder failed: {lines[-1] if lines else f'status {recorder.returncode}'}")
+        raise HostError(f"the recorder failed: {last_words(said.read_bytes(), f'status {recorder.returncode}')}")
 
 
 def recorder_document(directory: Path, plan: Sequence[Phase], transfer: Transfer) -> dict[str, Any]:

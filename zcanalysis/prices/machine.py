@@ -9,7 +9,7 @@ import polars as pl
 
 from zcanalysis.cpu.intervals import SEED
 from zcanalysis.errors import TraceError
-from zcanalysis.goodput import IPV4_TCP_TIMESTAMPS_BYTES
+from zcanalysis.framing import IPV4_TCP_TIMESTAMPS_BYTES
 from zcanalysis.hosts import Host, Price
 from zcanalysis.hosts.drawing import drawn_values
 from zcanalysis.io.host_facts import HostFacts

@@ -5,10 +5,8 @@ from typing import Final, Literal
 import polars as pl
 
 from zcanalysis.evidence import Evidence
+from zcanalysis.framing import framing_bytes
 from zcanalysis.goodput import (
-    ETHERNET_HEADER_BYTES,
-    IPV4_TCP_TIMESTAMPS_BYTES,
-    PREAMBLE_FCS_GAP_BYTES,
     QUIET_PHASE,
     SAMPLED_PHASES,
     Ceiling,
@@ -32,7 +30,9 @@ from zcanalysis.hosts import (
     Softirq,
     Tcp,
 )
+from zcanalysis.hosts.price import exactly
 from zcanalysis.prices.uses import Shape
+from zcanalysis.rates import BITS_PER_BYTE
 
 GSO_BYTES: Final = 65536  # GSO_LEGACY_MAX_SIZE, include/linux/netdevice.h
 CALL_BYTES: Final = 128 << 10  # iperf3's block; nobody counts calls
@@ -58,9 +58,9 @@ ASSUMED: Final = {
     "softirq.handover_ns": Price(60, 20, 150, "assumed", "no hand-over of skbs here"),
     "softirq.run_ns": Price(100, 20, 400, "assumed", "68-78 ns in traces/veth-*"),
     "checksum.ns_per_byte": Price(0.1, 0.02, 0.2, "assumed", "one pass of csum_partial, payload cached or not"),
-    "sender.write_ns_per_byte": Price(0, 0, 0, "assumed", "the sender is another machine: never the limit"),
-    "sender.packet_ns": Price(0, 0, 0, "assumed", "the sender is another machine: never the limit"),
-    "sender.burst_ns": Price(0, 0, 0, "assumed", "the sender is another machine: never the limit"),
+    "sender.write_ns_per_byte": exactly(0, "assumed", "the sender is another machine: never the limit"),
+    "sender.packet_ns": exactly(0, "assumed", "the sender is another machine: never the limit"),
+    "sender.burst_ns": exactly(0, "assumed", "the sender is another machine: never the limit"),
     "sender.ack_ns": Price(100, 30, 400, "assumed", "84-117 ns in traces/veth-*"),
     "tcp.ack_ns": Price(600, 200, 1500, "assumed", "450-980 ns in traces/veth-*"),
     "ip.packet_ns": Price(70, 30, 150, "assumed", "65-93 ns on veth, 1500 to 9000 bytes"),
@@ -72,7 +72,7 @@ ASSUMED: Final = {
     "reader.schedule_ns": Price(1500, 500, 4000, "assumed", "1.0-2.0 us in traces/veth-*"),
     "reader.syscall_ns": Price(1500, 300, 5000, "assumed", "0.6-9 us a block of 128 KB in traces/veth-*"),
     "nic.coalesce_ns": Price(0, 0, 20000, "assumed", "the device's delay is not recorded"),
-    "link.delay_ns": Price(0, 0, 0, "assumed", "both hosts are one machine"),
+    "link.delay_ns": exactly(0, "assumed", "both hosts are one machine"),
 }  # fmt: skip
 
 
@@ -96,7 +96,7 @@ def host_of(seen: Evidence, where: Places, shape: Shape, prices: dict[str, Price
         known |= _unseen_sender(seen, mss) if held else {}
     if facts.coalesce is not None:
         usecs = facts.coalesce.rx_usecs * NS_PER_US
-        known["nic.coalesce_ns"] = Price(usecs, usecs, usecs, "measured", "ethtool -c rx-usecs")
+        known["nic.coalesce_ns"] = exactly(usecs, "measured", "ethtool -c rx-usecs")
     gbps = top.gbps if top.kind == "link" else None
     known |= {"link.delay_ns": _delay(seen)} if not here else {}
 
@@ -116,10 +116,9 @@ def host_of(seen: Evidence, where: Places, shape: Shape, prices: dict[str, Price
         ),
         link=Link(
             delay_ns=price("link.delay_ns"), mss_bytes=mss,
-            gbps=None if gbps is None else Price(gbps, gbps, gbps, "measured", top.why),
+            gbps=None if gbps is None else exactly(gbps, "measured", top.why),
+            framing_bytes=framing_bytes(physical=facts.physical),
             bucket_bytes=BUCKET_BYTES if here else 0,
-            framing_bytes=IPV4_TCP_TIMESTAMPS_BYTES + ETHERNET_HEADER_BYTES
-            + (PREAMBLE_FCS_GAP_BYTES if facts.physical else 0),
         ),
         nic=Nic(coalesce_ns=price("nic.coalesce_ns"), hardware_checksum=_checksum(prices)),
         interrupt=Interrupt(
@@ -199,8 +198,8 @@ def _unseen_sender(seen: Evidence, mss: int) -> dict[str, Price]:
     gbps = seen.quiet.gbps if seen.quiet is not None else 0.0
     if not gbps > 0:
         return {}
-    pace_ns = mss * 8 / gbps
-    return {"sender.packet_ns": Price(pace_ns, pace_ns, pace_ns, "measured", "data comes no faster")}
+    pace_ns = mss * BITS_PER_BYTE / gbps
+    return {"sender.packet_ns": exactly(pace_ns, "measured", "data comes no faster")}
 
 
 def _delay(seen: Evidence) -> Price:

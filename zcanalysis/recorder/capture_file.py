@@ -4,10 +4,11 @@ import struct
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from zcanalysis.rates import NS_PER_S
+
 NANOSECOND_MAGIC: Final = {b"\x4d\x3c\xb2\xa1": "<", b"\xa1\xb2\x3c\x4d": ">"}
 FILE_HEADER_BYTES: Final = 24
 RECORD_HEADER_BYTES: Final = 16
-NS_PER_S: Final = 1_000_000_000
 
 
 class CaptureProgress(NamedTuple):

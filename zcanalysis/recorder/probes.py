@@ -22,7 +22,7 @@ from typing import IO, Final
 
 import zstandard
 
-from zcanalysis.errors import HostError
+from zcanalysis.errors import HostError, last_words
 from zcanalysis.recorder.capture_file import NOTHING_YET, CaptureProgress, advance, cut
 
 Child = subprocess.Popen[bytes]
@@ -36,6 +36,7 @@ CAPTURE_MARGIN_NS: Final = 2_000_000
 SNAPLEN_BYTES: Final = 96
 CAPTURE_BUFFER_KIB: Final = 131_072
 CAPTURE_PACKETS: Final = 500_000
+SILENT: Final = "it said nothing"
 PARANOID: Final = Path("/proc/sys/kernel/perf_event_paranoid")
 PARANOID_DEFAULT: Final = 2
 SCRIPT_FIELDS: Final = "comm,pid,tid,cpu,time,period,event,ip,sym,dso"
@@ -183,7 +184,7 @@ class PerfProbe:
         """
         self.looking = self._order("enable", READY_SECONDS)
         if not self.looking:
-            raise HostError(f"perf record does not start: {_last_words(self.log)}")
+            raise HostError(f"perf record does not start: {last_words(_written(self.log), SILENT)}")
 
     def _order(self, order: str, patience_seconds: float) -> bool:
         try:
@@ -267,7 +268,7 @@ class TcpdumpProbe:
                 self.pid = _guarded_pid(self.child)
                 return
             time.sleep(DRAIN_STEP_SECONDS / 10)
-        raise HostError(f"tcpdump does not listen on {self.device}: {_last_words(self.log)}")
+        raise HostError(f"tcpdump does not listen on {self.device}: {last_words(_written(self.log), SILENT)}")
 
     def pause(self, from_ns: int, to_ns: int) -> None:
         """Wait until the buffer is drained past `to_ns` (epoch), end, and keep the window with a small margin."""
@@ -311,11 +312,6 @@ def _guarded_pid(child: Child) -> int:
 
 def _written(log: IO[bytes]) -> bytes:
     return os.pread(log.fileno(), 1 << 16, 0)
-
-
-def _last_words(log: IO[bytes]) -> str:
-    lines = [line.strip() for line in _written(log).decode(errors="replace").splitlines() if line.strip()]
-    return lines[-1] if lines else "it said nothing"
 
 
 def probe_log(probe: PerfProbe | TcpdumpProbe) -> str:

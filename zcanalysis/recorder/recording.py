@@ -4,30 +4,23 @@ import contextlib
 import os
 import subprocess
 import time
-from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final
 
 from zcanalysis.errors import HostError
-from zcanalysis.recorder import cpu_distance, kernel_text, probes
+from zcanalysis.recorder import probes
 from zcanalysis.recorder.affinity import out_of_the_readers_way
+from zcanalysis.recorder.between_windows import read_distance, read_driver
 from zcanalysis.recorder.capture_file import FILE_HEADER_BYTES
 from zcanalysis.recorder.clocks import EpochClock, read_clock_pair
 from zcanalysis.recorder.cpu_distance import CpuDistance
 from zcanalysis.recorder.host_document import write_host
-from zcanalysis.recorder.host_facts import (
-    device_facts,
-    find_device,
-    machine_facts,
-    shown_name,
-    tool_output,
-    tool_versions,
-)
+from zcanalysis.recorder.host_facts import device_facts, find_device, machine_facts, shown_name, tool_versions
 from zcanalysis.recorder.interruption import interruptions_held_back, terminated_like_interrupted
 from zcanalysis.recorder.plan import PACKETS, PERF, TCPDUMP, TRACE, Phase, RecordOptions, Turn
-from zcanalysis.recorder.processes import comm_of, describe_process, last_cpu, socket_owners, softirq_threads
+from zcanalysis.recorder.processes import comm_of, describe_process, socket_owners, softirq_threads
 from zcanalysis.recorder.run_state import Probe, Run
-from zcanalysis.recorder.sampling import Reading, Sampler, Source, counters_table, default_sources
+from zcanalysis.recorder.sampling import Sampler, counters_table, default_sources
 from zcanalysis.recorder.sockets import TcpSocket, dump_sockets, moved_bytes, parse_sockets
 from zcanalysis.recorder.tracing import TraceProbe, batch_filters, packet_filters, why_tracing_cannot_run
 
@@ -206,11 +199,11 @@ def _run_phase(run: Run, phase: Phase, turn: Turn) -> None:
     try:
         for name in phase.probes:
             _begin_probe(run, name, turn)
-        _sample_ethtool(run, turn)
-        _sample_distance(run, turn)
+        read_driver(run, turn)
+        read_distance(run, turn)
         time.sleep(settle_seconds)
         _sample_window(run, phase, turn, window)
-        _sample_ethtool(run, turn)
+        read_driver(run, turn)
     except HostError as error:
         run.note(f"phase {phase.name}: {error}")
     finally:
@@ -279,34 +272,6 @@ def _sample_window(run: Run, phase: Phase, turn: Turn, window: dict[str, Any]) -
         window |= {"from_ns": from_ns, "to_ns": run.clock.now_ns()}
         run.sampler_cpu_ns += time.process_time_ns() - cpu_ns
         run.sampler_wall_ns += window["to_ns"] - from_ns
-
-
-def _sample_ethtool(run: Run, turn: Turn) -> None:
-    """Counters of the driver, just outside the window: reading them takes a process."""
-    text = tool_output("ethtool", "-S", run.facts["device"])
-    if text:
-        source = Source("ethtool", lambda: b"", _ethtool_of(shown_name(run.facts["device"])))
-        run.sampler.readings.append(Reading(run.clock.now_ns(), turn, source, text.encode()))
-
-
-def _sample_distance(run: Run, turn: Turn) -> None:
-    """How far the sender's CPU is from the reader's, just before the window: measuring takes both."""
-    reading = {last_cpu(pid) for pid in run.readers} - {None}
-    sending = {last_cpu(pid) for pid in run.options.sender_pids} - {None} - reading
-    if run.distance is None or len(reading) != 1 or len(sending) != 1:
-        return
-    cpus = sorted(cpu for cpu in reading | sending if cpu is not None)
-    found_ns = run.distance.round_trip_ns(*cpus)
-    if found_ns is not None:
-        row = ("-".join(f"cpu{cpu}" for cpu in cpus), "round_trip_ns", found_ns)
-        source = Source(cpu_distance.SOURCE, lambda: b"", lambda _content: [row])
-        run.sampler.readings.append(Reading(run.clock.now_ns(), turn, source, b""))
-
-
-def _ethtool_of(device: str) -> Callable[[bytes], Iterable[kernel_text.Row]]:
-    return lambda content: (
-        (device, counter, value) for _, counter, value in kernel_text.ethtool_rows(content.decode(errors="replace"))
-    )
 
 
 def _account_probe(run: Run, name: str, probe: Probe) -> None:

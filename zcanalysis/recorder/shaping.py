@@ -3,8 +3,9 @@
 import json
 from typing import Any, Final
 
+from zcanalysis.rates import BITS_PER_BYTE
+
 EVERYTHING: Final[dict[str, str | None]] = {"matchall": None, "u32": "0"}  # mask of what a filter matches
-BITS_PER_BYTE: Final = 8
 
 
 def redirected_to(filters: str) -> str | None:

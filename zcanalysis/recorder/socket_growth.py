@@ -4,8 +4,9 @@ from typing import Final
 
 import polars as pl
 
+from zcanalysis.rates import BITS_PER_BYTE
+
 ROLE_SHARE: Final = 0.01
-BITS_PER_BYTE: Final = 8
 
 
 def socket_growth(counters: pl.DataFrame, counter: str) -> pl.DataFrame:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from zcanalysis.errors import HostError
+from zcanalysis.errors import HostError, last_words
 from zcanalysis.lab.remote.attendant import ended_by_signals
 
 TOLD_SECONDS: Final = 5.0
@@ -211,8 +211,8 @@ def tool(*arguments: str) -> str:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise HostError(f"{arguments[0]}: {error}") from error
     if done.returncode != 0:
-        said = done.stderr.strip().splitlines()
-        raise HostError(f"{' '.join(arguments)}: {said[-1] if said else f'failed with status {done.returncode}'}")
+        why = last_words(done.stderr, f"failed with status {done.returncode}")
+        raise HostError(f"{' '.join(arguments)}: {why}")
     return done.stdout
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, Final, NamedTuple
 
-from zcanalysis.errors import HostError
+from zcanalysis.errors import HostError, last_words
 from zcanalysis.lab.children import Child, ending_with_us
 from zcanalysis.lab.remote.attendant import PID, READY
 
@@ -72,8 +72,7 @@ def machine_named(host: str, python: str = "python3", config: Path | None = None
 
 def complaint(machine: Machine, status: int | None, said: str) -> HostError:
     """Why a program there failed, in one line."""
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
-    last = lines[-1] if lines else f"failed with status {status}"
+    last = last_words(said, f"failed with status {status}")
     if "HOST IDENTIFICATION HAS CHANGED" in said:
         last = "its host key has changed: find out why, then forget the old one with ssh-keygen -R"
     elif status == SSH_FAILED and "host key is known" in said:

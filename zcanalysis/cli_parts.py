@@ -1,0 +1,52 @@
+"""What commands have in common: options that mean the same in each, the line of progress, the ways to answer."""
+
+import json
+import shlex
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from zcanalysis.output import printable, write
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+Hz = Annotated[
+    int,
+    typer.Option("--sampling-hz", min=1, max=20_000, help="CPU samples a second on each CPU; best a prime."),
+]
+Capture = Annotated[bool, typer.Option("--capture/--no-capture", help="End with a capture of 0.15 s.")]
+Trace = Annotated[
+    bool,
+    typer.Option("--trace", help="End with tracepoints, 0.5 s of batches and 0.2 s of packets; they price nothing."),
+]
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[str], None]]:
+    """A progress line on standard error after one second; none where that is no terminal."""
+    if not sys.stderr.isatty():
+        yield lambda step: None
+        return
+    from zcanalysis.terminal import progress as shown
+
+    with shown() as on_step:
+        yield on_step
+
+
+def print_written(recording: Path) -> None:
+    """Where a recording lies, and the command that comes next."""
+    again = printable(shlex.join(["zcanalysis", "report", str(recording)]))
+    print_line(f"recording written to {printable(str(recording))}; next: {again}")
+
+
+def print_json(document: Any) -> None:  # noqa: ANN401 - any JSON document
+    """The whole answer as one document."""
+    print_line(json.dumps(document, indent=1, allow_nan=False, ensure_ascii=True))
+
+
+def print_line(text: str) -> None:
+    """One line on standard output."""
+    write(f"{text}\n")
