@@ -12,7 +12,8 @@ from zcanalysis import __version__
 from zcanalysis.errors import HostError, TraceError
 from zcanalysis.io.json_file import read_json
 from zcanalysis.lab.draw import DEVELOPMENT, Case, cases_of, development_set, draw
-from zcanalysis.lab.validation import RESULT, Done, Failure, ValidationOptions, validate
+from zcanalysis.lab.one_case import Done
+from zcanalysis.lab.validation import RESULT, Failure, ValidationOptions, validate
 from zcanalysis.lab.validation_document import keys_of, validation_table
 from zcanalysis.lab.validation_text import case_line, left_text, shown_table, summary
 from zcanalysis.output import printable, write

@@ -1,7 +1,7 @@
 """A validation as one JSON document, and as the VALIDATION table, a row a case."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import polars as pl
@@ -22,18 +22,23 @@ def case_entry(outcome: CaseOutcome) -> dict[str, Any]:
         "configuration": outcome.case.configuration.as_json(),
         "patches": list(outcome.case.patches),
         "foretold": foretold_entry(outcome),
-        "pairs": [
-            {
-                "baseline": _window(pair.baseline),
-                "patched": _window(pair.patched),
-                "recorded_ns": pair.recorded_ns,
-                "marks": list(pair.marks),
-            }
-            for pair in outcome.measured.pairs
-        ],
+        "pairs": pair_entries(outcome.measured.pairs),
         "least": outcome.measured.least,
         "row": case_row(outcome),
     }
+
+
+def pair_entries(pairs: Sequence[Pair]) -> list[dict[str, Any]]:
+    """What was seen in each pair of runs, and what disturbed it."""
+    return [
+        {
+            "baseline": _window(pair.baseline),
+            "patched": _window(pair.patched),
+            "recorded_ns": pair.recorded_ns,
+            "marks": list(pair.marks),
+        }
+        for pair in pairs
+    ]
 
 
 def foretold_entry(outcome: CaseOutcome) -> dict[str, Any]:

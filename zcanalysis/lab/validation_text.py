@@ -132,6 +132,13 @@ def _disturbances(document: Mapping[str, Any]) -> Iterator[str]:
     because = Counter(kind for pair in pairs for kind in {_cause(mark) for mark in pair["marks"]})
     why = f" ({', '.join(f'{kind} {count}' for kind, count in because.most_common())})" if because else ""
     yield f"pairs: {marked} of {len(pairs)} marked{why}; {whole} cases had too few clean ones, so that all count"
+    given_up = [each for case in document["cases"] for each in case.get("superseded", [])]
+    if given_up:
+        spent = sum(len(each["pairs"]) for each in given_up)
+        yield (
+            f"superseded: {len(given_up)} predictions, from recordings made where the CPUs were no more; the {spent} "
+            "pairs that showed it do not count, and the case began anew"
+        )
     noises = [noise for case in document["cases"] if (noise := case["row"]["noise"]) is not None]
     if noises:
         yield f"noise: hosts that do not differ would give a ratio of 1 ± {statistics.median(noises):.1%} (usual case)"
