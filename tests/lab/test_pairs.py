@@ -134,6 +134,10 @@ def test_a_window_in_which_nothing_arrives_is_a_failure():
         measure(runs, PairOptions())
 
 
+def disturbed_here() -> Pair:
+    return placed(260, 270)._replace(patched=window(distances_ns=(260, 260), foreign=0.5))
+
+
 PLACED_HERE, PLACED_AFAR, PLACED_BOTH = placed(260, 270), placed(460, 480), placed(260, 470)
 
 
@@ -144,7 +148,8 @@ PLACED_HERE, PLACED_AFAR, PLACED_BOTH = placed(260, 270), placed(460, 480), plac
         ([PLACED_AFAR] * 2, 470),
         ([PLACED_HERE] * 2, None),
         ([PLACED_HERE, PLACED_AFAR, PLACED_AFAR], 470),
-        ([PLACED_HERE, PLACED_HERE, PLACED_AFAR, PLACED_AFAR], None),  # as many are clean
+        ([PLACED_HERE, PLACED_HERE, PLACED_AFAR, PLACED_AFAR], None),  # as many stayed
+        ([*[disturbed_here()] * 3, PLACED_AFAR, PLACED_AFAR], None),  # disturbed by something else, but not moved
         ([PLACED_HERE, PLACED_HERE, *[PLACED_AFAR] * 3], 470),
         ([*[PLACED_HERE] * 4, *[PLACED_AFAR] * 9], None),  # four clean ones suffice
         ([PLACED_AFAR, PLACED_AFAR, PLACED_BOTH], None),  # nobody knows where they are now

@@ -82,20 +82,22 @@ class Pair(NamedTuple):
         """Why it may not be believed; empty for a clean one."""
         both = {"baseline": self.baseline, "patched": self.patched}
         marks = [f"{name}: {mark}" for name, window in both.items() for mark in marks_of(window)]
-        return (*marks, *self._moved())
+        return (*marks, self.moved) if self.moved else tuple(marks)
 
     @property
     def distances_ns(self) -> tuple[int, ...]:
         """How far its CPUs were apart before and after both windows; empty where nobody could say."""
         return *self.baseline.distances_ns, *self.patched.distances_ns
 
-    def _moved(self) -> Iterator[str]:
-        """Virtual CPUs are moved from time to time, and then are another machine."""
+    @property
+    def moved(self) -> str:
+        """Words where a CPU was moved since the recording: virtual ones are at times, and then are another machine."""
         distances_ns = list(self.distances_ns)
         if self.recorded_ns is not None:
             distances_ns.append(self.recorded_ns)
-        if not in_one_place(distances_ns):
-            yield f"a CPU was moved: {min(distances_ns)} and {max(distances_ns)} ns to the other"
+        if in_one_place(distances_ns):
+            return ""
+        return f"a CPU was moved: {min(distances_ns)} and {max(distances_ns)} ns to the other"
 
 
 def marks_of(window: Window) -> Iterator[str]:
@@ -129,17 +131,22 @@ class Measured(NamedTuple):
     def elsewhere_ns(self) -> int | None:
         """How far the CPUs are apart now, where that is known to be elsewhere than in the recording.
 
-        None while enough pairs are clean, or while not at least two of the last pairs, and more than are clean, lie
-        together in one place that is not the recording's.
+        None while enough pairs are clean, or while not at least two of the last pairs, and more than lie where the
+        recording was made, lie together in another place.
         """
         if not self.pairs or len(self.clean) >= self.least:
             return None
         together_ns, count = self._together()
         recorded_ns = self.pairs[-1].recorded_ns
-        if recorded_ns is None or count < max(FEWEST_TOGETHER, len(self.clean) + 1):
+        if recorded_ns is None or count < max(FEWEST_TOGETHER, self._stayed + 1):
             return None
         now_ns = round(statistics.median(together_ns))
         return None if in_one_place((recorded_ns, now_ns)) else now_ns
+
+    @property
+    def _stayed(self) -> int:
+        """How many pairs lie where the recording was made, whatever else disturbed them."""
+        return sum(not pair.moved for pair in self.pairs)
 
     def _together(self) -> tuple[list[int], int]:
         """Distances and number of the last pairs that lie in one place."""
