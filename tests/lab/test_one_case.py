@@ -10,7 +10,7 @@ from tests.lab.test_validation import checked, document_of, done_case, options
 from zcanalysis import validating
 from zcanalysis.errors import HostError
 from zcanalysis.lab.draw import cases_of
-from zcanalysis.lab.one_case import Announced, Instruments, Recording, Recordings, Superseded
+from zcanalysis.lab.one_case import Announced, Instruments, Prediction, Recording, Recordings, Superseded
 from zcanalysis.lab.outcome import CaseOutcome
 from zcanalysis.lab.pairs import Measured, PairOptions, measure
 from zcanalysis.lab.validation import validate
@@ -64,7 +64,8 @@ def test_two_pairs_elsewhere_begin_the_case_anew_from_a_recording_made_there(tmp
     (done,) = validation.done
     assert len(done.outcome.measured.clean) == len(done.outcome.measured.pairs) == 4
     assert done.announced.recording.name == "recordings/mtu-1500-2"
-    assert done.outcome.foretold == done.announced.foretold != done.superseded[0].announced.foretold
+    assert done.outcome.foretold == done.announced.prediction.foretold
+    assert done.outcome.foretold != done.superseded[0].announced.prediction.foretold
 
 
 def test_what_was_superseded_stays_on_disk_in_the_chain_and_in_the_document(tmp_path):
@@ -78,7 +79,7 @@ def test_what_was_superseded_stays_on_disk_in_the_chain_and_in_the_document(tmp_
     assert (first["recorded_ns"], second["recorded_ns"]) == (HERE_NS, AFAR_NS)
     (case,) = validating.finished(tmp_path)["cases"]
     (given_up,) = case["superseded"]
-    assert (given_up["prediction_sha256"], case["row"]["prediction_sha256"]) == tuple(hashes)
+    assert [*given_up["prediction_sha256"], case["row"]["prediction_sha256"]] == hashes
     assert given_up["why"] == "a CPU was moved: 260 ns to the other in the recording, 470 ns in the pairs after it"
     assert (len(given_up["pairs"]), case["row"]["pairs"], case["row"]["clean"]) == (2, 4, 4)
 
@@ -150,7 +151,9 @@ def test_a_recording_fits_where_the_cpus_are_as_far_apart(tmp_path):
 
 def test_the_summary_says_what_was_superseded():
     measured = Measured((placed(AFAR_NS, AFAR_NS),) * 2, 4)
-    before = Superseded(Announced(Recording(None, "recordings/x", HERE_NS), foretold(), "e" * 64), measured, "moved")
+    before = Superseded(
+        Announced(Recording(None, "recordings/x", HERE_NS), Prediction(foretold(), "e" * 64)), measured, "moved"
+    )
     outcome = CaseOutcome(ONE[0], foretold(), Measured((placed(HERE_NS, HERE_NS),) * 4, 4))
     lines = summary(document_of(done_case(outcome, (before,))))
     assert any(line.startswith("superseded: 1 predictions") and "the 2 pairs" in line for line in lines)

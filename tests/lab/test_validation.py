@@ -17,8 +17,8 @@ from zcanalysis import validating
 from zcanalysis.cli import main
 from zcanalysis.errors import HostError, TraceError
 from zcanalysis.lab.draw import Case, cases_of, development_set, draw
-from zcanalysis.lab.one_case import Announced, Done, Instruments, Recording
-from zcanalysis.lab.outcome import CaseOutcome
+from zcanalysis.lab.one_case import Announced, Done, Instruments, Prediction, Recording
+from zcanalysis.lab.outcome import CaseOutcome, Foretold
 from zcanalysis.lab.pairs import Measured, PairOptions
 from zcanalysis.lab.scenarios import scenario_named
 from zcanalysis.lab.validation import (
@@ -34,6 +34,12 @@ from zcanalysis.lab.validation_text import shown_table, summary
 from zcanalysis.tables import VALIDATION, conform
 
 TWO = cases_of("mtu-1500", ["mtu=9000", "gro=on+rps=off"])
+
+
+@pytest.fixture(autouse=True)
+def nothing_kept(tmp_path_factory, monkeypatch):
+    """What a tester has calibrated stays out."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
 
 
 def options(cases=TWO, **changed) -> ValidationOptions:
@@ -120,17 +126,19 @@ def test_a_row_says_the_same_as_the_outcome():
     assert set(row) == set(VALIDATION)
 
 
-def done_case(outcome: CaseOutcome, superseded=()) -> Done:
-    announced = Announced(Recording(Path("x"), "recordings/x", 260), outcome.foretold, "f" * 64)
+def done_case(outcome: CaseOutcome, superseded=(), calibrated: Foretold | None = None) -> Done:
+    made = Prediction(outcome.foretold, "f" * 64)
+    other = None if calibrated is None else Prediction(calibrated, "c" * 64)
+    announced = Announced(Recording(Path("x"), "recordings/x", 260), made, other)
     return Done(outcome, announced, superseded, 90.0)
 
 
-def document_of(*outcomes: CaseOutcome | Done, asked=None, failures=()) -> dict:
+def document_of(*outcomes: CaseOutcome | Done, asked=None, failures=(), **changed) -> dict:
     from zcanalysis.lab.validation import Failure, Validation, validation_document
 
     done = tuple(each if isinstance(each, Done) else done_case(each) for each in outcomes)
     failed = tuple(Failure(case, why) for case, why in failures)
-    made = validation_document(Validation("s", asked or len(done), done, failed), options())
+    made = validation_document(Validation("s", asked or len(done), done, failed), options(**changed))
     return json.loads(json.dumps(made, allow_nan=False))
 
 

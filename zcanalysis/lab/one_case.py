@@ -4,6 +4,8 @@ A virtual machine's CPUs are moved by its host, and with them further apart it i
 the one does not hold of the other. Where pairs of runs lie together elsewhere than the recording was made, the case
 begins anew from a recording made there. How far the CPUs are apart alone decides that, never a goodput; the prediction
 before stays on disk and in the chain, and its pairs are kept but do not count.
+
+Where prices of this machine are to be had, each case is foretold twice, without them and with them, and measured once.
 """
 
 import time
@@ -17,6 +19,7 @@ from zcanalysis.lab.outcome import CaseOutcome, Foretold
 from zcanalysis.lab.pairs import Measured
 from zcanalysis.lab.scenarios import Scenario
 from zcanalysis.recorder.cpu_distance import in_one_place
+from zcanalysis.whatif import FROM_MACHINE, FROM_RECORDING
 
 RECORDINGS: Final = "recordings"
 MOST_PREDICTIONS: Final = 3
@@ -34,6 +37,8 @@ class Instruments(NamedTuple):
     measure: Callable[[Scenario, Scenario, int | None, Callable[[Measured], bool]], Measured]
     """Runs of both in turn, without and with the patches, held against a recording's distance; told of each pair, and
     over where that says so."""
+    foretell_calibrated: Callable[[Path, Sequence[str]], Foretold] | None = None
+    """The same as `foretell` with prices of this machine besides; None where there are none."""
 
 
 class Recording(NamedTuple):
@@ -95,12 +100,26 @@ class Recordings:
         return made
 
 
+class Prediction(NamedTuple):
+    """What is foretold, and the sha256 of the file that says so."""
+
+    foretold: Foretold
+    sha256: str
+
+
 class Announced(NamedTuple):
     """What was on disk before anything of it was measured."""
 
     recording: Recording
-    foretold: Foretold
-    sha256: str
+    prediction: Prediction
+    """From the recording alone."""
+    calibrated: Prediction | None = None
+    """With prices of this machine besides."""
+
+    @property
+    def predictions(self) -> tuple[Prediction, ...]:
+        """One for each tier."""
+        return (self.prediction,) if self.calibrated is None else (self.prediction, self.calibrated)
 
 
 class Superseded(NamedTuple):
@@ -116,10 +135,17 @@ class Done(NamedTuple):
     """One case, foretold and measured."""
 
     outcome: CaseOutcome
+    """As foretold from the recording alone."""
     announced: Announced
     superseded: tuple[Superseded, ...]
     seconds: float
     """All of it took."""
+
+    @property
+    def calibrated(self) -> CaseOutcome | None:
+        """The same runs held against what was foretold with prices of this machine."""
+        made = self.announced.calibrated
+        return None if made is None else self.outcome._replace(foretold=made.foretold)
 
 
 class Step(NamedTuple):
@@ -162,27 +188,31 @@ def foretold_and_measured(case: Case, recordings: Recordings, tools: Instruments
         if is_last or measured.elsewhere_ns is None:
             break
         superseded = (*superseded, Superseded(announced, measured, _why(announced.recording, measured)))
-    outcome = CaseOutcome(case, announced.foretold, measured)
+    outcome = CaseOutcome(case, announced.prediction.foretold, measured)
     return Done(outcome, announced, superseded, time.monotonic() - started)
 
 
 def _announced(
     case: Case, recordings: Recordings, tools: Instruments, before: Sequence[Superseded], step: Step
 ) -> Announced:
-    """A prediction from a recording of where the CPUs are, as far as the one before has shown that."""
+    """What is foretold from a recording of where the CPUs are, as far as the one before has shown that."""
     near_ns = before[0].measured.elsewhere_ns if before else None
     recording = recordings.fitting(case.configuration, near_ns)
     if recording is None:
         step.tell("recording")
         recording = recordings.anew(case.configuration)
     step.tell("predicting")
-    foretold = tools.foretell(recording.place, case.patches)
-    about = {
-        "recording": recording.name,
-        "recorded_ns": recording.recorded_ns,
-        "supersedes": before[0].announced.sha256 if before else None,
-    }
-    return Announced(recording, foretold, write_prediction(recordings.directory, case, foretold, about))
+    ways = {FROM_RECORDING: tools.foretell, FROM_MACHINE: tools.foretell_calibrated}
+    said = {tier: way(recording.place, case.patches) for tier, way in ways.items() if way is not None}
+    given_up = before[0].announced.predictions if before else [None] * len(said)
+    made = []
+    for (asked, foretold), old in zip(said.items(), given_up, strict=True):
+        about = {
+            "asked": asked, "recording": recording.name, "recorded_ns": recording.recorded_ns,
+            "supersedes": None if old is None else old.sha256,
+        }  # fmt: skip
+        made.append(Prediction(foretold, write_prediction(recordings.directory, case, foretold, about)))
+    return Announced(recording, *made)
 
 
 def _measured(case: Case, recording: Recording, tools: Instruments, step: Step, to_the_end: bool) -> Measured:

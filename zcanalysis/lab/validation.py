@@ -10,6 +10,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -20,14 +21,22 @@ from zcanalysis.errors import HostError, ZcError
 from zcanalysis.lab.draw import Case
 from zcanalysis.lab.foretelling import write_json
 from zcanalysis.lab.namespaces import require_lab_tools
-from zcanalysis.lab.one_case import Done, Instruments, Recordings, Step, Superseded, foretold_and_measured
+from zcanalysis.lab.one_case import Done, Instruments, Prediction, Recordings, Step, Superseded, foretold_and_measured
 from zcanalysis.lab.outcome import CaseOutcome
 from zcanalysis.lab.pairs import Measured, PairOptions, both_hosts, measure
 from zcanalysis.lab.scenarios import Scenario
 from zcanalysis.lab.scores import Scores, score_entries
 from zcanalysis.lab.trial import LabOptions, require_cpus, run_scenario
-from zcanalysis.lab.validation_document import case_entry, pair_entries, validation_table
+from zcanalysis.lab.validation_document import (
+    calibrated_document,
+    case_entry,
+    case_row,
+    foretold_entry,
+    pair_entries,
+    validation_table,
+)
 from zcanalysis.patches import parse_patch
+from zcanalysis.prices.machine import MachinePrices
 from zcanalysis.recorder import Phase, default_plan
 from zcanalysis.recorder.cpu_distance import SOURCE, in_one_place
 from zcanalysis.recorder.interruption import terminated_like_interrupted
@@ -36,6 +45,7 @@ from zcanalysis.recorder.recording import claim_directory
 
 RESULT: Final = "validation.json"
 TABLE: Final = "validation.parquet"
+CALIBRATED_TABLE: Final = "validation-calibrated.parquet"
 COUNTERS_FILE: Final = "counters.parquet"
 MOST_RECORDINGS: Final = 3
 
@@ -54,6 +64,8 @@ class ValidationOptions:
         How each is measured.
     recording_seconds
         Of each baseline's recording.
+    machine
+        Prices of this machine: every case is then foretold with them as well; None: from recordings alone.
     on_progress
         Told what happens and the share that is done (0 to 1).
     on_case
@@ -64,6 +76,7 @@ class ValidationOptions:
     seed: str | None = None
     pairs: PairOptions = field(default_factory=PairOptions)
     recording_seconds: float = 6.0
+    machine: MachinePrices | None = None
     on_progress: Callable[[str, float], None] = lambda what, share: None
     on_case: "Callable[[Done | Failure, int, float], None]" = lambda over, tried, left_seconds: None
 
@@ -109,6 +122,11 @@ class Validation(NamedTuple):
     def scores(self) -> Scores:
         """Figures over them."""
         return Scores(self.outcomes)
+
+    @property
+    def calibrated_scores(self) -> Scores:
+        """The same of what was foretold with prices of the machine; over nothing where there were none."""
+        return Scores(tuple(outcome for each in self.done if (outcome := each.calibrated) is not None))
 
 
 def validate(directory: Path, options: ValidationOptions, instruments: Instruments | None = None) -> Validation:
@@ -156,6 +174,8 @@ def _write(directory: Path, so_far: Validation, options: ValidationOptions) -> N
     document = validation_document(so_far, options)
     write_json(directory / RESULT, document)
     validation_table(document).write_parquet(directory / TABLE)
+    if (calibrated := calibrated_document(document)) is not None:
+        validation_table(calibrated).write_parquet(directory / CALIBRATED_TABLE)
 
 
 def _over(
@@ -182,10 +202,9 @@ def validation_document(validation: Validation, options: ValidationOptions) -> d
         "complete": validation.tried == validation.asked,
         "recording_seconds": options.recording_seconds,
         "window_seconds": options.pairs.seconds,
-        "figures": score_entries(scores),
-        "null_median_errors": scores.null_errors,
+        **_figures(scores),
         "pairs_marked": scores.pairs_marked,
-        "silent": scores.silent,
+        "calibrated": _calibrated_figures(validation, options.machine),
         "cases": [_entry(each) for each in validation.done],
         "failures": [
             {"configuration": case.configuration.as_json(), "patches": list(case.patches), "why": why}
@@ -194,19 +213,42 @@ def validation_document(validation: Validation, options: ValidationOptions) -> d
     }
 
 
+def _figures(scores: Scores) -> dict[str, Any]:
+    return {
+        "figures": score_entries(scores),
+        "null_median_errors": scores.null_errors,
+        "silent": scores.silent,
+    }
+
+
+def _calibrated_figures(validation: Validation, machine: MachinePrices | None) -> dict[str, Any] | None:
+    """The figures of the other tier, and when its prices were measured."""
+    scores = validation.calibrated_scores
+    if machine is None or not scores.outcomes:
+        return None
+    return _figures(scores) | {"prices_made": machine.made}
+
+
 def _entry(done: Done) -> dict[str, Any]:
-    """A case with what only the validation knows of it."""
-    entry, announced = case_entry(done.outcome), done.announced
-    entry["row"] |= {
-        "prediction_sha256": announced.sha256, "recording": announced.recording.name, "seconds": done.seconds,
-    }  # fmt: skip
-    return entry | {"superseded": [_superseded_entry(each) for each in done.superseded]}
+    """A case with what only the validation knows of it; the other tier's prediction and row beside."""
+    announced, calibrated = done.announced, done.calibrated
+    entry = _tier_entry(done, announced.prediction, case_entry(done.outcome))
+    beside = None
+    if calibrated is not None and announced.calibrated is not None:
+        other = {"foretold": foretold_entry(calibrated), "row": case_row(calibrated)}
+        beside = _tier_entry(done, announced.calibrated, other)
+    return entry | {"calibrated": beside, "superseded": [_superseded_entry(each) for each in done.superseded]}
+
+
+def _tier_entry(done: Done, prediction: Prediction, entry: dict[str, Any]) -> dict[str, Any]:
+    of_case = {"recording": done.announced.recording.name, "seconds": done.seconds}
+    return entry | {"row": entry["row"] | {"prediction_sha256": prediction.sha256} | of_case}
 
 
 def _superseded_entry(each: Superseded) -> dict[str, Any]:
     """A prediction that was given up, and everything that had been measured by then."""
     return {
-        "prediction_sha256": each.announced.sha256,
+        "prediction_sha256": [prediction.sha256 for prediction in each.announced.predictions],
         "recording": each.announced.recording.name,
         "why": each.why,
         "pairs": pair_entries(each.measured.pairs),
@@ -228,7 +270,9 @@ def real_instruments(options: ValidationOptions) -> Instruments:
         with both_hosts(baseline, changed, options.pairs) as runs:
             return measure(runs, options.pairs, recorded_ns, is_over)
 
-    return Instruments(require_all, record, foretell, measured)
+    machine = options.machine
+    calibrated = None if machine is None else partial(foretell, machine=machine)
+    return Instruments(require_all, record, foretell, measured, calibrated)
 
 
 def _recorded_in_one_place(scenario: Scenario, place: Path, options: LabOptions) -> int | None:

@@ -127,6 +127,20 @@ def _load_cells(outcome: CaseOutcome) -> dict[str, Any]:
     }
 
 
+def calibrated_document(document: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The same validation as foretold with prices of its machine, in the same form; None where it had none.
+
+    Parameters
+    ----------
+    document
+        What validation.json holds.
+    """
+    if document.get("calibrated") is None:
+        return None
+    cases = [case | case["calibrated"] for case in document["cases"]]
+    return {**document, **document["calibrated"], "cases": cases, "calibrated": None}
+
+
 def validation_table(document: Mapping[str, Any]) -> pl.DataFrame:
     """The VALIDATION table of a finished validation, worst misses first.
 

@@ -9,8 +9,10 @@ import polars as pl
 
 from zcanalysis.lab.outcome import CaseOutcome
 from zcanalysis.lab.scores import TARGETS
+from zcanalysis.lab.validation_document import calibrated_document
 
 SECONDS_PER_MINUTE: Final = 60
+CALIBRATED: Final = "with prices of this machine"
 
 
 def case_line(outcome: CaseOutcome) -> str:
@@ -94,7 +96,10 @@ def summary(document: Mapping[str, Any]) -> list[str]:
     document
         What validation.json holds.
     """
-    return [*_origin(document), *_figures(document), *_nulls(document), *_disturbances(document)]
+    other = calibrated_document(document)
+    calibrated = [] if other is None else [f"{CALIBRATED}: {line}" for line in (*_figures(other), *_silence(other))]
+    own = [*_origin(document), *_figures(document), *_nulls(document), *_silence(document)]
+    return [*own, *calibrated, *_disturbances(document)]
 
 
 def _origin(document: Mapping[str, Any]) -> Iterator[str]:
@@ -121,6 +126,9 @@ def _nulls(document: Mapping[str, Any]) -> Iterator[str]:
     known = {name: size for name, size in document["null_median_errors"].items() if size is not None}
     if known:
         yield f"median error of the null models: {', '.join(f'{name} {size:.0%}' for name, size in known.items())}"
+
+
+def _silence(document: Mapping[str, Any]) -> Iterator[str]:
     if document["silent"]:
         yield f"silent: {document['silent']} cases are not replayed; each counts as `no change`"
 
