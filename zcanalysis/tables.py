@@ -330,7 +330,10 @@ VALIDATION: Final[Schema] = {
     "cpus": Column(pl.List(pl.Int64()), "CPUs whose load was foretold and measured"),
     "loads_foretold": Column(pl.List(pl.Float64()), "busy share of the time of each with the patches, foretold"),
     "loads_measured": Column(pl.List(pl.Float64()), "the same measured"),
-    "tier": Column(pl.String(), "what the prediction rests on: recording (a calibrated host), or null models"),
+    "tier": Column(
+        pl.String(),
+        "what the prediction rests on: recording (a host of it), calibrated (with prices of its machine), or null",
+    ),
     "why": Column(pl.String(), "what the prediction remarks"),
     "doubts": Column(pl.List(pl.String()), "what the audit of the baseline's recording warns of"),
     "recording": Column(pl.String(), "folder of the baseline's recording"),

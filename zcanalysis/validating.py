@@ -140,7 +140,10 @@ def carried_out(directory: Path, options: ValidationOptions) -> dict[str, Any]:
     """
 
     def tell(over: Done | Failure, tried: int, left_seconds: float) -> None:
-        said = case_line(over.outcome) if isinstance(over, Done) else f"{over.case.name}: failed: {over.why}"
+        if isinstance(over, Done):
+            said = case_line(over.outcome, over.calibrated)
+        else:
+            said = f"{over.case.name}: failed: {over.why}"
         left = f"; {left_text(left_seconds)}" if tried < len(options.cases) else ""
         sys.stderr.write(f"{tried} of {len(options.cases)}, {printable(said)}{left}\n")
 

@@ -19,7 +19,7 @@ from zcanalysis.lab.outcome import CaseOutcome
 from zcanalysis.lab.pairs import Measured
 from zcanalysis.lab.validation import CALIBRATED_TABLE, TABLE, real_instruments, validate
 from zcanalysis.lab.validation_document import calibrated_document, outcomes_of, validation_table
-from zcanalysis.lab.validation_text import summary
+from zcanalysis.lab.validation_text import case_line, summary
 from zcanalysis.prices.machine_file import cache_file, write_machine_prices
 from zcanalysis.tables import VALIDATION, conform
 from zcanalysis.validation_page import validation_html
@@ -127,6 +127,14 @@ def test_the_page_has_figures_chart_and_cases_of_each_tier():
     first, second = re.findall(r'id="spec-(validation[a-z-]*)">', page)
     assert (first, second) == ("validation", "validation-calibrated")
     assert page.index("3.00 (") < page.index('<section id="cases-calibrated">') < page.index("2.00 (1.60")
+
+
+def test_the_line_of_a_case_names_both():
+    done = done_case(outcomes()[0], calibrated=CALIBRATED)
+    assert case_line(done.outcome, done.calibrated).startswith(
+        "mtu-1500 mtu=9000: foretold 2.00 (2.20 with prices of this machine), measured 2.00 ± 0.0%"
+    )
+    assert "machine" not in case_line(done.outcome)
 
 
 def test_show_prints_a_table_of_each_tier(tmp_path, monkeypatch, capsys):

@@ -15,16 +15,20 @@ SECONDS_PER_MINUTE: Final = 60
 CALIBRATED: Final = "with prices of this machine"
 
 
-def case_line(outcome: CaseOutcome) -> str:
+def case_line(outcome: CaseOutcome, calibrated: CaseOutcome | None = None) -> str:
     """What one case came to, on one line.
 
     Parameters
     ----------
     outcome
         Foretold and measured.
+    calibrated
+        The same as foretold with prices of this machine, where there are any.
     """
     measured, predicted = outcome.measured, outcome.predicted_ratio
     said = "nothing foretold" if predicted is None else f"foretold {predicted:.2f}"
+    if calibrated is not None and calibrated.predicted_ratio is not None:
+        said += f" ({calibrated.predicted_ratio:.2f} {CALIBRATED})"
     return (
         f"{outcome.case.name}: {said}, measured {measured.ratio:.2f} ± {measured.standard_error:.1%}"
         f" ({len(measured.clean)} of {len(measured.pairs)} pairs clean), error {outcome.error:+.0%}"
