@@ -311,7 +311,9 @@ VALIDATION: Final[Schema] = {
     "noise": Column(pl.Float64(), "standard deviation of the log of such a ratio where nothing is changed (A/A)"),
     "pairs": Column(pl.Int64(), "of runs, without and with the patches"),
     "clean": Column(pl.Int64(), "those that nothing disturbed"),
-    "used": Column(pl.String(), "`clean pairs`, or `all pairs` where too few were clean"),
+    "used": Column(
+        pl.String(), "`clean pairs`; where they are too few `pairs in place` (no CPU was moved), else `all pairs`"
+    ),
     "predicted_ratio": Column(pl.Float64(), "foretold by replay; null where it is silent"),
     "low_ratio": Column(pl.Float64(), "5 % bound of that"),
     "high_ratio": Column(pl.Float64(), "95 % bound"),

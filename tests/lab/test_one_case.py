@@ -158,3 +158,12 @@ def test_the_summary_says_what_was_superseded():
     lines = summary(document_of(done_case(outcome, (before,))))
     assert any(line.startswith("superseded: 1 predictions") and "the 2 pairs" in line for line in lines)
     assert not any(line.startswith("superseded") for line in summary(document_of(done_case(outcome))))
+
+
+def test_the_row_and_the_summary_say_which_pairs_count():
+    disturbed = placed(HERE_NS, HERE_NS)._replace(patched=window(distances_ns=(HERE_NS,), dropped=9))
+    outcome = CaseOutcome(ONE[0], foretold(), Measured(((disturbed,) * 4) + (placed(AFAR_NS, AFAR_NS),), 4))
+    document = document_of(done_case(outcome))
+    assert document["cases"][0]["row"]["used"] == "pairs in place"
+    said = "1 cases had too few clean ones, so that all count, but for moved ones in 1 of these"
+    assert any(line.endswith(said) for line in summary(document))

@@ -165,6 +165,15 @@ def test_where_the_cpus_are_now_is_said_once_it_is_known_to_be_elsewhere(pairs, 
     assert Measured(tuple(pairs), 4).elsewhere_ns == found_ns
 
 
+def test_where_too_few_are_clean_pairs_of_another_place_stay_out_all_the_same():
+    disturbed = [disturbed_here()] * 4
+    measured = Measured((PLACED_HERE, *disturbed, *[PLACED_AFAR] * 6), 4)
+    assert measured.clean == (PLACED_HERE,)
+    assert measured.used == measured.stayed == (PLACED_HERE, *disturbed)
+    too_few = Measured((PLACED_HERE, *disturbed[:2], *[PLACED_AFAR] * 6), 4)
+    assert too_few.used == too_few.pairs
+
+
 def test_whoever_asked_may_end_it_after_any_pair():
     runs, asked = runs_of([10] * 9, [20] * 9)
     measured = measure(runs, PairOptions(), 260, lambda so_far: len(so_far.pairs) == 2)

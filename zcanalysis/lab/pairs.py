@@ -123,9 +123,14 @@ class Measured(NamedTuple):
         return tuple(pair for pair in self.pairs if not pair.marks)
 
     @property
+    def stayed(self) -> tuple[Pair, ...]:
+        """Those that lie where the recording was made, whatever else disturbed them."""
+        return tuple(pair for pair in self.pairs if not pair.moved)
+
+    @property
     def used(self) -> tuple[Pair, ...]:
-        """The clean ones if they are enough, else all."""
-        return self.clean if len(self.clean) >= self.least else self.pairs
+        """The clean ones if they are enough, else those of the machine that was recorded if these are, else all."""
+        return next((some for some in (self.clean, self.stayed) if len(some) >= self.least), self.pairs)
 
     @property
     def elsewhere_ns(self) -> int | None:
@@ -138,15 +143,10 @@ class Measured(NamedTuple):
             return None
         together_ns, count = self._together()
         recorded_ns = self.pairs[-1].recorded_ns
-        if recorded_ns is None or count < max(FEWEST_TOGETHER, self._stayed + 1):
+        if recorded_ns is None or count < max(FEWEST_TOGETHER, len(self.stayed) + 1):
             return None
         now_ns = round(statistics.median(together_ns))
         return None if in_one_place((recorded_ns, now_ns)) else now_ns
-
-    @property
-    def _stayed(self) -> int:
-        """How many pairs lie where the recording was made, whatever else disturbed them."""
-        return sum(not pair.moved for pair in self.pairs)
 
     def _together(self) -> tuple[list[int], int]:
         """Distances and number of the last pairs that lie in one place."""

@@ -14,6 +14,8 @@ from zcanalysis.lab.scenarios import Scenario
 from zcanalysis.tables import VALIDATION, conform, polars_schema
 
 SEVERAL: Final = "several"
+IN_PLACE: Final = "pairs in place"
+"""Those whose CPUs were as far apart as in the recording."""
 
 
 def case_entry(outcome: CaseOutcome) -> dict[str, Any]:
@@ -89,8 +91,14 @@ def _measured_cells(measured: Measured) -> dict[str, Any]:
         "noise": measured.noise,
         "pairs": len(measured.pairs),
         "clean": len(measured.clean),
-        "used": "clean pairs" if len(measured.used) == len(measured.clean) else "all pairs",
+        "used": _used(measured),
     }
+
+
+def _used(measured: Measured) -> str:
+    if len(measured.used) == len(measured.clean):
+        return "clean pairs"
+    return "all pairs" if len(measured.used) == len(measured.pairs) else IN_PLACE
 
 
 def _predicted_cells(outcome: CaseOutcome) -> dict[str, Any]:

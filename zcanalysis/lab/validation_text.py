@@ -9,7 +9,7 @@ import polars as pl
 
 from zcanalysis.lab.outcome import CaseOutcome
 from zcanalysis.lab.scores import TARGETS
-from zcanalysis.lab.validation_document import calibrated_document
+from zcanalysis.lab.validation_document import IN_PLACE, calibrated_document
 
 SECONDS_PER_MINUTE: Final = 60
 CALIBRATED: Final = "with prices of this machine"
@@ -140,10 +140,13 @@ def _silence(document: Mapping[str, Any]) -> Iterator[str]:
 def _disturbances(document: Mapping[str, Any]) -> Iterator[str]:
     pairs = [pair for case in document["cases"] for pair in case["pairs"]]
     marked = sum(bool(pair["marks"]) for pair in pairs)
-    whole = sum(case["row"]["used"] != "clean pairs" for case in document["cases"])
+    used = Counter(case["row"]["used"] for case in document["cases"])
+    whole = sum(used.values()) - used["clean pairs"]
+    placed = f", but for moved ones in {used[IN_PLACE]} of these" if used[IN_PLACE] else ""
     because = Counter(kind for pair in pairs for kind in {_cause(mark) for mark in pair["marks"]})
     why = f" ({', '.join(f'{kind} {count}' for kind, count in because.most_common())})" if because else ""
-    yield f"pairs: {marked} of {len(pairs)} marked{why}; {whole} cases had too few clean ones, so that all count"
+    few = f"{whole} cases had too few clean ones, so that all count{placed}"
+    yield f"pairs: {marked} of {len(pairs)} marked{why}; {few}"
     given_up = [each for case in document["cases"] for each in case.get("superseded", [])]
     if given_up:
         spent = sum(len(each["pairs"]) for each in given_up)
