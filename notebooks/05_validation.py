@@ -28,7 +28,7 @@ import altair as alt
 import polars as pl
 
 import zcanalysis as zc
-from zcanalysis.lab.validation_document import validation_table
+from zcanalysis.lab.validation_document import calibrated_document, validation_table
 from zcanalysis.lab.validation_text import shown_table, summary
 from zcanalysis.validating import finished
 
@@ -64,10 +64,19 @@ with pl.Config(fmt_str_lengths=120, tbl_rows=60, tbl_cols=-1):
     display(shown_table(cases))  # noqa: F821 - IPython's
 
 # %% [markdown]
+# ## The same cases, foretold with prices of the machine
+#
+# Where `lab calibrate` had measured the machine, each case was foretold a second time before it was measured.
+
+# %%
+other = calibrated_document(document)
+"no prices of the machine were kept" if other is None else shown_table(validation_table(other))
+
+# %% [markdown]
 # ## What disturbed the measurement
 #
-# A pair is marked where other processes took more than 5 % of a CPU, the hypervisor more than 2 %, or a full backlog
-# dropped packets.
+# A pair is marked where other processes took more than 5 % of a CPU, the hypervisor more than 2 %, a full backlog
+# dropped packets, or the CPUs were not as far apart as in the recording.
 
 # %%
 cases.select("configuration", "patch", "pairs", "clean", "used", "standard_error", "noise", "doubts")

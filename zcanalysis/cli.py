@@ -43,6 +43,13 @@ Link = Annotated[
     typer.Option("--link-gbps", help="Rate of the link, in Gbit/s: the ceiling to compare with."),
 ]
 
+Calibrated = Annotated[
+    bool, typer.Option("--calibrated", help="Use what lab calibrate kept of the recording's machine.")
+]
+CalibrationFile = Annotated[
+    Path | None, typer.Option("--calibration", help="The same from a file that lab calibrate -o wrote.")
+]
+
 
 def main() -> None:
     """Run the command; every expected failure is one line on standard error."""
@@ -86,6 +93,8 @@ def report(
     recording: Annotated[Path, typer.Argument(help="A recording folder, a capture, or a perf trace.")],
     perf: Perf = None,
     link_gbps: Link = None,
+    calibrated: Calibrated = False,
+    calibration: CalibrationFile = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Where to write the HTML report.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -95,7 +104,8 @@ def report(
 
     _check_link(link_gbps)
     with progress() as on_step:
-        answer = answered(read_recording(recording, perf), link_gbps, on_step)
+        read = read_recording(recording, perf)
+        answer = answered(read, link_gbps, on_step, _machine(read, calibration, kept=calibrated))
         if output is not None:
             from zcanalysis.document import write_report
 
@@ -214,10 +224,8 @@ def predict(
     patch: Annotated[list[str], typer.Option(help="NAME or NAME=VALUE, as `zcanalysis patches` lists; repeatable.")],
     perf: Perf = None,
     link_gbps: Link = None,
-    calibrated: Annotated[
-        bool, typer.Option("--calibrated", help="Use what lab calibrate kept of the recording's machine.")
-    ] = False,
-    calibration: Annotated[Path | None, typer.Option(help="The same from a file that lab calibrate -o wrote.")] = None,
+    calibrated: Calibrated = False,
+    calibration: CalibrationFile = None,
     as_json: Json = False,
 ) -> None:
     """Say what patches together would give back, with the commands to apply and to undo them."""
@@ -230,7 +238,7 @@ def predict(
     chosen = [parse_patch(text) for text in patch]
     with progress() as on_step:
         read = read_recording(recording, perf)
-        machine = _machine(read, calibration) if calibrated or calibration is not None else None
+        machine = _machine(read, calibration, kept=calibrated)
         document = predict_document(answered(read, link_gbps, on_step, machine), chosen)
     if as_json:
         print_json(document)
@@ -248,6 +256,8 @@ def sweep(
     ],
     perf: Perf = None,
     link_gbps: Link = None,
+    calibrated: Calibrated = False,
+    calibration: CalibrationFile = None,
     as_json: Json = False,
 ) -> None:
     """Say what each of several values of a patch would give back."""
@@ -258,7 +268,8 @@ def sweep(
     _check_link(link_gbps)
     chosen = parse_sweep(patch)
     with progress() as on_step:
-        answer = answered(read_recording(recording, perf), link_gbps, on_step)
+        read = read_recording(recording, perf)
+        answer = answered(read, link_gbps, on_step, _machine(read, calibration, kept=calibrated))
         on_step("sweep")
         document = sweep_document(answer, swept(answer, chosen))
     if as_json:
@@ -344,11 +355,13 @@ def advise(
         _fail(said.complaint, BAD_INPUT)
 
 
-def _machine(recording: "Recording", file: Path | None) -> "MachinePrices":
+def _machine(recording: "Recording", file: Path | None, *, kept: bool) -> "MachinePrices | None":
+    """Prices of the recording's machine, where they are asked for."""
     from zcanalysis.prices.machine_file import kept_machine_prices, read_machine_prices
 
-    host = recording.host
-    return kept_machine_prices(host.kernel, host.cpu_model) if file is None else read_machine_prices(file)
+    if file is not None:
+        return read_machine_prices(file)
+    return kept_machine_prices(recording.host.kernel, recording.host.cpu_model) if kept else None
 
 
 def _check_link(link_gbps: float | None) -> None:

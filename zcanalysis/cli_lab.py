@@ -85,6 +85,10 @@ def lab_validate(
     patch: Annotated[
         list[str] | None, typer.Option(help="NAME=VALUE, or several together, A=1+B=2; a case each time it is given.")
     ] = None,
+    calibration: Annotated[
+        Path | None, typer.Option(help="Prices of this machine, to foretell with as well; else those that are kept.")
+    ] = None,
+    calibrate: Annotated[bool, typer.Option("--calibrate", help="Measure those first, if they are not there.")] = False,
     hosts: Annotated[str | None, typer.Option(help="Refused for now: `lab run` alone knows other machines.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -101,12 +105,20 @@ def lab_validate(
         by = validating.default_seed() if seed is None else validating.Seed(seed, "as given")
         sys.stderr.write(f"seed {printable(by.text)} ({by.origin})\n")
     with progress() as on_step:
-        options = ValidationOptions(
-            cases=validating.picked_cases(scenario, patch or ())
+
+        def tell(what: str, share: float) -> None:
+            on_step(f"{what} ({share:.0%})")
+
+        cases = (
+            validating.picked_cases(scenario, patch or ())
             if by is None
-            else validating.drawn_cases(draw or validating.DRAWN, by.text, without or ()),
+            else validating.drawn_cases(draw or validating.DRAWN, by.text, without or ())
+        )
+        options = ValidationOptions(
+            cases=cases,
             seed=None if by is None else by.text,
-            on_progress=lambda what, share: on_step(f"{what} ({share:.0%})"),
+            machine=validating.machine_of(calibration, cases, tell, measured=calibrate),
+            on_progress=tell,
         )
         document = validating.carried_out(directory, options)
     print_json(document) if as_json else validating.show(document)

@@ -311,7 +311,9 @@ VALIDATION: Final[Schema] = {
     "noise": Column(pl.Float64(), "standard deviation of the log of such a ratio where nothing is changed (A/A)"),
     "pairs": Column(pl.Int64(), "of runs, without and with the patches"),
     "clean": Column(pl.Int64(), "those that nothing disturbed"),
-    "used": Column(pl.String(), "`clean pairs`, or `all pairs` where too few were clean"),
+    "used": Column(
+        pl.String(), "`clean pairs`; where they are too few `pairs in place` (no CPU was moved), else `all pairs`"
+    ),
     "predicted_ratio": Column(pl.Float64(), "foretold by replay; null where it is silent"),
     "low_ratio": Column(pl.Float64(), "5 % bound of that"),
     "high_ratio": Column(pl.Float64(), "95 % bound"),
@@ -330,7 +332,10 @@ VALIDATION: Final[Schema] = {
     "cpus": Column(pl.List(pl.Int64()), "CPUs whose load was foretold and measured"),
     "loads_foretold": Column(pl.List(pl.Float64()), "busy share of the time of each with the patches, foretold"),
     "loads_measured": Column(pl.List(pl.Float64()), "the same measured"),
-    "tier": Column(pl.String(), "what the prediction rests on: recording (a calibrated host), or null models"),
+    "tier": Column(
+        pl.String(),
+        "what the prediction rests on: recording (a host of it), calibrated (with prices of its machine), or null",
+    ),
     "why": Column(pl.String(), "what the prediction remarks"),
     "doubts": Column(pl.List(pl.String()), "what the audit of the baseline's recording warns of"),
     "recording": Column(pl.String(), "folder of the baseline's recording"),

@@ -3,7 +3,7 @@
 import shlex
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -11,11 +11,14 @@ from typing import Any, Final, NamedTuple
 from zcanalysis import __version__
 from zcanalysis.errors import HostError, TraceError
 from zcanalysis.io.json_file import read_json
+from zcanalysis.lab.calibrating import calibrated_machine, known_machine
 from zcanalysis.lab.draw import DEVELOPMENT, Case, cases_of, development_set, draw
-from zcanalysis.lab.validation import RESULT, Done, Failure, ValidationOptions, validate
-from zcanalysis.lab.validation_document import keys_of, validation_table
-from zcanalysis.lab.validation_text import case_line, left_text, shown_table, summary
+from zcanalysis.lab.one_case import Done
+from zcanalysis.lab.validation import RESULT, Failure, ValidationOptions, validate
+from zcanalysis.lab.validation_document import calibrated_document, keys_of, validation_table
+from zcanalysis.lab.validation_text import CALIBRATED, case_line, left_text, shown_table, summary
 from zcanalysis.output import printable, write
+from zcanalysis.prices.machine import MachinePrices
 
 DRAWN: Final = 24
 GIT_SECONDS: Final = 10.0
@@ -95,6 +98,38 @@ def picked_cases(scenario: str, patches: Sequence[str]) -> tuple[Case, ...]:
     return cases_of(scenario, tuple(dict.fromkeys(patches)))
 
 
+def machine_of(
+    file: Path | None, cases: Sequence[Case], on_progress: Callable[[str, float], None], *, measured: bool
+) -> MachinePrices | None:
+    """Prices of this machine, to foretell with as well; says on standard error which. None where there are none.
+
+    Parameters
+    ----------
+    file
+        Where they are; None: where `lab calibrate` keeps them.
+    cases
+        What will be foretold.
+    on_progress
+        Told what happens and the share that is done (0 to 1).
+    measured
+        Whether they are measured first, for the MTUs of the cases, where they are not there.
+
+    Raises
+    ------
+    HostError
+        If they cannot be measured, or are another machine's.
+    TraceError
+        If the file holds none.
+    """
+    mtus = sorted({case.configuration.mtu for case in cases})
+    found = calibrated_machine(file, mtus, on_progress=on_progress) if measured else known_machine(file)
+    if found is None:
+        return None
+    machine, place = found
+    sys.stderr.write(f"foretold twice, also with prices of this machine: {printable(str(place))}\n")
+    return machine
+
+
 def carried_out(directory: Path, options: ValidationOptions) -> dict[str, Any]:
     """Foretell and measure, with a line for each case that is over; the document.
 
@@ -105,7 +140,10 @@ def carried_out(directory: Path, options: ValidationOptions) -> dict[str, Any]:
     """
 
     def tell(over: Done | Failure, tried: int, left_seconds: float) -> None:
-        said = case_line(over.outcome) if isinstance(over, Done) else f"{over.case.name}: failed: {over.why}"
+        if isinstance(over, Done):
+            said = case_line(over.outcome, over.calibrated)
+        else:
+            said = f"{over.case.name}: failed: {over.why}"
         left = f"; {left_text(left_seconds)}" if tried < len(options.cases) else ""
         sys.stderr.write(f"{tried} of {len(options.cases)}, {printable(said)}{left}\n")
 
@@ -156,6 +194,9 @@ def show(document: Mapping[str, Any]) -> None:
     table = validation_table(document)
     if not table.is_empty():
         print_table(shown_table(table))
+    if (other := calibrated_document(document)) is not None:
+        write(f"\n{CALIBRATED}:\n")
+        print_table(shown_table(validation_table(other)))
     write("".join(f"{printable(line)}\n" for line in summary(document)))
 
 

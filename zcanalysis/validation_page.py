@@ -1,13 +1,25 @@
 """A validation as one HTML page that works offline: figures, chart, and every case with the worst miss first."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from zcanalysis.document import rendered, vega_bundle
-from zcanalysis.figures import figure
+from zcanalysis.figures import Figure, figure
 from zcanalysis.lab.scores import TARGETS
-from zcanalysis.lab.validation_document import validation_table
-from zcanalysis.lab.validation_text import shown_table, summary
+from zcanalysis.lab.validation_document import calibrated_document, validation_table
+from zcanalysis.lab.validation_text import CALIBRATED, shown_table, summary
+
+
+class Tier(NamedTuple):
+    """What the page shows of one way to foretell."""
+
+    key: str
+    """Of its sections; empty for the first."""
+    words: str
+    scores: list[tuple[str, str, str, str]]
+    figures: list[Figure]
+    heads: list[str]
+    rows: list[tuple[Any, ...]]
 
 
 def validation_html(document: Mapping[str, Any]) -> str:
@@ -18,6 +30,18 @@ def validation_html(document: Mapping[str, Any]) -> str:
     document
         What validation.json holds.
     """
+    tiers = [_tier(document, "", "from the baseline's recording alone")]
+    if (other := calibrated_document(document)) is not None:
+        tiers.append(_tier(other, "-calibrated", CALIBRATED))
+    return rendered(
+        "validation.html.j2",
+        lines=summary(document),
+        tiers=tiers,
+        bundle=vega_bundle() if any(tier.figures for tier in tiers) else "",
+    )
+
+
+def _tier(document: Mapping[str, Any], key: str, words: str) -> Tier:
     from zcanalysis import charts
 
     table = validation_table(document)
@@ -25,16 +49,9 @@ def validation_html(document: Mapping[str, Any]) -> str:
     figures = []
     if not table.is_empty():
         says = "On the dashed line what was foretold came true. Hover a point for its hosts, patch and limits."
-        figures.append(figure("validation", "Foretold and measured", charts.validation(table), says))
-    return rendered(
-        "validation.html.j2",
-        lines=summary(document),
-        scores=_score_cells(document),
-        figures=figures,
-        heads=shown.columns,
-        rows=shown.rows(),
-        bundle=vega_bundle() if figures else "",
-    )
+        title = f"Foretold{f' {words}' if key else ''} and measured"
+        figures.append(figure(f"validation{key}", title, charts.validation(table), says))
+    return Tier(key, words, _score_cells(document), figures, shown.columns, shown.rows())
 
 
 def _score_cells(document: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:

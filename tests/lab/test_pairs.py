@@ -26,6 +26,12 @@ def pair(baseline=10.0, patched=20.0, **changed) -> Pair:
     return Pair(window(baseline), window(patched, **changed))
 
 
+def placed(*distances_ns: int, recorded_ns: int | None = 260) -> Pair:
+    """A pair whose CPUs were so far apart, one figure for each of its windows."""
+    baseline, patched = (window(distances_ns=(each, each)) for each in distances_ns)
+    return Pair(baseline, patched, recorded_ns)
+
+
 def runs_of(baselines, patched):
     """Runs that give these one after the other, and the order in which they were asked for."""
     asked = []
@@ -110,7 +116,7 @@ def test_pairs_that_differ_are_repeated_until_the_ratio_is_known():
 def test_there_are_never_more_pairs_than_asked_for():
     runs, _ = runs_of([10, 20] * 8, [20] * 16)
     told = []
-    measured = measure(runs, PairOptions(), told.append)
+    measured = measure(runs, PairOptions(), is_over=lambda so_far: told.append(so_far) or False)
     assert len(measured.pairs) == 15
     assert [len(so_far.pairs) for so_far in told] == list(range(1, 16))
 
@@ -126,6 +132,53 @@ def test_a_window_in_which_nothing_arrives_is_a_failure():
     runs, _ = runs_of([10], [0.0])
     with pytest.raises(HostError, match="nothing arrived in a window of the patched hosts"):
         measure(runs, PairOptions())
+
+
+def disturbed_here() -> Pair:
+    return placed(260, 270)._replace(patched=window(distances_ns=(260, 260), foreign=0.5))
+
+
+PLACED_HERE, PLACED_AFAR, PLACED_BOTH = placed(260, 270), placed(460, 480), placed(260, 470)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "found_ns"),
+    [
+        ([PLACED_AFAR], None),  # one pair may be chance
+        ([PLACED_AFAR] * 2, 470),
+        ([PLACED_HERE] * 2, None),
+        ([PLACED_HERE, PLACED_AFAR, PLACED_AFAR], 470),
+        ([PLACED_HERE, PLACED_HERE, PLACED_AFAR, PLACED_AFAR], None),  # as many stayed
+        ([*[disturbed_here()] * 3, PLACED_AFAR, PLACED_AFAR], None),  # disturbed by something else, but not moved
+        ([PLACED_HERE, PLACED_HERE, *[PLACED_AFAR] * 3], 470),
+        ([*[PLACED_HERE] * 4, *[PLACED_AFAR] * 9], None),  # four clean ones suffice
+        ([PLACED_AFAR, PLACED_AFAR, PLACED_BOTH], None),  # nobody knows where they are now
+        ([PLACED_AFAR, PLACED_AFAR, PLACED_HERE], None),
+        ([placed(150, 140), placed(150, 160)], 150),  # nearer is elsewhere as well
+        ([placed(300, 370), placed(290, 310)], None),  # marked, but not elsewhere on the whole
+        ([placed(460, 480, recorded_ns=None)] * 4, None),
+        ([pair()] * 4, None),
+        ([], None),
+    ],
+)
+def test_where_the_cpus_are_now_is_said_once_it_is_known_to_be_elsewhere(pairs, found_ns):
+    assert Measured(tuple(pairs), 4).elsewhere_ns == found_ns
+
+
+def test_where_too_few_are_clean_pairs_of_another_place_stay_out_all_the_same():
+    disturbed = [disturbed_here()] * 4
+    measured = Measured((PLACED_HERE, *disturbed, *[PLACED_AFAR] * 6), 4)
+    assert measured.clean == (PLACED_HERE,)
+    assert measured.used == measured.stayed == (PLACED_HERE, *disturbed)
+    too_few = Measured((PLACED_HERE, *disturbed[:2], *[PLACED_AFAR] * 6), 4)
+    assert too_few.used == too_few.pairs
+
+
+def test_whoever_asked_may_end_it_after_any_pair():
+    runs, asked = runs_of([10] * 9, [20] * 9)
+    measured = measure(runs, PairOptions(), 260, lambda so_far: len(so_far.pairs) == 2)
+    assert len(asked) == 4
+    assert [each.recorded_ns for each in measured.pairs] == [260, 260]
 
 
 @pytest.mark.parametrize("wrong", [{"seconds": 0}, {"least": 1}, {"least": 16}, {"standard_error": 0.0}])

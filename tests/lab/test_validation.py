@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -16,13 +17,13 @@ from zcanalysis import validating
 from zcanalysis.cli import main
 from zcanalysis.errors import HostError, TraceError
 from zcanalysis.lab.draw import Case, cases_of, development_set, draw
-from zcanalysis.lab.outcome import CaseOutcome
+from zcanalysis.lab.one_case import Announced, Done, Instruments, Prediction, Recording
+from zcanalysis.lab.outcome import CaseOutcome, Foretold
 from zcanalysis.lab.pairs import Measured, PairOptions
 from zcanalysis.lab.scenarios import scenario_named
 from zcanalysis.lab.validation import (
     RESULT,
     TABLE,
-    Instruments,
     ValidationOptions,
     recording_plan,
     require_all,
@@ -35,6 +36,12 @@ from zcanalysis.tables import VALIDATION, conform
 TWO = cases_of("mtu-1500", ["mtu=9000", "gro=on+rps=off"])
 
 
+@pytest.fixture(autouse=True)
+def nothing_kept(tmp_path_factory, monkeypatch):
+    """What a tester has calibrated stays out."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+
+
 def options(cases=TWO, **changed) -> ValidationOptions:
     return ValidationOptions(cases=cases, **changed)
 
@@ -42,21 +49,21 @@ def options(cases=TWO, **changed) -> ValidationOptions:
 class Bench:
     """Instruments that note the order in which they are used."""
 
-    def __init__(self, directory):
-        self.directory, self.used = directory, []
+    def __init__(self, directory, recorded_ns=()):
+        self.directory, self.used, self.recorded_ns = directory, [], list(recorded_ns)
         self.tools = Instruments(lambda scenarios: None, self.record, self.foretell, self.measure)
 
     def record(self, scenario, place):
         self.used.append(f"record {scenario.name}")
         place.mkdir(parents=True)
-        (place / "host.json").touch()
+        return self.recorded_ns.pop(0) if self.recorded_ns else None
 
     def foretell(self, place, patches):
         assert place.parent == self.directory / "recordings"
         self.used.append(f"foretell {'+'.join(patches)}")
         return foretold()
 
-    def measure(self, baseline, changed, on_pair):
+    def measure(self, baseline, changed, recorded_ns, is_over):
         written = sorted((self.directory / "predictions").iterdir())
         lines = [line.split() for line in (self.directory / "predictions.sha256").read_text().splitlines()]
         assert [name for _, name in lines] == [f"predictions/{path.name}" for path in written]
@@ -64,7 +71,7 @@ class Bench:
         assert json.loads(written[-1].read_text())["configuration"]["name"] == baseline.name
         self.used.append(f"measure {changed.name}")
         measured = Measured((pair(10, 20),) * 4, 4)
-        on_pair(measured)
+        assert not is_over(measured)
         return measured
 
 
@@ -119,12 +126,19 @@ def test_a_row_says_the_same_as_the_outcome():
     assert set(row) == set(VALIDATION)
 
 
-def document_of(*outcomes: CaseOutcome, asked=None, failures=()) -> dict:
-    from zcanalysis.lab.validation import Done, Failure, Validation, validation_document
+def done_case(outcome: CaseOutcome, superseded=(), calibrated: Foretold | None = None) -> Done:
+    made = Prediction(outcome.foretold, "f" * 64)
+    other = None if calibrated is None else Prediction(calibrated, "c" * 64)
+    announced = Announced(Recording(Path("x"), "recordings/x", 260), made, other)
+    return Done(outcome, announced, superseded, 90.0)
 
-    done = tuple(Done(each, "f" * 64, "recordings/x", 90.0) for each in outcomes)
+
+def document_of(*outcomes: CaseOutcome | Done, asked=None, failures=(), **changed) -> dict:
+    from zcanalysis.lab.validation import Failure, Validation, validation_document
+
+    done = tuple(each if isinstance(each, Done) else done_case(each) for each in outcomes)
     failed = tuple(Failure(case, why) for case, why in failures)
-    made = validation_document(Validation("s", asked or len(done), done, failed), options())
+    made = validation_document(Validation("s", asked or len(done), done, failed), options(**changed))
     return json.loads(json.dumps(made, allow_nan=False))
 
 
@@ -184,10 +198,10 @@ def test_what_failed_and_what_was_not_reached_is_said():
 def test_a_case_that_fails_ends_alone(tmp_path):
     bench = Bench(tmp_path)
 
-    def fail_at_first(baseline, changed, on_pair):
+    def fail_at_first(baseline, changed, *how):
         if changed.mtu == 9000:
             raise HostError("iperf3 is gone")
-        return bench.measure(baseline, changed, on_pair)
+        return bench.measure(baseline, changed, *how)
 
     validation = validate(tmp_path, options(), bench.tools._replace(measure=fail_at_first))
     assert [failure.why for failure in validation.failures] == ["iperf3 is gone"]
@@ -216,10 +230,10 @@ def test_when_every_case_fails_so_does_the_validation(tmp_path):
 def test_ctrl_c_keeps_the_cases_that_are_done(tmp_path, capsys, monkeypatch):
     bench = Bench(tmp_path)
 
-    def interrupt_at_second(baseline, changed, on_pair):
+    def interrupt_at_second(baseline, changed, *how):
         if changed.receiver_gro:
             raise KeyboardInterrupt
-        return bench.measure(baseline, changed, on_pair)
+        return bench.measure(baseline, changed, *how)
 
     tools = bench.tools._replace(measure=interrupt_at_second)
     monkeypatch.setattr(validating, "validate", lambda place, chosen: validate(place, chosen, tools))

@@ -147,6 +147,25 @@ def test_predict_takes_a_file_and_says_what_it_rests_on(tmp_path):
     assert json.loads(done.stdout)["tier"] == "calibrated"
 
 
+def test_sweep_and_report_take_a_file_as_well(tmp_path):
+    write_machine_prices(machine(), tmp_path / "m.json")
+    words = ("--calibration", tmp_path / "m.json", "--json")
+    swept = run("sweep", TRACE, "--patch", "mtu=3000,9000", *words)
+    assert swept.returncode == 0, swept.stderr
+    assert {row["tier"] for row in json.loads(swept.stdout)["sweep"]} == {"calibrated"}
+    reported = run("report", TRACE, *words)
+    assert reported.returncode == 0, reported.stderr
+    assert "calibrated" in {price["origin"] for price in json.loads(reported.stdout)["prices"]}
+
+
+@pytest.mark.parametrize("command", [("report",), ("sweep", "--patch", "mtu=3000")])
+def test_what_is_not_kept_is_one_line(tmp_path, monkeypatch, command):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    done = run(*command, TRACE, "--calibrated")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.endswith("zcanalysis lab calibrate\n")
+
+
 @pytest.mark.parametrize("what", ["empty", "hostile", "another kernel", "missing", "not kept"])
 def test_predict_refuses_bad_calibrations_in_one_line_with_status_2(tmp_path, monkeypatch, what):
     file = tmp_path / "m.json"

@@ -12,21 +12,33 @@ from zcanalysis.io.recording import read_recording
 from zcanalysis.lab.outcome import Foretold
 from zcanalysis.limit import Limit
 from zcanalysis.patches import parse_patch
+from zcanalysis.prices.machine import MachinePrices
 from zcanalysis.whatif import predict
 from zcanalysis.workload import LINK, NOT_SEEN, WINDOW
 
 BEYOND: Final = "beyond this host"
 
 
-def foretell(place: Path, patches: Sequence[str]) -> Foretold:
+def foretell(place: Path, patches: Sequence[str], machine: MachinePrices | None = None) -> Foretold:
     """What the patches together would give, from one recording of the baseline.
+
+    Parameters
+    ----------
+    place
+        Folder of the recording.
+    patches
+        NAME=VALUE each.
+    machine
+        Prices of its machine, for those that the recording can only assume.
 
     Raises
     ------
     HostError
         If the recording has no goodput.
+    TraceError
+        If the prices are another machine's.
     """
-    answer = answered(read_recording(place))
+    answer = answered(read_recording(place), machine=machine)
     if answer.goodput_gbps is None:
         raise HostError(f"{place}: no goodput was recorded, so nothing can be foretold")
     made = predict(answer, [parse_patch(patch) for patch in patches])

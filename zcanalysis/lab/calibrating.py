@@ -50,3 +50,30 @@ def calibrated_machine(
     machine = measure(CalibrateOptions(mtus=mtus, on_progress=on_progress))
     write_machine_prices(machine, place)
     return machine, place
+
+
+def known_machine(file: Path | None) -> tuple[MachinePrices, Path] | None:
+    """The prices of this machine, and the file that holds them, without measuring; None where none are kept.
+
+    Parameters
+    ----------
+    file
+        Where they are; None: the user's cache, where they may be absent.
+
+    Raises
+    ------
+    HostError
+        If the file holds another machine's prices.
+    TraceError
+        If a file is no calibration, or the one that is named is absent.
+    """
+    if file is None:
+        try:
+            place = cache_file(*machine_facts_of())
+        except HostError:  # a machine without a name, or a user without a home, has nothing kept
+            return None
+        return (read_machine_prices(place), place) if place.exists() else None
+    named, here = read_machine_prices(file), machine_facts_of()
+    if (named.kernel, named.cpu_model) != here:
+        raise HostError(f"{file}: is of kernel {named.kernel!r} on {named.cpu_model!r}, not of this machine")
+    return named, file

@@ -1,15 +1,17 @@
 """Predictions on disk before anything is measured, so that everybody can see that nothing was changed afterwards.
 
-One file a case, in the order they were made; each holds the sha256 of the one before it, so that none can be put in,
-taken out or written anew without every later one showing it. `sha256sum -c predictions.sha256` checks them all, and
-every result names the sha256 of its prediction.
+One file a prediction, in the order they were made; each holds the sha256 of the one before it, so that none can be
+put in, taken out or written anew without every later one showing it. `sha256sum -c predictions.sha256` checks them
+all, and every result names the sha256 of its prediction, and of those that it superseded.
 """
 
 import hashlib
 import json
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from zcanalysis.lab.draw import Case
@@ -18,9 +20,10 @@ from zcanalysis.lab.outcome import Foretold
 FOLDER: Final = "predictions"
 DIGESTS: Final = "predictions.sha256"
 BEFORE_THE_FIRST: Final = "0" * 64
+NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
-def write_prediction(directory: Path, case: Case, foretold: Foretold) -> str:
+def write_prediction(directory: Path, case: Case, foretold: Foretold, about: Mapping[str, Any] = NOTHING) -> str:
     """Write the prediction of one more case; it is on disk when we return.
 
     Parameters
@@ -29,6 +32,8 @@ def write_prediction(directory: Path, case: Case, foretold: Foretold) -> str:
         Of the validation.
     case, foretold
         What is foretold of what.
+    about
+        What else the file says: what it was made from, and which one it supersedes.
 
     Returns
     -------
@@ -42,7 +47,7 @@ def write_prediction(directory: Path, case: Case, foretold: Foretold) -> str:
         "written_ns": time.time_ns(),
         "configuration": case.configuration.as_json(),
         "patches": list(case.patches),
-    } | foretold._asdict()
+    } | {**about, **foretold._asdict()}
     name = f"{FOLDER}/{len(lines) + 1:03d}.json"
     (directory / FOLDER).mkdir(exist_ok=True)
     write_json(directory / name, document)

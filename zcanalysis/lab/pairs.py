@@ -27,6 +27,7 @@ from zcanalysis.recorder.interruption import terminated_like_interrupted
 
 MOST_FOREIGN: Final = 0.05
 MOST_STEAL: Final = 0.02
+FEWEST_TOGETHER: Final = 2
 SLACK_SECONDS: Final = 30.0
 SETTLE_SECONDS: Final = 0.15  # for the transfer to recover from two CPUs that spun for some milliseconds
 LABEL: Final = "p"
@@ -46,8 +47,6 @@ class PairOptions:
         Pairs.
     standard_error
         Of the mean log ratio: small enough to stop at.
-    recorded_ns
-        How far the sender's CPU was from the reader's while the baseline was recorded; None where nobody knows.
     """
 
     seconds: float = 1.5
@@ -55,7 +54,6 @@ class PairOptions:
     least: int = 4
     most: int = 15
     standard_error: float = 0.03
-    recorded_ns: int | None = None
 
     def __post_init__(self) -> None:
         if not self.seconds > 0 or not self.warmup_seconds >= 0:
@@ -72,7 +70,7 @@ class Pair(NamedTuple):
     baseline: Window
     patched: Window
     recorded_ns: int | None = None
-    """See `PairOptions`."""
+    """How far the sender's CPU was from the reader's while the baseline was recorded; None where nobody knows."""
 
     @property
     def log_ratio(self) -> float:
@@ -84,15 +82,22 @@ class Pair(NamedTuple):
         """Why it may not be believed; empty for a clean one."""
         both = {"baseline": self.baseline, "patched": self.patched}
         marks = [f"{name}: {mark}" for name, window in both.items() for mark in marks_of(window)]
-        return (*marks, *self._moved())
+        return (*marks, self.moved) if self.moved else tuple(marks)
 
-    def _moved(self) -> Iterator[str]:
-        """Virtual CPUs are moved from time to time, and then are another machine."""
-        distances_ns = [*self.baseline.distances_ns, *self.patched.distances_ns]
+    @property
+    def distances_ns(self) -> tuple[int, ...]:
+        """How far its CPUs were apart before and after both windows; empty where nobody could say."""
+        return *self.baseline.distances_ns, *self.patched.distances_ns
+
+    @property
+    def moved(self) -> str:
+        """Words where a CPU was moved since the recording: virtual ones are at times, and then are another machine."""
+        distances_ns = list(self.distances_ns)
         if self.recorded_ns is not None:
             distances_ns.append(self.recorded_ns)
-        if not in_one_place(distances_ns):
-            yield f"a CPU was moved: {min(distances_ns)} and {max(distances_ns)} ns to the other"
+        if in_one_place(distances_ns):
+            return ""
+        return f"a CPU was moved: {min(distances_ns)} and {max(distances_ns)} ns to the other"
 
 
 def marks_of(window: Window) -> Iterator[str]:
@@ -118,9 +123,39 @@ class Measured(NamedTuple):
         return tuple(pair for pair in self.pairs if not pair.marks)
 
     @property
+    def stayed(self) -> tuple[Pair, ...]:
+        """Those that lie where the recording was made, whatever else disturbed them."""
+        return tuple(pair for pair in self.pairs if not pair.moved)
+
+    @property
     def used(self) -> tuple[Pair, ...]:
-        """The clean ones if they are enough, else all."""
-        return self.clean if len(self.clean) >= self.least else self.pairs
+        """The clean ones if they are enough, else those of the machine that was recorded if these are, else all."""
+        return next((some for some in (self.clean, self.stayed) if len(some) >= self.least), self.pairs)
+
+    @property
+    def elsewhere_ns(self) -> int | None:
+        """How far the CPUs are apart now, where that is known to be elsewhere than in the recording.
+
+        None while enough pairs are clean, or while not at least two of the last pairs, and more than lie where the
+        recording was made, lie together in another place.
+        """
+        if not self.pairs or len(self.clean) >= self.least:
+            return None
+        together_ns, count = self._together()
+        recorded_ns = self.pairs[-1].recorded_ns
+        if recorded_ns is None or count < max(FEWEST_TOGETHER, len(self.stayed) + 1):
+            return None
+        now_ns = round(statistics.median(together_ns))
+        return None if in_one_place((recorded_ns, now_ns)) else now_ns
+
+    def _together(self) -> tuple[list[int], int]:
+        """Distances and number of the last pairs that lie in one place."""
+        together_ns: list[int] = []
+        for count, pair in enumerate(reversed(self.pairs)):
+            if not pair.distances_ns or not in_one_place([*together_ns, *pair.distances_ns]):
+                return together_ns, count
+            together_ns += pair.distances_ns
+        return together_ns, len(self.pairs)
 
     @property
     def ratio(self) -> float:
@@ -185,7 +220,10 @@ Run = Callable[[], Window]
 
 
 def measure(
-    runs: tuple[Run, Run], options: PairOptions, on_pair: Callable[[Measured], None] = lambda so_far: None
+    runs: tuple[Run, Run],
+    options: PairOptions,
+    recorded_ns: int | None = None,
+    is_over: Callable[[Measured], bool] = lambda so_far: False,
 ) -> Measured:
     """Pairs of runs until their ratio is known well enough, or there are as many as may be.
 
@@ -195,8 +233,10 @@ def measure(
         One run without the patches, and one with them.
     options
         When it is enough.
-    on_pair
-        Told what there is after each pair.
+    recorded_ns
+        How far the sender's CPU was from the reader's while the baseline was recorded; None where nobody knows.
+    is_over
+        Told what there is after each pair; ends it where it says so.
 
     Raises
     ------
@@ -205,9 +245,10 @@ def measure(
     """
     measured = Measured((), options.least)
     while len(measured.pairs) < options.most and not _enough(measured, options):
-        pair = _pair(runs, len(measured.pairs))._replace(recorded_ns=options.recorded_ns)
+        pair = _pair(runs, len(measured.pairs))._replace(recorded_ns=recorded_ns)
         measured = measured._replace(pairs=(*measured.pairs, pair))
-        on_pair(measured)
+        if is_over(measured):
+            break
     return measured
 
 

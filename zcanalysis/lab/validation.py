@@ -9,7 +9,8 @@ import shutil
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -18,15 +19,24 @@ import polars as pl
 from zcanalysis import __version__
 from zcanalysis.errors import HostError, ZcError
 from zcanalysis.lab.draw import Case
-from zcanalysis.lab.foretelling import write_json, write_prediction
+from zcanalysis.lab.foretelling import write_json
 from zcanalysis.lab.namespaces import require_lab_tools
-from zcanalysis.lab.outcome import CaseOutcome, Foretold
+from zcanalysis.lab.one_case import Done, Instruments, Prediction, Recordings, Step, Superseded, foretold_and_measured
+from zcanalysis.lab.outcome import CaseOutcome
 from zcanalysis.lab.pairs import Measured, PairOptions, both_hosts, measure
 from zcanalysis.lab.scenarios import Scenario
 from zcanalysis.lab.scores import Scores, score_entries
 from zcanalysis.lab.trial import LabOptions, require_cpus, run_scenario
-from zcanalysis.lab.validation_document import case_entry, validation_table
+from zcanalysis.lab.validation_document import (
+    calibrated_document,
+    case_entry,
+    case_row,
+    foretold_entry,
+    pair_entries,
+    validation_table,
+)
 from zcanalysis.patches import parse_patch
+from zcanalysis.prices.machine import MachinePrices
 from zcanalysis.recorder import Phase, default_plan
 from zcanalysis.recorder.cpu_distance import SOURCE, in_one_place
 from zcanalysis.recorder.interruption import terminated_like_interrupted
@@ -35,21 +45,9 @@ from zcanalysis.recorder.recording import claim_directory
 
 RESULT: Final = "validation.json"
 TABLE: Final = "validation.parquet"
-RECORDINGS: Final = "recordings"
+CALIBRATED_TABLE: Final = "validation-calibrated.parquet"
 COUNTERS_FILE: Final = "counters.parquet"
 MOST_RECORDINGS: Final = 3
-
-
-class Instruments(NamedTuple):
-    """What touches the machine or analyses; tests bring their own."""
-
-    require: Callable[[Sequence[Scenario]], None]
-    """Refuse, before anything is built, what cannot run here."""
-    record: Callable[[Scenario, Path], object]
-    foretell: Callable[[Path, Sequence[str]], Foretold]
-    """From the baseline's recording and the patches, which act together."""
-    measure: Callable[[Scenario, Scenario, Callable[[Measured], None]], Measured]
-    """Runs of both in turn, without and with the patches; told of each pair."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +64,8 @@ class ValidationOptions:
         How each is measured.
     recording_seconds
         Of each baseline's recording.
+    machine
+        Prices of this machine: every case is then foretold with them as well; None: from recordings alone.
     on_progress
         Told what happens and the share that is done (0 to 1).
     on_case
@@ -76,6 +76,7 @@ class ValidationOptions:
     seed: str | None = None
     pairs: PairOptions = field(default_factory=PairOptions)
     recording_seconds: float = 6.0
+    machine: MachinePrices | None = None
     on_progress: Callable[[str, float], None] = lambda what, share: None
     on_case: "Callable[[Done | Failure, int, float], None]" = lambda over, tried, left_seconds: None
 
@@ -90,16 +91,6 @@ class Failure(NamedTuple):
 
     case: Case
     why: str
-
-
-class Done(NamedTuple):
-    """One case that could."""
-
-    outcome: CaseOutcome
-    prediction_sha256: str
-    recording: str
-    seconds: float
-    """All of it took."""
 
 
 class Validation(NamedTuple):
@@ -132,6 +123,11 @@ class Validation(NamedTuple):
         """Figures over them."""
         return Scores(self.outcomes)
 
+    @property
+    def calibrated_scores(self) -> Scores:
+        """The same of what was foretold with prices of the machine; over nothing where there were none."""
+        return Scores(tuple(outcome for each in self.done if (outcome := each.calibrated) is not None))
+
 
 def validate(directory: Path, options: ValidationOptions, instruments: Instruments | None = None) -> Validation:
     """Foretell and measure every case; what is done is on disk after each.
@@ -161,9 +157,10 @@ def validate(directory: Path, options: ValidationOptions, instruments: Instrumen
     tools.require([scenario for case in options.cases for scenario in (case.configuration, case.patched)])
     claim_directory(directory)
     so_far, started = Validation(options.seed, len(options.cases)), time.monotonic()
+    recordings = Recordings(directory, tools.record)
     with terminated_like_interrupted():
         for case in options.cases:
-            over = _over(directory, options, tools, case, so_far)
+            over = _over(case, recordings, tools, options, so_far)
             so_far = so_far.with_one(over)
             _write(directory, so_far, options)
             options.on_case(over, so_far.tried, (time.monotonic() - started) * (so_far.asked / so_far.tried - 1))
@@ -177,49 +174,20 @@ def _write(directory: Path, so_far: Validation, options: ValidationOptions) -> N
     document = validation_document(so_far, options)
     write_json(directory / RESULT, document)
     validation_table(document).write_parquet(directory / TABLE)
+    if (calibrated := calibrated_document(document)) is not None:
+        validation_table(calibrated).write_parquet(directory / CALIBRATED_TABLE)
 
 
 def _over(
-    directory: Path, options: ValidationOptions, tools: Instruments, case: Case, so_far: Validation
+    case: Case, recordings: Recordings, tools: Instruments, options: ValidationOptions, so_far: Validation
 ) -> Done | Failure:
     """One case more; what goes wrong in it ends it alone."""
     words = f"{so_far.tried + 1} of {so_far.asked}, {case.name}"
-    step = _Step(options.on_progress, words, so_far.tried / so_far.asked)
+    step = Step(options.on_progress, words, so_far.tried / so_far.asked)
     try:
-        return _done(directory, tools, case, step)
+        return foretold_and_measured(case, recordings, tools, step)
     except ZcError as error:
         return Failure(case, str(error))
-
-
-class _Step(NamedTuple):
-    """Where we are."""
-
-    on_progress: Callable[[str, float], None]
-    name: str
-    share: float
-
-    def tell(self, what: str) -> None:
-        """Say what begins."""
-        self.on_progress(f"{self.name}: {what}", self.share)
-
-
-def _done(directory: Path, tools: Instruments, case: Case, step: _Step) -> Done:
-    started = time.monotonic()
-    place = directory / RECORDINGS / case.configuration.name
-    if not (place / "host.json").exists():
-        step.tell("recording")
-        tools.record(case.configuration, place)
-    step.tell("predicting")
-    foretold = tools.foretell(place, case.patches)
-    digest = write_prediction(directory, case, foretold)
-
-    def on_pair(so_far: Measured) -> None:
-        step.tell(f"pair {len(so_far.pairs)}, ratio {so_far.ratio:.2f} ± {so_far.standard_error:.1%}")
-
-    step.tell("measuring")
-    measured = tools.measure(case.configuration, case.patched, on_pair)
-    outcome = CaseOutcome(case, foretold, measured)
-    return Done(outcome, digest, place.relative_to(directory).as_posix(), time.monotonic() - started)
 
 
 def validation_document(validation: Validation, options: ValidationOptions) -> dict[str, Any]:
@@ -234,10 +202,9 @@ def validation_document(validation: Validation, options: ValidationOptions) -> d
         "complete": validation.tried == validation.asked,
         "recording_seconds": options.recording_seconds,
         "window_seconds": options.pairs.seconds,
-        "figures": score_entries(scores),
-        "null_median_errors": scores.null_errors,
+        **_figures(scores),
         "pairs_marked": scores.pairs_marked,
-        "silent": scores.silent,
+        "calibrated": _calibrated_figures(validation, options.machine),
         "cases": [_entry(each) for each in validation.done],
         "failures": [
             {"configuration": case.configuration.as_json(), "patches": list(case.patches), "why": why}
@@ -246,11 +213,46 @@ def validation_document(validation: Validation, options: ValidationOptions) -> d
     }
 
 
+def _figures(scores: Scores) -> dict[str, Any]:
+    return {
+        "figures": score_entries(scores),
+        "null_median_errors": scores.null_errors,
+        "silent": scores.silent,
+    }
+
+
+def _calibrated_figures(validation: Validation, machine: MachinePrices | None) -> dict[str, Any] | None:
+    """The figures of the other tier, and when its prices were measured."""
+    scores = validation.calibrated_scores
+    if machine is None or not scores.outcomes:
+        return None
+    return _figures(scores) | {"prices_made": machine.made}
+
+
 def _entry(done: Done) -> dict[str, Any]:
-    """A case with what only the validation knows of it."""
-    entry = case_entry(done.outcome)
-    entry["row"] |= {"prediction_sha256": done.prediction_sha256, "recording": done.recording, "seconds": done.seconds}
-    return entry
+    """A case with what only the validation knows of it; the other tier's prediction and row beside."""
+    announced, calibrated = done.announced, done.calibrated
+    entry = _tier_entry(done, announced.prediction, case_entry(done.outcome))
+    beside = None
+    if calibrated is not None and announced.calibrated is not None:
+        other = {"foretold": foretold_entry(calibrated), "row": case_row(calibrated)}
+        beside = _tier_entry(done, announced.calibrated, other)
+    return entry | {"calibrated": beside, "superseded": [_superseded_entry(each) for each in done.superseded]}
+
+
+def _tier_entry(done: Done, prediction: Prediction, entry: dict[str, Any]) -> dict[str, Any]:
+    of_case = {"recording": done.announced.recording.name, "seconds": done.seconds}
+    return entry | {"row": entry["row"] | {"prediction_sha256": prediction.sha256} | of_case}
+
+
+def _superseded_entry(each: Superseded) -> dict[str, Any]:
+    """A prediction that was given up, and everything that had been measured by then."""
+    return {
+        "prediction_sha256": [prediction.sha256 for prediction in each.announced.predictions],
+        "recording": each.announced.recording.name,
+        "why": each.why,
+        "pairs": pair_entries(each.measured.pairs),
+    }
 
 
 def real_instruments(options: ValidationOptions) -> Instruments:
@@ -259,17 +261,18 @@ def real_instruments(options: ValidationOptions) -> Instruments:
 
     plan = recording_plan(options.recording_seconds)
 
-    recorded_ns: dict[str, int | None] = {}
+    def record(scenario: Scenario, place: Path) -> int | None:
+        return _recorded_in_one_place(scenario, place, LabOptions(plan=plan))
 
-    def record(scenario: Scenario, place: Path) -> None:
-        recorded_ns[scenario.name] = _recorded_in_one_place(scenario, place, LabOptions(plan=plan))
+    def measured(
+        baseline: Scenario, changed: Scenario, recorded_ns: int | None, is_over: Callable[[Measured], bool]
+    ) -> Measured:
+        with both_hosts(baseline, changed, options.pairs) as runs:
+            return measure(runs, options.pairs, recorded_ns, is_over)
 
-    def measured(baseline: Scenario, changed: Scenario, on_pair: Callable[[Measured], None]) -> Measured:
-        pairs = replace(options.pairs, recorded_ns=recorded_ns.get(baseline.name))
-        with both_hosts(baseline, changed, pairs) as runs:
-            return measure(runs, pairs, on_pair)
-
-    return Instruments(require_all, record, foretell, measured)
+    machine = options.machine
+    calibrated = None if machine is None else partial(foretell, machine=machine)
+    return Instruments(require_all, record, foretell, measured, calibrated)
 
 
 def _recorded_in_one_place(scenario: Scenario, place: Path, options: LabOptions) -> int | None:

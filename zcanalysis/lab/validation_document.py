@@ -1,7 +1,7 @@
 """A validation as one JSON document, and as the VALIDATION table, a row a case."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import polars as pl
@@ -14,6 +14,8 @@ from zcanalysis.lab.scenarios import Scenario
 from zcanalysis.tables import VALIDATION, conform, polars_schema
 
 SEVERAL: Final = "several"
+IN_PLACE: Final = "pairs in place"
+"""Those whose CPUs were as far apart as in the recording."""
 
 
 def case_entry(outcome: CaseOutcome) -> dict[str, Any]:
@@ -22,18 +24,23 @@ def case_entry(outcome: CaseOutcome) -> dict[str, Any]:
         "configuration": outcome.case.configuration.as_json(),
         "patches": list(outcome.case.patches),
         "foretold": foretold_entry(outcome),
-        "pairs": [
-            {
-                "baseline": _window(pair.baseline),
-                "patched": _window(pair.patched),
-                "recorded_ns": pair.recorded_ns,
-                "marks": list(pair.marks),
-            }
-            for pair in outcome.measured.pairs
-        ],
+        "pairs": pair_entries(outcome.measured.pairs),
         "least": outcome.measured.least,
         "row": case_row(outcome),
     }
+
+
+def pair_entries(pairs: Sequence[Pair]) -> list[dict[str, Any]]:
+    """What was seen in each pair of runs, and what disturbed it."""
+    return [
+        {
+            "baseline": _window(pair.baseline),
+            "patched": _window(pair.patched),
+            "recorded_ns": pair.recorded_ns,
+            "marks": list(pair.marks),
+        }
+        for pair in pairs
+    ]
 
 
 def foretold_entry(outcome: CaseOutcome) -> dict[str, Any]:
@@ -84,8 +91,14 @@ def _measured_cells(measured: Measured) -> dict[str, Any]:
         "noise": measured.noise,
         "pairs": len(measured.pairs),
         "clean": len(measured.clean),
-        "used": "clean pairs" if len(measured.used) == len(measured.clean) else "all pairs",
+        "used": _used(measured),
     }
+
+
+def _used(measured: Measured) -> str:
+    if len(measured.used) == len(measured.clean):
+        return "clean pairs"
+    return "all pairs" if len(measured.used) == len(measured.pairs) else IN_PLACE
 
 
 def _predicted_cells(outcome: CaseOutcome) -> dict[str, Any]:
@@ -120,6 +133,20 @@ def _load_cells(outcome: CaseOutcome) -> dict[str, Any]:
         "loads_foretold": [outcome.foretold.busy_after[cpu] for cpu in cpus],
         "loads_measured": [outcome.measured.busy[1][cpu] for cpu in cpus],
     }
+
+
+def calibrated_document(document: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The same validation as foretold with prices of its machine, in the same form; None where it had none.
+
+    Parameters
+    ----------
+    document
+        What validation.json holds.
+    """
+    if document.get("calibrated") is None:
+        return None
+    cases = [case | case["calibrated"] for case in document["cases"]]
+    return {**document, **document["calibrated"], "cases": cases, "calibrated": None}
 
 
 def validation_table(document: Mapping[str, Any]) -> pl.DataFrame:

@@ -9,20 +9,26 @@ import polars as pl
 
 from zcanalysis.lab.outcome import CaseOutcome
 from zcanalysis.lab.scores import TARGETS
+from zcanalysis.lab.validation_document import IN_PLACE, calibrated_document
 
 SECONDS_PER_MINUTE: Final = 60
+CALIBRATED: Final = "with prices of this machine"
 
 
-def case_line(outcome: CaseOutcome) -> str:
+def case_line(outcome: CaseOutcome, calibrated: CaseOutcome | None = None) -> str:
     """What one case came to, on one line.
 
     Parameters
     ----------
     outcome
         Foretold and measured.
+    calibrated
+        The same as foretold with prices of this machine, where there are any.
     """
     measured, predicted = outcome.measured, outcome.predicted_ratio
     said = "nothing foretold" if predicted is None else f"foretold {predicted:.2f}"
+    if calibrated is not None and calibrated.predicted_ratio is not None:
+        said += f" ({calibrated.predicted_ratio:.2f} {CALIBRATED})"
     return (
         f"{outcome.case.name}: {said}, measured {measured.ratio:.2f} ± {measured.standard_error:.1%}"
         f" ({len(measured.clean)} of {len(measured.pairs)} pairs clean), error {outcome.error:+.0%}"
@@ -94,7 +100,10 @@ def summary(document: Mapping[str, Any]) -> list[str]:
     document
         What validation.json holds.
     """
-    return [*_origin(document), *_figures(document), *_nulls(document), *_disturbances(document)]
+    other = calibrated_document(document)
+    calibrated = [] if other is None else [f"{CALIBRATED}: {line}" for line in (*_figures(other), *_silence(other))]
+    own = [*_origin(document), *_figures(document), *_nulls(document), *_silence(document)]
+    return [*own, *calibrated, *_disturbances(document)]
 
 
 def _origin(document: Mapping[str, Any]) -> Iterator[str]:
@@ -121,6 +130,9 @@ def _nulls(document: Mapping[str, Any]) -> Iterator[str]:
     known = {name: size for name, size in document["null_median_errors"].items() if size is not None}
     if known:
         yield f"median error of the null models: {', '.join(f'{name} {size:.0%}' for name, size in known.items())}"
+
+
+def _silence(document: Mapping[str, Any]) -> Iterator[str]:
     if document["silent"]:
         yield f"silent: {document['silent']} cases are not replayed; each counts as `no change`"
 
@@ -128,10 +140,20 @@ def _nulls(document: Mapping[str, Any]) -> Iterator[str]:
 def _disturbances(document: Mapping[str, Any]) -> Iterator[str]:
     pairs = [pair for case in document["cases"] for pair in case["pairs"]]
     marked = sum(bool(pair["marks"]) for pair in pairs)
-    whole = sum(case["row"]["used"] != "clean pairs" for case in document["cases"])
+    used = Counter(case["row"]["used"] for case in document["cases"])
+    whole = sum(used.values()) - used["clean pairs"]
+    placed = f", but for moved ones in {used[IN_PLACE]} of these" if used[IN_PLACE] else ""
     because = Counter(kind for pair in pairs for kind in {_cause(mark) for mark in pair["marks"]})
     why = f" ({', '.join(f'{kind} {count}' for kind, count in because.most_common())})" if because else ""
-    yield f"pairs: {marked} of {len(pairs)} marked{why}; {whole} cases had too few clean ones, so that all count"
+    few = f"{whole} cases had too few clean ones, so that all count{placed}"
+    yield f"pairs: {marked} of {len(pairs)} marked{why}; {few}"
+    given_up = [each for case in document["cases"] for each in case.get("superseded", [])]
+    if given_up:
+        spent = sum(len(each["pairs"]) for each in given_up)
+        yield (
+            f"superseded: {len(given_up)} predictions, from recordings made where the CPUs were no more; the {spent} "
+            "pairs that showed it do not count, and the case began anew"
+        )
     noises = [noise for case in document["cases"] if (noise := case["row"]["noise"]) is not None]
     if noises:
         yield f"noise: hosts that do not differ would give a ratio of 1 ± {statistics.median(noises):.1%} (usual case)"
