@@ -227,6 +227,10 @@ def _lost(cpu: int, call: int) -> tuple[float, float]:
     shared[STOP] = 1
     _joined(thread)
     (first, first_ns), (done, elapsed_ns), (last, last_ns) = rates
+    if not first + last:
+        raise HostError(
+            f"a thread on CPU {cpu} got no time for {first_ns + last_ns} ns: another process keeps that CPU"
+        )
     alone = (first + last) / (first_ns + last_ns)
     return (elapsed_ns - done / alone) / PINGS, counted / PINGS
 
