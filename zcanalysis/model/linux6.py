@@ -28,17 +28,18 @@ are in no idle state and in no sample). Several CPUs at one nanosecond: lowest n
 the device's interrupt, then ACKs under way, then the ACK timer, then the tick. A packet is there before anything else
 of its nanosecond.
 
-**Sender.** ``write`` copies up to ``gso_packets`` packets into the send queue, as many as have room in the send buffer
-(which holds what is written and not acknowledged) when it starts. ``transmit`` hands over a burst: at most gso_packets,
-what is written, and what the window allows; they count as sent when it starts. Packet k of a burst (from 0) leaves
-``send_burst_ns + (k + 1) send_packet_ns`` after its start, but none before the packet in front of it (two CPUs can be
-at it). Allowed: up to the advertised edge, to ``cwnd_bytes`` beyond what is acknowledged, and, on this host, to
-``tsq_bytes`` beyond what IP has taken (TCP small queues: tcp_small_queue_check; ip_rcv_core orphans the skb), at least
-two packets. A burst that is neither everything written nor gso_packets nor a third of the window (edge or cwnd, beyond
-what is acknowledged) waits while anything is unacknowledged (tcp_tso_should_defer). The process transmits if it may,
-else writes if there is room, else sleeps. It is woken, unless all is written, by an ACK that leaves at most two thirds
-of the buffer in use (sk_stream_write_space). While it sleeps, whoever sees the window or room grow transmits
-(tcp_data_snd_check, tcp_tsq_handler), before it wakes it: the CPU that handled the ACK or took the packets.
+**Sender.** ``write`` copies up to ``gso_packets`` packets (what ``gso_bytes`` and half of the largest window hold:
+tcp_bound_to_half_wnd, include/net/tcp.h) into the send queue, as many as have room in the send buffer (which holds what
+is written and not acknowledged) when it starts. ``transmit`` hands over a burst: at most gso_packets, what is written,
+and what the window allows; they count as sent when it starts. Packet k of a burst (from 0) leaves ``send_burst_ns + (k
++ 1) send_packet_ns`` after its start, but none before the packet in front of it (two CPUs can be at it). Allowed: up to
+the advertised edge, to ``cwnd_bytes`` beyond what is acknowledged, and, on this host, to ``tsq_bytes`` beyond what IP
+has taken (TCP small queues: tcp_small_queue_check; ip_rcv_core orphans the skb), at least two packets. A burst that is
+neither everything written nor gso_packets nor a third of the window (edge or cwnd, beyond what is acknowledged) waits
+while anything is unacknowledged (tcp_tso_should_defer). The process transmits if it may, else writes if there is room,
+else sleeps. It is woken, unless all is written, by an ACK that leaves at most two thirds of the buffer in use
+(sk_stream_write_space). While it sleeps, whoever sees the window or room grow transmits (tcp_data_snd_check,
+tcp_tsq_handler), before it wakes it: the CPU that handled the ACK or took the packets.
 
 **Link.** Without ``link_ps_per_byte`` and with a sender on this host a packet is where it goes the moment it leaves.
 Else it takes (mss + framing) x link price on the wire, one after the other, and the delay; and the device interrupts.
