@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from zcanalysis.sweeps import sweep
     from zcanalysis.trust import audit
     from zcanalysis.whatif import what_if
+    from zcanalysis.wire.advance import sequence_lines
     from zcanalysis.wire.connections import flows
 
 __version__: Final = "0.1.0"
@@ -62,6 +63,7 @@ __all__ = [
     "scan_events",
     "scan_pcap",
     "scan_perf",
+    "sequence_lines",
     "sweep",
     "what_if",
     "write_host",
@@ -88,6 +90,7 @@ _HOMES: Final = {
     "scan_events": "zcanalysis.io.trace_events",
     "scan_pcap": "zcanalysis.io.pcap",
     "scan_perf": "zcanalysis.io.perf",
+    "sequence_lines": "zcanalysis.wire.advance",
     "sweep": "zcanalysis.sweeps",
     "what_if": "zcanalysis.whatif",
     "write_host": "zcanalysis.hosts.toml_text",

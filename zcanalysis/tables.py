@@ -116,6 +116,18 @@ FLOWS: Final[Schema] = {
     "rtt_ms": Column(pl.Float64(), "smallest time from a data packet to the first ACK covering it, at the tap"),
 }
 
+SEQUENCE_LINES: Final[Schema] = {
+    "from_s": Column(pl.Float64(), "begin of the slice, since the direction's first packet"),
+    "to_s": Column(pl.Float64(), "its end"),
+    "packets": Column(pl.Int64(), "capture records of the direction"),
+    "low_byte": Column(pl.Int64(), "lowest byte sent, counted from the first number seen; null without payload"),
+    "high_byte": Column(pl.Int64(), "end of the highest byte sent; null without payload"),
+    "repeated_bytes": Column(pl.Int64(), "payload below the highest byte seen before: sent again, or out of order"),
+    "acked_byte": Column(pl.Int64(), "highest byte acknowledged; null when no ACK came"),
+    "edge_byte": Column(pl.Int64(), "end of the window that the other side allows; null when its scale is unknown"),
+    "in_flight_bytes": Column(pl.Int64(), "highest byte sent so far less highest acknowledged, at the slice's end"),
+}
+
 STAGED_SAMPLES: Final[Schema] = {
     "ts_ns": Column(pl.Int64(), "when the sample was taken, since the epoch"),
     "at_ns": Column(pl.Int64(), "the same since the first sampled window began, the time between windows left out"),
