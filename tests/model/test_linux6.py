@@ -166,7 +166,7 @@ def test_no_burst_is_larger_than_half_of_the_largest_window():
 
 
 def test_who_slept_below_its_share_waits_for_a_tick_and_then_runs_as_long_as_it_waited():
-    # one packet every 10 us, each copied in 8: beside one hog its credit falls by 8 and grows by 2 while it sleeps,
+    # one packet every 10 us, each copied in 8: beside one hog its credit falls by 8 and grows by 1 while it sleeps,
     # so the second packet finds it below 0 and waits until the tick at 100 us
     slow = {"sender_cpu": None, "driver_cpu": 1, "reader_cpu": 1, "link_ps_per_byte": 10_000, "mss_bytes": 1000}
     alone_ns, _, _ = outcome(3, copy_ps_per_byte=8000, **slow)

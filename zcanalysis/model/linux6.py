@@ -106,21 +106,22 @@ end.
 
 **Scheduling.** Where two of sender, reader and ``hogs`` (busy processes beside the reader) share a CPU, one of them has
 it, softirqs or not: at time 0 the sender, else the hogs. Sender and reader have a *credit* there, 0 at time 0, which is
-what they may still run before hogs are owed something (the lag of EEVDF, times all weights): while one wants to run
-and has the CPU not, it grows by the time that passes; while it has it, it falls by ``hogs`` times that; while it
-sleeps, one below 0 grows to 0 at most. It sleeps with ``hogs + 1`` times ``slice_ns`` of it at most, above and below 0
-(update_entity_lag: kernel/sched/fair.c; a sleeper below 0 stays queued: DELAY_DEQUEUE). Who sleeps passes the CPU on,
-and so does every tick (each ``slice_ns`` of time): to sender or reader, the other one first, if it can run and its
-credit is not below 0; else to the hogs. Who wakes while hogs have the CPU takes it at once unless its credit is below
-0 (wakeup_preempt_fair; who is not eligible is not protected either); woken from another CPU, it pays from when that
-CPU came to owe the signal (the clock of that moment is kept until the switch: rq_clock_skip_update). Who wakes while
-another of ours has it waits. Whose turn it is, the CPU looks up when it comes to group 4, and at a tick in a process's
-work.
+what they may still run before hogs are owed something (the lag of EEVDF, times all weights): while one wants to run and
+has the CPU not, it grows by the time that passes; while it has it, it falls by ``hogs`` times that; while it sleeps,
+one below 0 grows by half of that time, to 0 at most. It sleeps with ``hogs + 1`` times ``slice_ns`` of it at most,
+above and below 0 (update_entity_lag: kernel/sched/fair.c; a sleeper below 0 stays queued: DELAY_DEQUEUE). Who sleeps
+passes the CPU on, and so does every tick (each ``slice_ns`` of time): to sender or reader, the other one first, if it
+can run and its credit is not below 0; else to the hogs. Who wakes while hogs have the CPU takes it at once unless its
+credit is below 0 (wakeup_preempt_fair; who is not eligible is not protected either); woken from another CPU, it pays
+from when that CPU came to owe the signal (the clock of that moment is kept until the switch: rq_clock_skip_update). Who
+wakes while another of ours has it waits. Whose turn it is, the CPU looks up when it comes to group 4, and at a tick in
+a process's work.
 
 **Simplified against 6.18.** Steady state: no slow start, no loss (a backlog of more than 1,000 packets is counted as
 overflow, not lost), no autotuning: windows are given. No ksoftirqd: softirqs always go first. Effects of a step come at
 its end. skbs do not coalesce in backlog and receive queue, other than by price. Small queues of another machine are not
-seen.
+seen. A sleeper below 0 gets back all of the time in the kernel; but intervals are uneven there, and one that is short
+stops it, so that here it gets back half.
 """
 
 from collections.abc import Sequence
