@@ -15,7 +15,7 @@
 # %% [markdown]
 # # What did TCP do, and was it TCP that held the transfer back?
 #
-# A capture at the receiver of a real kernel (Linux 4.10, two namespaces, 2 ms each way), ten megabytes one way
+# A capture at the receiver of a real kernel (Linux 4.10, two namespaces 2 ms apart), ten megabytes one way
 # (`traces/prequeue-4.10`). **Answer: nothing was lost or sent twice, and the window was never in the way: what was in
 # flight reached a small part of what the receiver allowed. The numbers are computed below, and the last cell holds
 # them to it.**
