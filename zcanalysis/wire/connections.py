@@ -69,7 +69,7 @@ def flows(packets: pl.LazyFrame | pl.DataFrame) -> pl.DataFrame:
     >>> flows(empty(PACKETS)).height
     0
     """
-    followed = _Followed()
+    followed = Followed()
     for batch in batches(packets, list(dict.fromkeys(ENDS + NUMBERS))):
         followed.take(batch)
     return followed.table()
@@ -112,8 +112,8 @@ def _array(series: pl.Series) -> npt.NDArray[Any]:
     return array if array.flags.writeable else array.copy()
 
 
-class _Followed:
-    """All connections so far."""
+class Followed:
+    """All connections so far: fed slice by slice, it has FLOWS at any time."""
 
     def __init__(self) -> None:
         from zcanalysis.wire import sequence_space as space
@@ -124,17 +124,19 @@ class _Followed:
         self._index = space.new_index(CONNECTIONS)
         self._ends: list[pl.DataFrame] = []
 
-    def take(self, batch: pl.DataFrame) -> None:
-        """Follow the packets of one slice."""
+    def take(self, batch: pl.DataFrame) -> "tuple[space.Packets, space.Told]":
+        """Follow the packets of one slice; they as arrays, and what this told of each."""
         arrays, row = as_arrays(batch), 0
+        told = self._space.new_told(batch.height)
         known = int(self._index.used[0])
         while row < batch.height:
-            row = self._space.follow(arrays, row, self._sides, self._nodes, self._index)
+            row = self._space.follow(arrays, row, self._sides, self._nodes, self._index, told)
             if row < batch.height:
                 self._make_room()
         brought = int(self._index.used[0])
         if brought > known:
             self._ends.append(batch.select(ENDS)[self._index.first_row[known:brought]])
+        return arrays, told
 
     def _make_room(self) -> None:
         space = self._space
@@ -154,9 +156,23 @@ class _Followed:
             self._index.used[2] = nodes
             self._nodes = space.Nodes(*map(_joined, self._nodes, fresh_nodes))
 
+    @property
+    def connections(self) -> int:
+        """How many there are so far."""
+        return int(self._index.used[0])
+
+    @property
+    def holes(self) -> "tuple[space.Sides, space.Nodes]":
+        """Where sequence space is missing."""
+        return self._sides, self._nodes
+
     def table(self) -> pl.DataFrame:
         """FLOWS of everything taken in."""
-        count = int(self._index.used[0])
+        return conform(self.sides(), FLOWS)
+
+    def sides(self) -> pl.DataFrame:
+        """FLOWS, and `side`: the number under which `Told` knows the row."""
+        count = self.connections
         sides = pl.DataFrame({name: getattr(self._sides, name)[: 2 * count] for name in SIDE_COLUMNS})
         ends = pl.concat([pl.DataFrame(schema=END_TYPES), *(part.cast(END_TYPES) for part in self._ends)])
         ends = ends.with_row_index("connection")
@@ -169,7 +185,7 @@ class _Followed:
         seen = sides.with_row_index("side").join(both, on="side", how="inner").filter(pl.col("packets") > 0)
         first = ends.select("connection", opens="direction")
         ordered = seen.join(first, on="connection").sort("connection", pl.col("direction") != pl.col("opens"))
-        return conform(ordered.with_columns(*_results(), _text("src"), _text("dst")), FLOWS)
+        return ordered.with_columns(*_results(), _text("src"), _text("dst"))
 
 
 def _joined(old: npt.NDArray[Any], fresh: npt.NDArray[Any]) -> npt.NDArray[Any]:

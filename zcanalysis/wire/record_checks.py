@@ -55,7 +55,7 @@ def _mixed(state: np.uint64, number: int) -> np.uint64:
 
 
 @compiled
-def _is_copy(packets: Packets, marks: Marks, row: int, seen: Seen) -> bool:
+def is_copy(packets: Packets, marks: Marks, row: int, seen: Seen) -> bool:
     """Whether the same packet passed the tap a moment ago: a retransmission would have a new IP identification."""
     ts_ns = signed(packets.ts_ns[row])
     if marks.ip_id[row] == 0 or ts_ns == UNTIMED:
@@ -100,7 +100,7 @@ def check(packets: Packets, marks: Marks, first: int, index: Index, seen: Seen) 
             if marks.mss[row] > 0:
                 seen.mss[side] = marks.mss[row]
             seen.counts[SUPER] += _is_super(packets, row, side, seen)
-            seen.counts[DUPLICATED] += _is_copy(packets, marks, row, seen)
+            seen.counts[DUPLICATED] += is_copy(packets, marks, row, seen)
         if packets.ts_ns[row] != UNTIMED:
             seen.counts[BACKWARD] += packets.ts_ns[row] < seen.counts[3]
             seen.counts[3] = packets.ts_ns[row]

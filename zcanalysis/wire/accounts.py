@@ -1,0 +1,163 @@
+"""PACKETS to TCP_SIDES: what each side of each connection did, from one pass whose memory grows with connections."""
+
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from zcanalysis.tables import FLOWS, TCP_SIDES, conform
+from zcanalysis.wire.connections import ENDS, NUMBERS, Followed, batches
+from zcanalysis.wire.side_columns import QUANTILES, side_columns
+
+if TYPE_CHECKING:
+    from zcanalysis.wire import sequence_space as space
+    from zcanalysis.wire import side_state as state
+
+CONNECTIONS: Final = 1 << 10
+STRETCHES: Final = 1 << 14
+ENTRIES: Final = 1 << 16
+OPTIONS: Final = ("window_raw", "mss", "window_scale", "sack_permitted", "sack_blocks", "tsval", "tsecr", "ecn", "ip_id")
+COLUMNS: Final = list(dict.fromkeys(ENDS + NUMBERS + OPTIONS))
+EDGES: Final = ("left", "right", "next_left", "next_right")
+
+
+def tcp_sides(packets: pl.LazyFrame | pl.DataFrame) -> pl.DataFrame:
+    """What each side of each TCP connection did, as sender of data and as receiver.
+
+    Parameters
+    ----------
+    packets
+        PACKETS in file order, as `scan_pcap` gives them.
+
+    Returns
+    -------
+    polars.DataFrame
+        TCP_SIDES, in the order of FLOWS.
+
+    Notes
+    -----
+    All times are those of the tap: close to `src`, `ack_delay` is what it held its ACKs back and `rtt` the whole
+    round trip; close to `dst`, the other way round. Medians and 95th percentiles are those of a value counted,
+    within 1.6 %. A round trip by sequence number is taken where tcptrace takes one: the ACK ends where a packet
+    ends that was not sent twice, and nothing below was sent later than it. ``zero_window_ms`` counts to the next
+    packet that opens the window, or to the last packet of this side.
+
+    Examples
+    --------
+    >>> from zcanalysis.tables import PACKETS, empty
+    >>> tcp_sides(empty(PACKETS)).height
+    0
+    """
+    return flows_and_sides(packets)[1]
+
+
+def flows_and_sides(packets: pl.LazyFrame | pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """FLOWS and TCP_SIDES from the same pass.
+
+    Parameters
+    ----------
+    packets
+        PACKETS in file order.
+    """
+    accounts = _Accounts()
+    for batch in batches(packets, COLUMNS):
+        accounts.take(batch)
+    return accounts.tables()
+
+
+class _Accounts:
+    """All sides so far."""
+
+    def __init__(self) -> None:
+        from zcanalysis.wire import accounting, record_checks, side_state, tally
+
+        self._accounting, self._checks, self._state, self._tally = accounting, record_checks, side_state, tally
+        self._followed = Followed()
+        self._seen = record_checks.new_seen(1)
+        self._account = side_state.Account(
+            sides=side_state.new_sides(CONNECTIONS),
+            stretches=side_state.new_stretches(STRETCHES),
+            tally=side_state.new_tally(ENTRIES),
+            used=np.zeros(3, np.int64),
+        )
+
+    def take(self, batch: pl.DataFrame) -> None:
+        """Take in the packets of one slice."""
+        arrays, told = self._followed.take(batch)
+        self._more_sides()
+        marks = self._checks.Marks(ip_id=_numbers(batch, "ip_id"), mss=_numbers(batch, "mss"))
+        copies = np.zeros(batch.height, np.uint8)
+        self._accounting.find_copies(arrays, marks, self._seen, copies)
+        details, row = self._details(batch), 0
+        while row < batch.height:
+            row = self._accounting.take_in(arrays, details, told, copies, self._account, row)
+            if row < batch.height:
+                self._more_room()
+
+    def _details(self, batch: pl.DataFrame) -> "state.Details":
+        return self._state.Details(
+            window_raw=_numbers(batch, "window_raw"),
+            mss=_numbers(batch, "mss"),
+            shift=_numbers(batch, "window_scale", self._state.NO_SHIFT),
+            sack_permitted=_array(batch.get_column("sack_permitted").fill_null(value=False).cast(pl.UInt8)),
+            timed=_array(batch.get_column("tsval").is_not_null().cast(pl.UInt8)),
+            tsval=_numbers(batch, "tsval"),
+            tsecr=_numbers(batch, "tsecr"),
+            ecn=_numbers(batch, "ecn"),
+            **_edges(batch.get_column("sack_blocks")),
+        )
+
+    def _more_sides(self) -> None:
+        room = self._account.sides.size // 2
+        needed = self._followed.connections
+        if needed > room:
+            fresh = self._state.new_sides(max(room, needed - room))
+            self._account = self._account._replace(sides=np.concatenate([self._account.sides, fresh]))
+
+    def _more_room(self) -> None:
+        account, state = self._account, self._state
+        if 2 * (account.used[self._tally.ENTRIES] + self._tally.SERIES) > account.tally.size:
+            tally = state.new_tally(2 * account.tally.size)
+            self._tally.enter_all(account.tally, tally)
+            self._account = account._replace(tally=tally)
+        else:
+            count = account.stretches.size
+            stretches = np.concatenate([account.stretches, state.new_stretches(count, count)])
+            stretches["above"][-1] = account.used[1]
+            account.used[1] = count
+            self._account = account._replace(stretches=stretches)
+
+    def tables(self) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """FLOWS and TCP_SIDES of everything taken in."""
+        flows = self._followed.sides()
+        self._accounting.add_lost(*self._followed.holes, self._account.sides[: 2 * self._followed.connections])
+        sides = self._account.sides[: 2 * self._followed.connections]
+        counted = pl.DataFrame({name: sides[name] for name in self._state.SIDE.names or ()}, strict=False)
+        rows = flows.filter(pl.col("protocol") == "tcp").join(
+            counted.with_row_index("side"), on="side", how="left", maintain_order="left"
+        )
+        for series, levels in enumerate(QUANTILES):
+            found = self._tally.quantiles(self._account.tally, series, levels)
+            rows = rows.join(found.cast({"side": pl.UInt32()}), on="side", how="left", maintain_order="left")
+        return conform(flows, FLOWS), conform(rows.with_columns(side_columns()), TCP_SIDES)
+
+
+def _array(series: pl.Series) -> npt.NDArray[Any]:
+    array = np.ascontiguousarray(series.to_numpy())
+    return array if array.flags.writeable else array.copy()
+
+
+def _numbers(batch: pl.DataFrame, name: str, null: int = 0) -> npt.NDArray[Any]:
+    return _array(batch.get_column(name).fill_null(null))
+
+
+def _edges(blocks: pl.Series) -> dict[str, npt.NDArray[Any]]:
+    """How many SACK blocks each packet has, and the edges of the first two."""
+    if blocks.null_count() == len(blocks):
+        none = np.zeros(len(blocks), np.uint32)
+        return {"sacks": np.zeros(len(blocks), np.uint8), **dict.fromkeys(EDGES, none)}
+    pairs = [blocks.list.get(number, null_on_oob=True).struct.unnest() for number in (0, 1)]
+    edges = [_array(pair.get_column(name).fill_null(0)) for pair in pairs for name in ("left", "right")]
+    sacks = _array(blocks.list.len().fill_null(0).cast(pl.UInt8))
+    return {"sacks": sacks, **dict(zip(EDGES, edges, strict=True))}
