@@ -126,7 +126,9 @@ TCP_SIDES: Final[Schema] = {
     "opens": Column(pl.Boolean(), "sent the first SYN; null when its SYN was not seen"),
     "handshake_ms": Column(pl.Float64(), "from this side's SYN to the first ACK of it, at the tap; null if sent twice"),
     "mss_bytes": Column(pl.UInt32(), "MSS that this side announced; null when it did not or its SYN was not seen"),
-    "window_shift": Column(pl.UInt8(), "what this side's windows are shifted by; null when the handshake does not tell"),
+    "window_shift": Column(
+        pl.UInt8(), "what this side's windows are shifted by; null when the handshake does not tell"
+    ),
     "sack_permitted": Column(pl.Boolean(), "announced in the SYN; null when that was not seen"),
     "timestamps": Column(pl.Boolean(), "this side sent timestamp options"),
     "ecn": Column(pl.Boolean(), "the handshake agreed on ECN (RFC 3168); null when either SYN was not seen"),
@@ -143,7 +145,9 @@ TCP_SIDES: Final[Schema] = {
     "estimated_wire_packets": Column(
         pl.UInt64(), "packets on the wire, super-packets cut at the MSS; null when the MSS is unknown and matters"
     ),
-    "duplicated_packets": Column(pl.UInt64(), "records of a packet already seen (same IPv4 id, numbers, length, flags)"),
+    "duplicated_packets": Column(
+        pl.UInt64(), "records of a packet already seen (same IPv4 id, numbers, length, flags)"
+    ),
     "duplicated_bytes": Column(pl.UInt64(), "their payload; part of retransmitted_bytes of FLOWS"),
     "keep_alives": Column(pl.UInt64(), "nothing, or one byte again, just before what comes next"),
     "window_probes": Column(pl.UInt64(), "the same while the other side's window is zero"),
@@ -174,7 +178,9 @@ TCP_SIDES: Final[Schema] = {
     "ack_bytes_mean": Column(pl.Float64(), "payload that an ACK of something new covers"),
     "ack_bytes_median": Column(pl.UInt64(), "the same, within 1.6 %"),
     "ack_bytes_p95": Column(pl.UInt64(), "the same, within 1.6 %"),
-    "ack_delay_median_ms": Column(pl.Float64(), "from the oldest packet that an ACK covers to it; near `src` its delay"),
+    "ack_delay_median_ms": Column(
+        pl.Float64(), "from the oldest packet that an ACK covers to it; near `src` its delay"
+    ),
     "ack_delay_p95_ms": Column(pl.Float64(), "the same, within 1.6 %"),
     "delayed_ack_stalls": Column(pl.UInt64(), "ACKs 35 ms or more later than the fastest answer before"),
     "single_acks": Column(pl.UInt64(), "pure ACKs of at most one segment"),

@@ -1,5 +1,4 @@
 """Packets to an account of TCP, one by one: the compiled half of `accounts`."""
-# ruff: noqa: PLR0913, PLR0917 - compiled loops take numbers
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +12,6 @@ from zcanalysis.wire.sequence_space import SYN, TCP, UNKNOWN, Nodes, Packets, Si
 from zcanalysis.wire.side_state import Account, Details, Records
 from zcanalysis.wire.stretches import IN_USE, STRETCHES_A_PACKET
 from zcanalysis.wire.tally import ENTRIES, SERIES
-
 
 Copies = npt.NDArray[np.uint8]
 

@@ -7,17 +7,26 @@ import numpy.typing as npt
 import polars as pl
 
 from zcanalysis.tables import FLOWS, TCP_SIDES, conform
-from zcanalysis.wire.connections import ENDS, NUMBERS, Followed, batches
+from zcanalysis.wire.connections import ENDS, NUMBERS, Followed, as_array, batches
 from zcanalysis.wire.side_columns import QUANTILES, side_columns
 
 if TYPE_CHECKING:
-    from zcanalysis.wire import sequence_space as space
     from zcanalysis.wire import side_state as state
 
 CONNECTIONS: Final = 1 << 10
 STRETCHES: Final = 1 << 14
 ENTRIES: Final = 1 << 16
-OPTIONS: Final = ("window_raw", "mss", "window_scale", "sack_permitted", "sack_blocks", "tsval", "tsecr", "ecn", "ip_id")
+OPTIONS: Final = (
+    "window_raw",
+    "mss",
+    "window_scale",
+    "sack_permitted",
+    "sack_blocks",
+    "tsval",
+    "tsecr",
+    "ecn",
+    "ip_id",
+)
 COLUMNS: Final = list(dict.fromkeys(ENDS + NUMBERS + OPTIONS))
 EDGES: Final = ("left", "right", "next_left", "next_right")
 
@@ -100,8 +109,8 @@ class _Accounts:
             window_raw=_numbers(batch, "window_raw"),
             mss=_numbers(batch, "mss"),
             shift=_numbers(batch, "window_scale", self._state.NO_SHIFT),
-            sack_permitted=_array(batch.get_column("sack_permitted").fill_null(value=False).cast(pl.UInt8)),
-            timed=_array(batch.get_column("tsval").is_not_null().cast(pl.UInt8)),
+            sack_permitted=as_array(batch.get_column("sack_permitted").fill_null(value=False).cast(pl.UInt8)),
+            timed=as_array(batch.get_column("tsval").is_not_null().cast(pl.UInt8)),
             tsval=_numbers(batch, "tsval"),
             tsecr=_numbers(batch, "tsecr"),
             ecn=_numbers(batch, "ecn"),
@@ -143,21 +152,22 @@ class _Accounts:
         return conform(flows, FLOWS), conform(rows.with_columns(side_columns()), TCP_SIDES)
 
 
-def _array(series: pl.Series) -> npt.NDArray[Any]:
-    array = np.ascontiguousarray(series.to_numpy())
-    return array if array.flags.writeable else array.copy()
-
-
 def _numbers(batch: pl.DataFrame, name: str, null: int = 0) -> npt.NDArray[Any]:
-    return _array(batch.get_column(name).fill_null(null))
+    column = batch.get_column(name)
+    return as_array(column.fill_null(null) if column.null_count() else column)
 
 
 def _edges(blocks: pl.Series) -> dict[str, npt.NDArray[Any]]:
     """How many SACK blocks each packet has, and the edges of the first two."""
-    if blocks.null_count() == len(blocks):
-        none = np.zeros(len(blocks), np.uint32)
-        return {"sacks": np.zeros(len(blocks), np.uint8), **dict.fromkeys(EDGES, none)}
-    pairs = [blocks.list.get(number, null_on_oob=True).struct.unnest() for number in (0, 1)]
-    edges = [_array(pair.get_column(name).fill_null(0)) for pair in pairs for name in ("left", "right")]
-    sacks = _array(blocks.list.len().fill_null(0).cast(pl.UInt8))
-    return {"sacks": sacks, **dict(zip(EDGES, edges, strict=True))}
+    has = blocks.is_not_null().to_numpy()
+    sacks = np.zeros(len(blocks), np.uint8)
+    if not has.any():
+        return {"sacks": sacks, **dict.fromkeys(EDGES, np.zeros(len(blocks), np.uint32))}
+    lists = blocks.drop_nulls()
+    sacks[has] = lists.list.len().to_numpy()
+    edges = {name: np.zeros(len(blocks), np.uint32) for name in EDGES}
+    for number in (0, 1):
+        pair = lists.list.get(number, null_on_oob=True).struct.unnest()
+        for name, edge in zip(EDGES[2 * number :], ("left", "right"), strict=False):
+            edges[name][has] = pair.get_column(edge).fill_null(0).to_numpy()
+    return {"sacks": sacks, **edges}

@@ -8,7 +8,7 @@ from zcanalysis.io.packet_compile import compiled
 from zcanalysis.wire.sent import STALL_NS, segment_bytes
 from zcanalysis.wire.sequence_space import ACK, FIN, NEVER, REACH, RST, SYN, UNKNOWN, UNTIMED, Packets, unwrapped
 from zcanalysis.wire.side_state import NO_SHIFT, Account, Details, Records
-from zcanalysis.wire.stretches import drop_echo, drop_oldest
+from zcanalysis.wire.stretches import ONCE, TWICE, drop_echo, drop_oldest
 from zcanalysis.wire.tally import ACK_BYTES, ACK_DELAY, RTT, RTT_TS, WINDOW, count
 
 LARGEST_SHIFT: Final = 14  # RFC 7323
@@ -28,6 +28,8 @@ def open_side(me: Records, you: Records, packets: Packets, details: Details, row
         me.syn_ns = signed(packets.ts_ns[row])
     me.shift = _shift(me, you)
     you.shift = _shift(you, me)
+    if min(me.scale, you.scale) > UNKNOWN:
+        me.scaling = you.scaling = 1
 
 
 @compiled
@@ -50,7 +52,7 @@ def offer(me: Records, account: Account, packets: Packets, details: Details, row
     flags, raw, ts_ns = packets.tcp_flags[row], signed(details.window_raw[row]), signed(packets.ts_ns[row])
     if flags & RST or not flags & (ACK | SYN):
         return
-    if flags & ACK and not flags & SYN:
+    if flags & ACK:
         _shut(me, raw, ts_ns)
     if me.shift == UNKNOWN and not flags & SYN:
         return
@@ -58,8 +60,8 @@ def offer(me: Records, account: Account, packets: Packets, details: Details, row
     if not flags & SYN:
         count(account.tally, account.used, side, WINDOW, window)
         me.window = window
-        if me.scale > 0 and me.shift > 0 and me.scaled == 0 and window > 0:  # a SYN's window is never scaled
-            me.scaled = 1
+        if me.scaling == 1 and window > 0:  # a SYN's window is never scaled
+            me.scaling = 2
             me.window_min_bytes = me.window_max_bytes = window
     me.window_max_bytes = max(signed(me.window_max_bytes), window)
     if window > 0:
@@ -103,8 +105,12 @@ def _covered(me: Records, you: Records, account: Account, position: int, ts_ns: 
     clean, first, sent_ns = True, UNKNOWN, UNTIMED
     while you.oldest != UNKNOWN and stretches[you.oldest].start < position:
         oldest = stretches[you.oldest]
-        exact, sent_ns, first = oldest.end == position and oldest.again == 0, signed(oldest.ts_ns), signed(oldest.start)
-        clean = clean and oldest.again == 0
+        exact, sent_ns, first = (
+            oldest.end == position and oldest.again != TWICE,
+            signed(oldest.ts_ns),
+            signed(oldest.start),
+        )
+        clean = clean and oldest.again == ONCE
         newest_ns, waited_ns = max(newest_ns, sent_ns), min(waited_ns, sent_ns)
         drop_oldest(you, stretches, account.used)
     if exact and newest_ns <= sent_ns <= ts_ns and sent_ns != UNTIMED:
@@ -183,7 +189,9 @@ def _is_duplicate(me: Records, you: Records, details: Details, size: int, flags:
 
 
 @compiled
-def acknowledge(me: Records, you: Records, packets: Packets, details: Details, account: Account, row: int, side: int) -> None:
+def acknowledge(
+    me: Records, you: Records, packets: Packets, details: Details, account: Account, row: int, side: int
+) -> None:
     """Everything that a packet says of the other side's data."""
     flags, ts_ns, size = signed(packets.tcp_flags[row]), signed(packets.ts_ns[row]), signed(packets.payload_bytes[row])
     if not flags & ACK or you.top == UNKNOWN:

@@ -80,7 +80,7 @@ def batches(packets: pl.LazyFrame | pl.DataFrame, columns: list[str]) -> Iterato
     if isinstance(packets, pl.DataFrame):
         yield from packets.select(columns).iter_slices(BATCH_ROWS)
     else:
-        yield from packets.select(columns).collect_batches(chunk_size=BATCH_ROWS, engine="streaming")
+        yield from packets.select(columns).collect_batches(engine="streaming")
 
 
 def as_arrays(batch: pl.DataFrame) -> "space.Packets":
@@ -93,23 +93,24 @@ def as_arrays(batch: pl.DataFrame) -> "space.Packets":
 
     flow_id = batch.get_column("flow_id")
     return space.Packets(
-        ts_ns=_array(column("ts_ns", space.UNTIMED)),
-        flow_id=_array(column("flow_id")),
-        known=_array(flow_id.is_not_null().cast(pl.UInt8)),
-        direction=_array(batch.get_column("direction").cast(pl.UInt8).fill_null(0)),
-        protocol=_array(column("protocol")),
-        tcp_flags=_array(column("tcp_flags")),
-        seq=_array(column("seq")),
-        ack=_array(column("ack")),
-        payload_bytes=_array(column("payload_bytes")),
-        wire_bytes=_array(column("wire_bytes")),
+        ts_ns=as_array(column("ts_ns", space.UNTIMED)),
+        flow_id=as_array(column("flow_id")),
+        known=as_array(flow_id.is_not_null().cast(pl.UInt8)),
+        direction=as_array(batch.get_column("direction").cast(pl.UInt8).fill_null(0)),
+        protocol=as_array(column("protocol")),
+        tcp_flags=as_array(column("tcp_flags")),
+        seq=as_array(column("seq")),
+        ack=as_array(column("ack")),
+        payload_bytes=as_array(column("payload_bytes")),
+        wire_bytes=as_array(column("wire_bytes")),
     )
 
 
-def _array(series: pl.Series) -> npt.NDArray[Any]:
-    """One type of array whatever polars shares: contiguous and writable, or numba compiles twice."""
+def as_array(series: pl.Series) -> npt.NDArray[Any]:
+    """One type of array whatever polars shares: contiguous and never written to, or numba compiles twice."""
     array = np.ascontiguousarray(series.to_numpy())
-    return array if array.flags.writeable else array.copy()
+    array.flags.writeable = False
+    return array
 
 
 class Followed:

@@ -52,7 +52,7 @@ def sizes(me: Records, you: Records, packets: Packets, details: Details, row: in
     me.super_packets += 1 if size > (you.mss if you.mss > 0 else LARGEST_MTU_BYTES) else 0
     me.unsized_packets += 1 if you.mss == 0 and size > ETHERNET_MSS_BYTES else 0
     room = segment_bytes(me, you) - (TIMESTAMP_BYTES if details.timed[row] else 0)
-    me.wire_packets += max(1, -(-size // max(1, room)))
+    me.wire_packets += 1 if size <= room else -(-size // max(1, room))
 
 
 @compiled
@@ -77,7 +77,16 @@ def _is_probe(me: Records, you: Records, start: int, size: int, flags: int) -> b
 
 @compiled
 def _below_top(
-    me: Records, you: Records, account: Account, told: Told, details: Details, start: int, end: int, size: int, ts_ns: int, row: int
+    me: Records,
+    you: Records,
+    account: Account,
+    told: Told,
+    details: Details,
+    start: int,
+    end: int,
+    size: int,
+    ts_ns: int,
+    row: int,
 ) -> None:
     """Payload or a FIN below the end of what was seen: again, or late, or lost before the tap and sent again."""
     fresh = signed(told.fresh_bytes[row])
@@ -86,7 +95,6 @@ def _below_top(
             me.out_of_order_packets += 1
         else:
             me.recovered_packets += 1
-            me.resent_ns = ts_ns
         wait_late(me, account.stretches, account.used, start, end, ts_ns)
         return
     if size > 0:
@@ -105,7 +113,7 @@ def _is_late(me: Records, you: Records, details: Details, ts_ns: int, row: int) 
         age = unwrapped(signed(details.tsval[row]), signed(me.top_tsval)) - me.top_tsval
         if age != 0:
             return bool(age < 0)
-    if me.hole_ns == UNTIMED or ts_ns == UNTIMED:
+    if min(me.hole_ns, ts_ns) == UNTIMED:
         return True
     there, back = me.handshake_ns, you.handshake_ns
     patience_ns = there + back if there < NEVER and back < NEVER else REORDERED_NS
@@ -115,7 +123,7 @@ def _is_late(me: Records, you: Records, details: Details, ts_ns: int, row: int) 
 @compiled
 def _pause(me: Records, you: Records, start: int, size: int, ts_ns: int) -> None:
     """The time since this side's last data, and what it was spent on."""
-    if me.data_ns != UNTIMED and ts_ns != UNTIMED:
+    if min(me.data_ns, ts_ns) > UNTIMED:
         pause_ns = ts_ns - me.data_ns
         if pause_ns >= IDLE_NS:
             me.idle_periods += 1

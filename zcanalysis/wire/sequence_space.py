@@ -109,7 +109,7 @@ def new_nodes(count: int, first: int = 0) -> Nodes:
 
 def new_told(packets: int) -> Told:
     """Room for what is told of `packets`."""
-    return Told(*(np.zeros(packets, np.int64) for _ in Told._fields))
+    return Told(*(np.empty(packets, np.int64) for _ in Told._fields))
 
 
 def new_index(connections: int) -> Index:
@@ -350,6 +350,7 @@ def follow(packets: Packets, first: int, sides: Sides, nodes: Nodes, index: Inde
     for row in range(first, packets.ts_ns.size):
         if packets.known[row] == 0:
             told.side[row] = UNKNOWN
+            told.fresh_bytes[row] = 0
             continue
         if index.used[0] == index.first_row.size or index.used[1] + NODES_A_PACKET > nodes.start.size:
             return row

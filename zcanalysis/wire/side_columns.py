@@ -90,7 +90,10 @@ def _sender() -> list[pl.Expr]:
     return [
         _known("wire_packets", pl.col("unsized_packets") == 0).alias("estimated_wire_packets"),
         _known("lost_bytes", acked).alias("lost_in_capture_bytes"),
-        pl.when(pl.col("top") > 0).then(pl.col("top") // (1 << 32) - pl.col("first") // (1 << 32)).otherwise(0).alias("sequence_wraps"),
+        pl.when(pl.col("top") > 0)
+        .then(pl.col("top") // (1 << 32) - pl.col("first") // (1 << 32))
+        .otherwise(0)
+        .alias("sequence_wraps"),
         _known("in_flight_max_bytes", acked),
         (pl.when(pl.col("rtt_samples") > 0).then(pl.col("rtt_sum_ns") / pl.col("rtt_samples")) / 1e6).alias(
             "rtt_mean_ms"

@@ -67,7 +67,7 @@ COUNTS: Final = (
     "sack_permitted",
     "syn_flags",
     "mss",
-    "scaled",
+    "scaling",
     "first",
     "acked",
     "tsval",

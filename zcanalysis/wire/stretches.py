@@ -1,5 +1,4 @@
 """Sequence space that waits for its ACK, and time stamps that wait for their echo: lists of stretches, lowest first."""
-# ruff: noqa: PLR0913, PLR0917 - compiled loops take numbers
 
 from typing import Final
 
@@ -12,6 +11,7 @@ MAX_WAITING: Final = 16_384  # stretches a side waits for; more means that no AC
 MAX_ECHOES: Final = 1024
 STRETCHES_A_PACKET: Final = 3
 IN_USE, FREE = range(2)
+ONCE, TWICE, LATE = range(3)
 
 
 @compiled
@@ -24,7 +24,7 @@ def _take(stretches: Records, used: Ints, start: int, end: int, ts_ns: int) -> i
     stretch.start = start
     stretch.end = end
     stretch.ts_ns = ts_ns
-    stretch.again = 0
+    stretch.again = ONCE
     stretch.below = UNKNOWN
     stretch.above = UNKNOWN
     return number
@@ -68,24 +68,25 @@ def wait_for(me: Records, stretches: Records, used: Ints, start: int, end: int, 
 
 @compiled
 def sent_again(me: Records, stretches: Records, start: int, end: int, ts_ns: int) -> None:
-    """Mark what waits in this stretch: its round trip is not known any more (Karn), and when it was last sent."""
+    """Mark what waits in this stretch: sent twice (Karn), last now."""
     number = signed(me.newest)
     while number != UNKNOWN and stretches[number].end > start:
         if stretches[number].start < end:
-            stretches[number].again = 1
+            stretches[number].again = TWICE
             stretches[number].ts_ns = ts_ns
         number = signed(stretches[number].below)
 
 
 @compiled
 def wait_late(me: Records, stretches: Records, used: Ints, start: int, end: int, ts_ns: int) -> None:
-    """A stretch that fills a gap below the newest one; marked as sent again where its order is not known."""
+    """A stretch that fills a gap below the newest one."""
     above, below = UNKNOWN, signed(me.newest)
     while below != UNKNOWN and stretches[below].start >= end:
         above, below = below, signed(stretches[below].below)
     if end <= me.acked or me.waiting == MAX_WAITING:
         return
     number = _take(stretches, used, start, end, ts_ns)
+    stretches[number].again = LATE
     stretches[number].below = below
     stretches[number].above = above
     if below == UNKNOWN:

@@ -1,8 +1,9 @@
 """How often which value came up, for quantiles of any number of series in one table of bounded size.
 
 Values below 128 are counted exactly, larger ones in 64 classes an octave (those of HdrHistogram, G. Tene), and what a
-quantile says is the mean of its class: within 1.6 % of the value that was counted, exact where it does not vary. One hash table holds the classes of all series
-that were ever met, so that a connection with few packets costs little and none costs more than `CLASSES` entries.
+quantile says is the mean of its class: within 1.6 % of the value that was counted, exact where it does not vary. One
+hash table holds the classes of all series that were ever met, so that a connection with few packets costs little and
+none costs more than `CLASSES` entries a series.
 """
 
 from typing import Final
