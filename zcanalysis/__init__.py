@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from zcanalysis.sweeps import sweep
     from zcanalysis.trust import audit
     from zcanalysis.whatif import what_if
+    from zcanalysis.wire.accounts import tcp_sides
     from zcanalysis.wire.connections import flows
 
 __version__: Final = "0.1.0"
@@ -63,6 +64,7 @@ __all__ = [
     "scan_pcap",
     "scan_perf",
     "sweep",
+    "tcp_sides",
     "what_if",
     "write_host",
 ]
@@ -89,6 +91,7 @@ _HOMES: Final = {
     "scan_pcap": "zcanalysis.io.pcap",
     "scan_perf": "zcanalysis.io.perf",
     "sweep": "zcanalysis.sweeps",
+    "tcp_sides": "zcanalysis.wire.accounts",
     "what_if": "zcanalysis.whatif",
     "write_host": "zcanalysis.hosts.toml_text",
 }

@@ -63,8 +63,8 @@ OTHERWISE = {
     ),
     "tcptrace-zwnd.dmp.gz": (
         {"rtt_min_ms", "rtt_mean_ms", "rtt_max_ms", "resent_bytes", "resent_packets"},
-        "ours: probes of the zero window that the receiver took are data and timed; it takes a round trip of 0 for none, "
-        "and prints a mean of 0.0 above a minimum of 10.0",
+        "ours: probes of the zero window that the receiver took are data and timed; it takes a round trip of 0 for "
+        "none, and prints a mean of 0.0 above a minimum of 10.0",
     ),
     "tcptrace-fddi.dmp": ({"rtt_min_ms"}, "ours: it takes a round trip of 0 (a clock of 10 ms) for none"),
     "iperf-mptcp-ppp.pcap.gz": (

@@ -1,8 +1,5 @@
 """Packets to an account of TCP, one by one: the compiled half of `accounts`."""
 
-import numpy as np
-import numpy.typing as npt
-
 from zcanalysis.io.packet_bytes import signed
 from zcanalysis.io.packet_compile import compiled
 from zcanalysis.wire.acknowledged import acknowledge, offer, open_side
@@ -12,8 +9,6 @@ from zcanalysis.wire.sequence_space import SYN, TCP, UNKNOWN, Nodes, Packets, Si
 from zcanalysis.wire.side_state import Account, Details, Records
 from zcanalysis.wire.stretches import IN_USE, STRETCHES_A_PACKET
 from zcanalysis.wire.tally import ENTRIES, SERIES
-
-Copies = npt.NDArray[np.uint8]
 
 
 @compiled
@@ -26,7 +21,9 @@ def has_room(account: Account) -> bool:
 
 
 @compiled
-def take_in(packets: Packets, details: Details, told: Told, copies: Copies, account: Account, first: int) -> int:
+def take_in(
+    packets: Packets, details: Details, told: Told, memory: tuple[Marks, Seen], account: Account, first: int
+) -> int:
     """Take in packets from row `first` on; the row to go on from: less than all when room ran out."""
     for row in range(first, packets.ts_ns.size):
         side = signed(told.side[row])
@@ -35,7 +32,7 @@ def take_in(packets: Packets, details: Details, told: Told, copies: Copies, acco
         if not has_room(account):
             return row
         me, you = account.sides[side], account.sides[side ^ 1]
-        if copies[row]:
+        if is_copy(packets, memory[0], row, memory[1]):
             me.duplicated_packets += 1
             me.duplicated_bytes += packets.payload_bytes[row]
             continue
@@ -46,16 +43,6 @@ def take_in(packets: Packets, details: Details, told: Told, copies: Copies, acco
         acknowledge(me, you, packets, details, account, row, side)
         offer(me, account, packets, details, row, side)
     return packets.ts_ns.size
-
-
-@compiled
-def find_copies(packets: Packets, marks: Marks, seen: Seen, copies: Copies) -> int:
-    """Mark the packets that passed the tap a moment ago; how many they are."""
-    found = 0
-    for row in range(packets.ts_ns.size):
-        copies[row] = packets.known[row] != 0 and is_copy(packets, marks, row, seen)
-        found += copies[row]
-    return found
 
 
 @compiled

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import polars as pl
 
 from zcanalysis.tables import FLOWS, TCP_SIDES, conform
-from zcanalysis.wire.connections import ENDS, NUMBERS, Followed, as_array, batches
+from zcanalysis.wire.connections import ENDS, NUMBERS, Followed, as_array, batches, held
 from zcanalysis.wire.side_columns import QUANTILES, side_columns
 
 if TYPE_CHECKING:
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 CONNECTIONS: Final = 1 << 10
 STRETCHES: Final = 1 << 14
-ENTRIES: Final = 1 << 16
+ENTRIES: Final = 1 << 14
+REMEMBERED: Final = 1 << 14  # packets among which a copy is looked for
 OPTIONS: Final = (
     "window_raw",
     "mss",
@@ -29,6 +30,14 @@ OPTIONS: Final = (
 )
 COLUMNS: Final = list(dict.fromkeys(ENDS + NUMBERS + OPTIONS))
 EDGES: Final = ("left", "right", "next_left", "next_right")
+LARGEST_SHIFT: Final = 14  # RFC 7323
+RARE: Final = {
+    "mss": np.uint16,
+    "shift": np.uint8,
+    "sack_permitted": np.uint8,
+    "sacks": np.uint8,
+    **dict.fromkeys(EDGES, np.uint32),
+}
 
 
 def tcp_sides(packets: pl.LazyFrame | pl.DataFrame) -> pl.DataFrame:
@@ -75,6 +84,18 @@ def flows_and_sides(packets: pl.LazyFrame | pl.DataFrame) -> tuple[pl.DataFrame,
     return accounts.tables()
 
 
+def with_sides(flows: pl.DataFrame, sides: pl.DataFrame) -> pl.DataFrame:
+    """FLOWS with the columns of TCP_SIDES behind, null where a row is not TCP.
+
+    Parameters
+    ----------
+    flows, sides
+        Of the same capture.
+    """
+    keys = [name for name in sides.columns if name in flows.columns]
+    return flows.join(sides, on=keys, how="left", maintain_order="left")
+
+
 class _Accounts:
     """All sides so far."""
 
@@ -83,7 +104,8 @@ class _Accounts:
 
         self._accounting, self._checks, self._state, self._tally = accounting, record_checks, side_state, tally
         self._followed = Followed()
-        self._seen = record_checks.new_seen(1)
+        self._seen = record_checks.new_seen(1, REMEMBERED)
+        self._rare = _Rare()
         self._account = side_state.Account(
             sides=side_state.new_sides(CONNECTIONS),
             stretches=side_state.new_stretches(STRETCHES),
@@ -95,26 +117,21 @@ class _Accounts:
         """Take in the packets of one slice."""
         arrays, told = self._followed.take(batch)
         self._more_sides()
-        marks = self._checks.Marks(ip_id=_numbers(batch, "ip_id"), mss=_numbers(batch, "mss"))
-        copies = np.zeros(batch.height, np.uint8)
-        self._accounting.find_copies(arrays, marks, self._seen, copies)
         details, row = self._details(batch), 0
+        marks = self._checks.Marks(ip_id=_numbers(batch, "ip_id"), mss=details.mss)
         while row < batch.height:
-            row = self._accounting.take_in(arrays, details, told, copies, self._account, row)
+            row = self._accounting.take_in(arrays, details, told, (marks, self._seen), self._account, row)
             if row < batch.height:
                 self._more_room()
 
     def _details(self, batch: pl.DataFrame) -> "state.Details":
         return self._state.Details(
             window_raw=_numbers(batch, "window_raw"),
-            mss=_numbers(batch, "mss"),
-            shift=_numbers(batch, "window_scale", self._state.NO_SHIFT),
-            sack_permitted=as_array(batch.get_column("sack_permitted").fill_null(value=False).cast(pl.UInt8)),
-            timed=as_array(batch.get_column("tsval").is_not_null().cast(pl.UInt8)),
+            timed=held(batch.get_column("tsval")),
             tsval=_numbers(batch, "tsval"),
             tsecr=_numbers(batch, "tsecr"),
             ecn=_numbers(batch, "ecn"),
-            **_edges(batch.get_column("sack_blocks")),
+            **self._rare.of(batch),
         )
 
     def _more_sides(self) -> None:
@@ -157,17 +174,49 @@ def _numbers(batch: pl.DataFrame, name: str, null: int = 0) -> npt.NDArray[Any]:
     return as_array(column.fill_null(null) if column.null_count() else column)
 
 
-def _edges(blocks: pl.Series) -> dict[str, npt.NDArray[Any]]:
-    """How many SACK blocks each packet has, and the edges of the first two."""
-    has = blocks.is_not_null().to_numpy()
-    sacks = np.zeros(len(blocks), np.uint8)
-    if not has.any():
-        return {"sacks": sacks, **dict.fromkeys(EDGES, np.zeros(len(blocks), np.uint32))}
-    lists = blocks.drop_nulls()
-    sacks[has] = lists.list.len().to_numpy()
-    edges = {name: np.zeros(len(blocks), np.uint32) for name in EDGES}
-    for number in (0, 1):
-        pair = lists.list.get(number, null_on_oob=True).struct.unnest()
-        for name, edge in zip(EDGES[2 * number :], ("left", "right"), strict=False):
-            edges[name][has] = pair.get_column(edge).fill_null(0).to_numpy()
-    return {"sacks": sacks, **edges}
+class _Rare:
+    """Columns that few packets have, as arrays of zeros that are used again and again."""
+
+    def __init__(self) -> None:
+        self._arrays = {name: np.zeros(0, kind) for name, kind in RARE.items()}
+        self._written: dict[str, npt.NDArray[Any]] = {}
+
+    def of(self, batch: pl.DataFrame) -> dict[str, npt.NDArray[Any]]:
+        """Those of these packets, until asked for the next."""
+        for name, rows in self._written.items():
+            self._arrays[name][rows] = 0
+        self._written = {}
+        if batch.height > self._arrays["mss"].size:
+            self._arrays = {name: np.zeros(batch.height, kind) for name, kind in RARE.items()}
+        self._write("mss", batch.get_column("mss"))
+        self._write("shift", batch.get_column("window_scale"))
+        shift = self._arrays["shift"]
+        if (rows := self._written.get("shift")) is not None:
+            shift[rows] = np.minimum(shift[rows], LARGEST_SHIFT) + 1
+        if (permitted := batch.get_column("sack_permitted")).any():
+            self._written["sack_permitted"] = permitted.arg_true().to_numpy()
+            self._arrays["sack_permitted"][self._written["sack_permitted"]] = 1
+        self._write_blocks(batch.get_column("sack_blocks"))
+        return {name: array[: batch.height] for name, array in self._arrays.items()}
+
+    def _write(self, name: str, values: pl.Series) -> None:
+        if values.null_count() < len(values):
+            self._written[name] = values.is_not_null().arg_true().to_numpy()
+            self._arrays[name][self._written[name]] = values.drop_nulls().to_numpy()
+
+    def _write_blocks(self, blocks: pl.Series) -> None:
+        if blocks.null_count() == len(blocks):
+            return
+        counts = blocks.list.len().fill_null(0).to_numpy()
+        rows = np.flatnonzero(counts)
+        edges = blocks.drop_nulls().explode(empty_as_null=False).struct.unnest()
+        self._written |= dict.fromkeys(("sacks", *EDGES), rows)
+        self._arrays["sacks"][rows] = np.minimum(counts[rows], 255)
+        first = np.cumsum(counts[rows]) - counts[rows]
+        more = counts[rows] > 1
+        for name, edge in zip(EDGES, ("left", "right") * 2, strict=True):
+            values = edges.get_column(edge).fill_null(0).to_numpy()
+            if name in EDGES[:2]:
+                self._arrays[name][rows] = values[first]
+            else:
+                self._arrays[name][rows[more]] = values[first[more] + 1]

@@ -7,11 +7,10 @@ from zcanalysis.io.packet_bytes import signed
 from zcanalysis.io.packet_compile import compiled
 from zcanalysis.wire.sent import STALL_NS, segment_bytes
 from zcanalysis.wire.sequence_space import ACK, FIN, NEVER, REACH, RST, SYN, UNKNOWN, UNTIMED, Packets, unwrapped
-from zcanalysis.wire.side_state import NO_SHIFT, Account, Details, Records
+from zcanalysis.wire.side_state import Account, Details, Records
 from zcanalysis.wire.stretches import ONCE, TWICE, drop_echo, drop_oldest
 from zcanalysis.wire.tally import ACK_BYTES, ACK_DELAY, RTT, RTT_TS, WINDOW, count
 
-LARGEST_SHIFT: Final = 14  # RFC 7323
 LARGEST_WINDOW_BYTES: Final = 1 << 30
 QUICK_ACKS: Final = 4  # so many ACKs of one segment each, one after the other, are a quick-ACK phase
 
@@ -21,7 +20,7 @@ def open_side(me: Records, you: Records, packets: Packets, details: Details, row
     """What a SYN announces."""
     me.syn_flags = signed(packets.tcp_flags[row])
     me.mss = signed(details.mss[row])
-    me.scale = UNKNOWN if details.shift[row] == NO_SHIFT else min(signed(details.shift[row]), LARGEST_SHIFT)
+    me.scale = signed(details.shift[row]) - 1
     me.sack_permitted = signed(details.sack_permitted[row])
     me.timestamps = signed(details.timed[row])
     if me.syn_ns == UNTIMED:

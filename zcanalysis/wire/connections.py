@@ -91,12 +91,12 @@ def as_arrays(batch: pl.DataFrame) -> "space.Packets":
         series = batch.get_column(name)
         return series.fill_null(null) if series.null_count() else series
 
-    flow_id = batch.get_column("flow_id")
+    flow_id, direction = batch.get_column("flow_id"), batch.get_column("direction").fill_null(value=False)
     return space.Packets(
         ts_ns=as_array(column("ts_ns", space.UNTIMED)),
         flow_id=as_array(column("flow_id")),
-        known=as_array(flow_id.is_not_null().cast(pl.UInt8)),
-        direction=as_array(batch.get_column("direction").cast(pl.UInt8).fill_null(0)),
+        known=held(flow_id),
+        direction=_unwritten(np.ascontiguousarray(direction.to_numpy()).view(np.uint8)),
         protocol=as_array(column("protocol")),
         tcp_flags=as_array(column("tcp_flags")),
         seq=as_array(column("seq")),
@@ -106,9 +106,19 @@ def as_arrays(batch: pl.DataFrame) -> "space.Packets":
     )
 
 
+def held(series: pl.Series) -> npt.NDArray[np.uint8]:
+    """One where there is a value, else zero."""
+    if series.null_count() in (0, len(series)):
+        return _unwritten(np.full(len(series), series.null_count() == 0, np.uint8))
+    return as_array(series.is_not_null().cast(pl.UInt8))
+
+
 def as_array(series: pl.Series) -> npt.NDArray[Any]:
     """One type of array whatever polars shares: contiguous and never written to, or numba compiles twice."""
-    array = np.ascontiguousarray(series.to_numpy())
+    return _unwritten(np.ascontiguousarray(series.to_numpy()))
+
+
+def _unwritten(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     array.flags.writeable = False
     return array
 
@@ -123,12 +133,13 @@ class Followed:
         self._sides = space.new_sides(CONNECTIONS)
         self._nodes = space.new_nodes(NODES)
         self._index = space.new_index(CONNECTIONS)
+        self._told = space.new_told(0)
         self._ends: list[pl.DataFrame] = []
 
     def take(self, batch: pl.DataFrame) -> "tuple[space.Packets, space.Told]":
-        """Follow the packets of one slice; they as arrays, and what this told of each."""
+        """Follow the packets of one slice; they as arrays, and what this told of each, until the next."""
         arrays, row = as_arrays(batch), 0
-        told = self._space.new_told(batch.height)
+        told = self._told_of(batch.height)
         known = int(self._index.used[0])
         while row < batch.height:
             row = self._space.follow(arrays, row, self._sides, self._nodes, self._index, told)
@@ -138,6 +149,12 @@ class Followed:
         if brought > known:
             self._ends.append(batch.select(ENDS)[self._index.first_row[known:brought]])
         return arrays, told
+
+    def _told_of(self, packets: int) -> "space.Told":
+        """Room that the slice before used, as far as it goes."""
+        if packets > self._told.side.size:
+            self._told = self._space.new_told(packets)
+        return self._space.Told(*(array[:packets] for array in self._told))
 
     def _make_room(self) -> None:
         space = self._space

@@ -41,13 +41,17 @@ def place(me: Records, packets: Packets, row: int) -> int:
 def sizes(me: Records, you: Records, packets: Packets, details: Details, row: int) -> None:
     """Marks of the packet itself: congestion, super-packets, the wire packets it stands for."""
     size, flags, ecn = signed(packets.payload_bytes[row]), packets.tcp_flags[row], details.ecn[row]
-    me.ce_packets += 1 if ecn == CE else 0
-    me.ect_packets += 1 if ecn > 0 else 0
-    if not flags & SYN:
+    if ecn > 0:
+        me.ect_packets += 1
+        me.ce_packets += 1 if ecn == CE else 0
+    if flags & (ECE | CWR) and not flags & SYN:
         me.ece_packets += 1 if flags & ECE else 0
         me.cwr_packets += 1 if flags & CWR else 0
-    me.pure_acks += 1 if size == 0 and flags & ACK and not flags & (SYN | FIN | RST) else 0
-    me.data_packets += 1 if size > 0 else 0
+    if size == 0:
+        me.wire_packets += 1
+        me.pure_acks += 1 if flags & ACK and not flags & (SYN | FIN | RST) else 0
+        return
+    me.data_packets += 1
     me.largest_payload_bytes = max(me.largest_payload_bytes, size)
     me.super_packets += 1 if size > (you.mss if you.mss > 0 else LARGEST_MTU_BYTES) else 0
     me.unsized_packets += 1 if you.mss == 0 and size > ETHERNET_MSS_BYTES else 0

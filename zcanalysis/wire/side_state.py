@@ -91,11 +91,11 @@ STRETCH: Final = np.dtype([(name, np.int64) for name in ("start", "end", "ts_ns"
 
 
 class Details(NamedTuple):
-    """What `Packets` does not have, one entry a packet, nulls as zero (shift: `NO_SHIFT`)."""
+    """What `Packets` does not have, one entry a packet, nulls as zero."""
 
     window_raw: npt.NDArray[np.uint16]
     mss: npt.NDArray[np.uint16]
-    shift: npt.NDArray[np.uint8]
+    shift: npt.NDArray[np.uint8]  # one more than it says
     sack_permitted: npt.NDArray[np.uint8]
     timed: npt.NDArray[np.uint8]  # 1: has timestamps
     tsval: npt.NDArray[np.uint32]
@@ -117,7 +117,6 @@ class Account(NamedTuple):
     used: Ints  # stretches, first free stretch, entries of the tally
 
 
-NO_SHIFT: Final = 255
 TALLIED: Final = np.dtype([(name, np.int64) for name in ("key", "count", "sum")])
 
 
