@@ -163,9 +163,10 @@ class _Accounts:
         rows = flows.filter(pl.col("protocol") == "tcp").join(
             counted.with_row_index("side"), on="side", how="left", maintain_order="left"
         )
+        ordered = self._tally.in_order(self._account.tally)
         for series, levels in enumerate(QUANTILES):
-            found = self._tally.quantiles(self._account.tally, series, levels)
-            rows = rows.join(found.cast({"side": pl.UInt32()}), on="side", how="left", maintain_order="left")
+            found = self._tally.quantiles(ordered, series, levels)
+            rows = rows.join(found, on="side", how="left", maintain_order="left")
         return conform(flows, FLOWS), conform(rows.with_columns(side_columns()), TCP_SIDES)
 
 
@@ -191,8 +192,8 @@ class _Rare:
         self._write("mss", batch.get_column("mss"))
         self._write("shift", batch.get_column("window_scale"))
         shift = self._arrays["shift"]
-        if (rows := self._written.get("shift")) is not None:
-            shift[rows] = np.minimum(shift[rows], LARGEST_SHIFT) + 1
+        if "shift" in self._written:
+            shift[self._written["shift"]] = np.minimum(shift[self._written["shift"]], LARGEST_SHIFT) + 1
         if (permitted := batch.get_column("sack_permitted")).any():
             self._written["sack_permitted"] = permitted.arg_true().to_numpy()
             self._arrays["sack_permitted"][self._written["sack_permitted"]] = 1
@@ -207,13 +208,15 @@ class _Rare:
     def _write_blocks(self, blocks: pl.Series) -> None:
         if blocks.null_count() == len(blocks):
             return
-        counts = blocks.list.len().fill_null(0).to_numpy()
-        rows = np.flatnonzero(counts)
-        edges = blocks.drop_nulls().explode(empty_as_null=False).struct.unnest()
+        lists = blocks.drop_nulls()
+        counts = lists.list.len().to_numpy().astype(np.int64)
+        rows = np.flatnonzero(blocks.is_not_null().to_numpy())[counts > 0]
+        counts = counts[counts > 0]
+        edges = lists.explode(empty_as_null=False).struct.unnest()
         self._written |= dict.fromkeys(("sacks", *EDGES), rows)
-        self._arrays["sacks"][rows] = np.minimum(counts[rows], 255)
-        first = np.cumsum(counts[rows]) - counts[rows]
-        more = counts[rows] > 1
+        self._arrays["sacks"][rows] = np.minimum(counts, 255)
+        first = np.cumsum(counts) - counts
+        more = counts > 1
         for name, edge in zip(EDGES, ("left", "right") * 2, strict=True):
             values = edges.get_column(edge).fill_null(0).to_numpy()
             if name in EDGES[:2]:

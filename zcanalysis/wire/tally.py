@@ -6,7 +6,7 @@ hash table holds the classes of all series that were ever met, so that a connect
 none costs more than `CLASSES` entries a series.
 """
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -70,28 +70,53 @@ def enter_all(old: Records, new: Records) -> None:
             entry.sum = old[at].sum
 
 
-def quantiles(tally: Records, series: int, levels: dict[str, float]) -> pl.DataFrame:
-    """Quantiles of one series: `side` and a column for each level, only sides that counted something.
+class Sorted(NamedTuple):
+    """A tally in order: classes by series of a side, then by value."""
+
+    group: Ints  # side * SERIES + series of each class
+    mean: Ints
+    counts_so_far: Ints
+
+
+def in_order(tally: Records) -> Sorted:
+    """The classes that were met, sorted.
 
     Parameters
     ----------
     tally
-        Keys and counts.
+        Keys, counts and sums, as `count` leaves them.
+    """
+    held = tally[tally["key"] != UNKNOWN]
+    held = held[np.argsort(held["key"])]
+    classes = held["key"] % CLASSES
+    shift = np.maximum(classes // 64 - 1, 0)
+    low = (classes - 64 * shift) << shift
+    mean = np.clip(held["sum"] // held["count"], low, low + (1 << shift) - 1)  # sums of absurd values may overflow
+    return Sorted(held["key"] >> CLASS_BITS, mean, np.cumsum(held["count"]))
+
+
+def quantiles(ordered: Sorted, series: int, levels: dict[str, float]) -> pl.DataFrame:
+    """Quantiles of one series: `side` and a column for each level, only sides that counted something.
+
+    Parameters
+    ----------
+    ordered
+        What `in_order` gives.
     series
         Which one.
     levels
         Column name to level. The value is the mean of the class with the lowest value that at least this share of
         all does not exceed.
     """
-    held = tally[tally["key"] != UNKNOWN]
-    held = held[(held["key"] >> CLASS_BITS) % SERIES == series]
-    classes = held["key"] % CLASSES
-    shift = np.maximum(classes // 64 - 1, 0)
-    low = (classes - 64 * shift) << shift
-    mean = np.clip(held["sum"] // held["count"], low, low + (1 << shift) - 1)  # sums of absurd values may overflow
-    counted = pl.DataFrame({"side": (held["key"] >> CLASS_BITS) // SERIES, "value": mean, "count": held["count"]})
-    share = pl.col("count").cum_sum().over("side") / pl.col("count").sum().over("side")
-    summed = counted.sort("side", "value").with_columns(share=share)
-    return summed.group_by("side").agg(
-        pl.col("value").filter(pl.col("share") >= level).first().alias(name) for name, level in levels.items()
-    )
+    first = np.flatnonzero(np.diff(ordered.group, prepend=-1))
+    last = np.append(first[1:], ordered.group.size) - 1
+    chosen = ordered.group[first] % SERIES == series
+    first, last = first[chosen], last[chosen]
+    before = np.where(first > 0, ordered.counts_so_far[first - 1], 0)
+    counts = ordered.counts_so_far[last] - before
+    places = {
+        name: np.searchsorted(ordered.counts_so_far, before + np.maximum(np.ceil(level * counts).astype(np.int64), 1))
+        for name, level in levels.items()
+    }
+    sides = (ordered.group[first] // SERIES).astype(np.uint32)
+    return pl.DataFrame({"side": sides, **{name: ordered.mean[place] for name, place in places.items()}})
