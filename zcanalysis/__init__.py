@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from zcanalysis.whatif import what_if
     from zcanalysis.wire.accounts import tcp_sides
     from zcanalysis.wire.connections import flows
+    from zcanalysis.wire.datagrams import fragments
 
 __version__: Final = "0.1.0"
 
@@ -51,6 +52,7 @@ __all__ = [
     "field",
     "flows",
     "folded_stacks",
+    "fragments",
     "hosts",
     "ladder",
     "latency",
@@ -80,6 +82,7 @@ _HOMES: Final = {
     "field": "zcanalysis.io.trace_fields",
     "flows": "zcanalysis.wire.connections",
     "folded_stacks": "zcanalysis.io.folded",
+    "fragments": "zcanalysis.wire.datagrams",
     "read_host": "zcanalysis.hosts.toml_text",
     "read_machine_prices": "zcanalysis.prices.machine_file",
     "ladder": "zcanalysis.answer",

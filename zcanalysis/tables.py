@@ -189,7 +189,7 @@ TCP_SIDES: Final[Schema] = {
     "window_median_bytes": Column(pl.UInt64(), "of all packets, zero windows included, within 1.6 %"),
     "window_max_bytes": Column(pl.UInt64(), "largest"),
     "zero_windows": Column(pl.UInt64(), "ACKs with a window of zero"),
-    "zero_window_ms": Column(pl.Float64(), "how long the window was closed, to the capture's end at most"),
+    "zero_window_ms": Column(pl.Float64(), "how long the window was closed, to this side's last packet at most"),
     "idle_periods": Column(pl.UInt64(), "pauses of 200 ms and more between packets with payload"),
     "idle_ms": Column(pl.Float64(), "their sum"),
     "stall_ms": Column(pl.Float64(), "the longest pause between packets with payload; null below two"),
@@ -198,6 +198,21 @@ TCP_SIDES: Final[Schema] = {
         pl.String(),
         "what ended it tells: timeout, zero window, window, delayed ack, round trip, peer, application or unknown",
     ),
+}
+
+FRAGMENTS: Final[Schema] = {
+    "src": Column(pl.String(), "address that sent the datagrams"),
+    "dst": Column(pl.String(), "address they go to"),
+    "protocol": Column(pl.UInt8(), "IP protocol of what is in them"),
+    "datagrams": Column(pl.UInt64(), "that came in pieces"),
+    "fragments": Column(pl.UInt64(), "their pieces, repeated ones included"),
+    "fragments_median": Column(pl.UInt64(), "pieces of a datagram: half of them have at most so many"),
+    "fragments_max": Column(pl.UInt64(), "pieces of a datagram, at most"),
+    "incomplete_datagrams": Column(pl.UInt64(), "of which the capture lacks a piece"),
+    "overlapping_datagrams": Column(pl.UInt64(), "with bytes that came more than once"),
+    "bytes": Column(pl.UInt64(), "IP payload of the complete ones, each byte once"),
+    "incomplete_bytes": Column(pl.UInt64(), "IP payload of the others, as far as it came"),
+    "overlap_bytes": Column(pl.UInt64(), "that came more than once"),
 }
 
 STAGED_SAMPLES: Final[Schema] = {
