@@ -34,8 +34,10 @@ if TYPE_CHECKING:
     from zcanalysis.sweeps import sweep
     from zcanalysis.trust import audit
     from zcanalysis.whatif import what_if
+    from zcanalysis.wire.accounts import tcp_sides
     from zcanalysis.wire.advance import sequence_lines
     from zcanalysis.wire.connections import flows
+    from zcanalysis.wire.datagrams import fragments
 
 __version__: Final = "0.1.0"
 
@@ -51,6 +53,7 @@ __all__ = [
     "field",
     "flows",
     "folded_stacks",
+    "fragments",
     "hosts",
     "ladder",
     "latency",
@@ -65,6 +68,7 @@ __all__ = [
     "scan_perf",
     "sequence_lines",
     "sweep",
+    "tcp_sides",
     "what_if",
     "write_host",
 ]
@@ -80,6 +84,7 @@ _HOMES: Final = {
     "field": "zcanalysis.io.trace_fields",
     "flows": "zcanalysis.wire.connections",
     "folded_stacks": "zcanalysis.io.folded",
+    "fragments": "zcanalysis.wire.datagrams",
     "read_host": "zcanalysis.hosts.toml_text",
     "read_machine_prices": "zcanalysis.prices.machine_file",
     "ladder": "zcanalysis.answer",
@@ -92,6 +97,7 @@ _HOMES: Final = {
     "scan_perf": "zcanalysis.io.perf",
     "sequence_lines": "zcanalysis.wire.advance",
     "sweep": "zcanalysis.sweeps",
+    "tcp_sides": "zcanalysis.wire.accounts",
     "what_if": "zcanalysis.whatif",
     "write_host": "zcanalysis.hosts.toml_text",
 }
