@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from zcanalysis.io.recording import read_recording
     from zcanalysis.io.trace_events import scan_events
     from zcanalysis.io.trace_fields import field
+    from zcanalysis.io.tshark_fields import tshark_fields
     from zcanalysis.journeys import attribute, replay
     from zcanalysis.offered import offered_load
     from zcanalysis.prices.machine_file import read_machine_prices
@@ -63,6 +64,7 @@ __all__ = [
     "scan_pcap",
     "scan_perf",
     "sweep",
+    "tshark_fields",
     "what_if",
     "write_host",
 ]
@@ -89,6 +91,7 @@ _HOMES: Final = {
     "scan_pcap": "zcanalysis.io.pcap",
     "scan_perf": "zcanalysis.io.perf",
     "sweep": "zcanalysis.sweeps",
+    "tshark_fields": "zcanalysis.io.tshark_fields",
     "what_if": "zcanalysis.whatif",
     "write_host": "zcanalysis.hosts.toml_text",
 }
