@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from zcanalysis.trust import audit
     from zcanalysis.whatif import what_if
     from zcanalysis.wire.connections import flows
+    from zcanalysis.wire.two_taps import match_taps
 
 __version__: Final = "0.1.0"
 
@@ -54,6 +55,7 @@ __all__ = [
     "hosts",
     "ladder",
     "latency",
+    "match_taps",
     "offered_load",
     "patches",
     "read_host",
@@ -84,6 +86,7 @@ _HOMES: Final = {
     "read_machine_prices": "zcanalysis.prices.machine_file",
     "ladder": "zcanalysis.answer",
     "latency": "zcanalysis.cpu.latency",
+    "match_taps": "zcanalysis.wire.two_taps",
     "offered_load": "zcanalysis.offered",
     "read_recording": "zcanalysis.io.recording",
     "replay": "zcanalysis.journeys",
