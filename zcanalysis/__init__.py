@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from zcanalysis.io.recording import read_recording
     from zcanalysis.io.trace_events import scan_events
     from zcanalysis.io.trace_fields import field
+    from zcanalysis.io.tshark_fields import tshark_fields
     from zcanalysis.journeys import attribute, replay
     from zcanalysis.offered import offered_load
     from zcanalysis.prices.machine_file import read_machine_prices
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from zcanalysis.wire.advance import sequence_lines
     from zcanalysis.wire.connections import flows
     from zcanalysis.wire.datagrams import fragments
+    from zcanalysis.wire.two_taps import match_taps
 
 __version__: Final = "0.1.0"
 
@@ -57,6 +59,7 @@ __all__ = [
     "hosts",
     "ladder",
     "latency",
+    "match_taps",
     "offered_load",
     "patches",
     "read_host",
@@ -69,6 +72,7 @@ __all__ = [
     "sequence_lines",
     "sweep",
     "tcp_sides",
+    "tshark_fields",
     "what_if",
     "write_host",
 ]
@@ -89,6 +93,7 @@ _HOMES: Final = {
     "read_machine_prices": "zcanalysis.prices.machine_file",
     "ladder": "zcanalysis.answer",
     "latency": "zcanalysis.cpu.latency",
+    "match_taps": "zcanalysis.wire.two_taps",
     "offered_load": "zcanalysis.offered",
     "read_recording": "zcanalysis.io.recording",
     "replay": "zcanalysis.journeys",
@@ -98,6 +103,7 @@ _HOMES: Final = {
     "sequence_lines": "zcanalysis.wire.advance",
     "sweep": "zcanalysis.sweeps",
     "tcp_sides": "zcanalysis.wire.accounts",
+    "tshark_fields": "zcanalysis.io.tshark_fields",
     "what_if": "zcanalysis.whatif",
     "write_host": "zcanalysis.hosts.toml_text",
 }

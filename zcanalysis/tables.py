@@ -227,6 +227,21 @@ FRAGMENTS: Final[Schema] = {
     "overlap_bytes": Column(pl.UInt64(), "that came more than once"),
 }
 
+TAP_RANGES: Final[Schema] = {
+    "from_tap": Column(pl.String(), "a or b: the tap nearer to who sent it"),
+    "flow_id": Column(pl.UInt64(), "as in PACKETS"),
+    "direction": Column(pl.Boolean(), "as in PACKETS"),
+    "seq": Column(pl.UInt32(), "raw sequence number of the first byte; of the packet when it has no payload"),
+    "payload_bytes": Column(pl.Int64(), "bytes of this stretch; 0 for a packet without payload"),
+    "record_a": Column(pl.UInt64(), "record of capture A that holds it, the first is 1; null when A has none"),
+    "record_b": Column(pl.UInt64(), "the same of capture B"),
+    "sent_ns": Column(
+        pl.Int64(), "when the tap nearer to the sender saw it, in the clock of tap A; null when it did not"
+    ),
+    "delay_ns": Column(pl.Int64(), "from there to the other tap; null unless it arrived and is certain"),
+    "fate": Column(pl.String(), "arrived, lost, unseen (only behind), outside (other tap not recording), ambiguous"),
+}
+
 STAGED_SAMPLES: Final[Schema] = {
     "ts_ns": Column(pl.Int64(), "when the sample was taken, since the epoch"),
     "at_ns": Column(pl.Int64(), "the same since the first sampled window began, the time between windows left out"),
