@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from zcanalysis.io.trace_events import scan_events
     from zcanalysis.io.trace_fields import field
     from zcanalysis.journeys import attribute, replay
+    from zcanalysis.limiting import limits
     from zcanalysis.offered import offered_load
     from zcanalysis.prices.machine_file import read_machine_prices
     from zcanalysis.sweeps import sweep
@@ -53,6 +54,7 @@ __all__ = [
     "hosts",
     "ladder",
     "latency",
+    "limits",
     "offered_load",
     "patches",
     "read_host",
@@ -82,6 +84,7 @@ _HOMES: Final = {
     "read_machine_prices": "zcanalysis.prices.machine_file",
     "ladder": "zcanalysis.answer",
     "latency": "zcanalysis.cpu.latency",
+    "limits": "zcanalysis.limiting",
     "offered_load": "zcanalysis.offered",
     "read_recording": "zcanalysis.io.recording",
     "replay": "zcanalysis.journeys",
