@@ -130,6 +130,20 @@ def test_a_window_that_a_round_trip_carries_is_the_receive_window():
     assert shares(windows(RTT_NS))["receive window"] > 0.99
 
 
+def test_bytes_that_ask_a_closed_window_are_neither_loss_nor_payload():
+    made = windows(RTT_NS)
+    made.ack(0)
+    for _ in range(20):
+        made.wait(200 * MS)
+        made.packet("there", ACK, seq=made.sent, ack=1, payload_bytes=1)
+        made.wait(RTT_NS)
+        made.ack(0)
+    made.data()
+    rows = captured_limits(made.table())
+    assert "loss" not in rows.get_column("limit")
+    assert rows.get_column("payload_bytes").sum() == made.sent - 1
+
+
 def test_a_window_that_stays_closed_for_many_round_trips_is_the_reader():
     assert shares(windows(20 * RTT_NS))["reader"] > 0.99
 

@@ -199,6 +199,9 @@ def _data_cause(  # noqa: PLR0911 - one for each cause
     life, top = side >> 1, signed(ends.top[side])
     if top == UNKNOWN:
         return MOVING
+    if _is_probe(ends, side, start, end):
+        _settle(lives, life, side, False, gap_ns)
+        return CLOSED
     fresh = start == top
     if _settle(lives, life, side, fresh, gap_ns):
         return DELAYED_ACK
@@ -219,6 +222,13 @@ def _data_cause(  # noqa: PLR0911 - one for each cause
         lives.slice[life, IDLES] += 1
         return APPLICATION
     return MOVING
+
+
+@compiled
+def _is_probe(ends: Ends, side: int, start: int, end: int) -> bool:
+    """Whether a packet asks a closed window for news: a byte, or old data (RFC 9293, section 3.8.6.1)."""
+    top = signed(ends.top[side])
+    return ends.raw[side] == 0 and (start < top or (start == top and end - start <= 1))
 
 
 @compiled
@@ -270,7 +280,7 @@ def _acknowledge(lives: Lives, ends: Ends, side: int, position: int, raw: int, s
     ends.window_most[side] = max(signed(ends.window_most[side]), window)
     ends.edge[side] = max(signed(ends.edge[side]), position + window)
     own = lives.slice[side >> 1]
-    own[WINDOWS + (side & 1)] += 1
+    own[WINDOWS + (side & 1)] += 1 if window > 0 else 0
     own[WINDOW_SUM + (side & 1)] += window
 
 
@@ -333,6 +343,8 @@ def _segment(lives: Lives, ends: Ends, packets: Segments, row: int, side: int, g
             ends.acked[side] = ends.top[side]
         start = _near(seq, signed(ends.top[side]))
         cause = _data_cause(lives, ends, side, start, start + size, gap_ns)
+        if _is_probe(ends, side, start, start + size):
+            size = 0  # it comes again with the rest once the window is open
         own = lives.slice[side >> 1]
         own[BYTES + (side & 1)] += max(start + size - max(start, signed(ends.top[side])), 0)
         own[PACKETS + (side & 1)] += 1
