@@ -128,23 +128,31 @@ def counted_limits(evidence: Evidence, top: Ceiling) -> pl.DataFrame:
     Returns
     -------
     polars.DataFrame
-        LIMITS of the undisturbed time, or of all of it where none was undisturbed; empty without sockets' counters.
+        LIMITS of the undisturbed time; empty where sockets' counters were not recorded then.
 
     Notes
     -----
-    The rules, in this order. A full link cannot be helped by either end, although its queue fills the window.
-    What the sender's kernel clocked itself decides next (`struct tcp_info`, net/ipv4/tcp_output.c tcp_chrono_set and
-    tcp.c tcp_get_info_chrono_stats): not busy is ``sender application``, ``rwnd_limited`` a used up window. A used up
-    window, or data that stands in the receive buffer, is ``receiver cpu`` where the CPU that reads is saturated, else
-    ``reader`` where data stands there, else ``receive window``. Segments lost are ``loss``. ACKs held back for most of
-    the time while the sender had more to send are ``delayed ack``. Then a saturated CPU; then a window that the reader
-    drains in a round trip, as in `zcanalysis.limit`. What is left is ``unknown``.
+    The first rule that holds names the limit. Figures are means over half a second; one that was not recorded fulfils
+    nothing. Times of the sender are its kernel's own (`struct tcp_info`: busy, rwnd_limited, sndbuf_limited;
+    net/ipv4/tcp_output.c tcp_chrono_set, tcp.c tcp_get_info_chrono_stats): where they were recorded they decide before
+    anything is inferred, except that a full link, whose queue fills the window, can be helped by neither end.
+
+    1. ``link``: 97 % of its rate is used.
+    2. ``receive window``: it stopped the sender (rwnd_limited at least half of busy), and the reader drains it within
+       a round trip; without the sender's clocks the latter alone, before a short queue.
+    3. Data stands in the receive buffer, the window closes, or it stopped the sender: ``receiver cpu`` where the
+       reader's CPU is saturated and the reader runs or waits for it, else ``reader``.
+    4. ``delayed ack``: ACKs held back make up half of the time while the sender had more to send.
+    5. ``sender application``: less than half of the time busy.
+    6. ``loss``: 1 % of the segments, or, unless a CPU that receives is saturated (``receiver cpu``), as many as would
+       pace a sender to such a rate (Mathis et al., CCR 27, 1997).
+    7. ``sender application``: its CPU is saturated, its buffer full, or it is not busy a fifth of the time.
+    8. ``unknown``.
     """
     seen, recording = signs(evidence), evidence.recording
     if recording.counters is None or seen is None:
         return empty(LIMITS)
-    quiet = recording.counters.filter(pl.col("phase") == QUIET_PHASE)
-    counters = recording.counters if quiet.is_empty() else quiet
+    counters = recording.counters.filter(pl.col("phase") == QUIET_PHASE)
     readings = _readings(counters)
     if readings.is_empty():
         return empty(LIMITS)

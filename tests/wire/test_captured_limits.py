@@ -192,10 +192,11 @@ def test_without_a_handshake_a_closed_window_has_no_scale():
     assert shares(made) == {"unknown": pytest.approx(1)}
 
 
-def test_one_side_alone_is_unknown():
-    made = windows(RTT_NS)
-    made.rows = [row for row in made.rows if not row["direction"]]
-    assert shares(made) == {"unknown": pytest.approx(1)}
+@pytest.mark.parametrize("back", [False, True])
+def test_one_side_alone_is_unknown(back):
+    for made in (windows(RTT_NS), paced(50_000)):
+        made.rows = [row for row in made.rows if row["direction"] == back]
+        assert shares(made) == {"unknown": pytest.approx(1)}
 
 
 def test_ports_used_again_are_another_connection():
