@@ -140,6 +140,14 @@ def test_a_change_is_seen_where_it_happens():
     assert rows.get_column("to_ns").item(0) == pytest.approx(10 * TICK_NS, abs=3 * TICK_NS)
 
 
+def test_lost_bytes_are_counted_from_what_the_link_could_carry():
+    # half the time idle, half lossy, both at 1 of 2 Gbit/s: each lost as much
+    first, then = counters(chrono=(0.1, 0.0, 0.0)), counters(lost=0.05)
+    late = pl.col("ts_ns") >= 10 * TICK_NS
+    rows = limits_of(pl.concat([first.filter(~late), then.filter(late)]), Ceiling(2.0, "link", "given", 0.0))
+    assert rows.get_column("share_bytes").to_list() == pytest.approx(rows.get_column("share_time").to_list())
+
+
 def test_datagrams_and_no_counters_have_no_rows():
     assert limits_of(without(counters(), "socket", "sender_socket")).schema == polars_schema(LIMITS)
     assert counted_limits(gather(Recording(name="hand", path=Path())), NO_LINK).is_empty()

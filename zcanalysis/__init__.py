@@ -2,6 +2,7 @@
 
 The way the data goes, and the plan of the house: `io` turns bytes into tables; `wire` says what TCP did and `cpu`
 what the CPUs paid, per stage; `evidence` gathers both; `goodput`, `blame` and `trust` compare, attribute and audit;
+`limiting` says who limited each connection, and when;
 `hosts` are receivers as data, `prices` makes one of a recording, `model` replays them, `gains` and `sensitivity` ask
 what matters there; `answer` puts it in words and JSON; `patches` are changes to a host, `whatif` and `sweeps` say what
 they would give back; `charts` draws; `document` writes the report. `journeys` follows recorded packets through a host,

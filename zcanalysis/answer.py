@@ -321,8 +321,14 @@ def limits_text(limits: pl.DataFrame) -> str:
     --------
     >>> limits_text(pl.DataFrame({"limit": ["link", "loss"], "share_time": [0.9, 0.1], "share_bytes": [0.2, 0.8]}))
     'link 90 % of the time (20 % of the lost bytes), loss 10 % (80 %)'
+    >>> limits_text(pl.DataFrame({"limit": ["link"], "share_time": [1.0], "share_bytes": [0.0]}))
+    'link 100 % of the time'
     """
     shown = shares_of_limits(limits).filter(pl.col("share_time") >= SMALLEST_TIME_SHOWN)
+    if not shown.get_column("share_bytes").sum() > 0:
+        return (
+            ", ".join(f"{name} {time:.0%}".replace("%", " %") for name, time, _ in shown.iter_rows()) + " of the time"
+        )
     parts = [f"{name} {time:.0%} ({lost:.0%})".replace("%", " %") for name, time, lost in shown.iter_rows()]
     return ", ".join(parts).replace(" (", " of the time (", 1).replace(")", " of the lost bytes)", 1)
 

@@ -9,7 +9,15 @@ import polars as pl
 from zcanalysis.blame import SATURATED_SHARE
 from zcanalysis.evidence import Evidence
 from zcanalysis.goodput import QUIET_PHASE, Ceiling
-from zcanalysis.limit import LINK_FULL, STANDING_QUEUE, WINDOWS_DRAINED, reading_cpu, receives, works_for_it
+from zcanalysis.limit import (
+    LEAST_WANTED,
+    LINK_FULL,
+    STANDING_QUEUE,
+    WINDOWS_DRAINED,
+    reading_cpu,
+    receives,
+    works_for_it,
+)
 from zcanalysis.limit_spans import (
     APPLICATION,
     DELAYED_ACK,
@@ -51,7 +59,6 @@ OFTEN_BUSY: Final = 0.8
 LONG_QUEUE: Final = 0.55
 # 0.02 behind a queue of 20 packets; at most 0.005 where a saturated CPU drops.
 MUCH_LOST: Final = 0.01
-LEAST_WANTED: Final = 0.6
 MATHIS: Final = 1.22
 MATHIS_PART: Final = 0.3
 # The least that Linux holds an ACK back (include/net/tcp.h TCP_DELACK_MIN).
@@ -158,7 +165,8 @@ def counted_limits(evidence: Evidence, top: Ceiling) -> pl.DataFrame:
         return empty(LIMITS)
     figures = _settled(readings, _figures(readings, counters, _Places(evidence, seen, top)))
     rules = _rules(figures)
-    return _rows(readings, figures, rules)
+    possible_gbps = None if top.gbps is None else top.gbps - top.framing_gbps
+    return _rows(readings, figures, rules, possible_gbps)
 
 
 class _Places:
@@ -348,7 +356,9 @@ def _rules(of: Interval) -> tuple[_Rule, ...]:
         )
 
 
-def _rows(readings: pl.DataFrame, figures: Interval, rules: tuple[_Rule, ...]) -> pl.DataFrame:
+def _rows(
+    readings: pl.DataFrame, figures: Interval, rules: tuple[_Rule, ...], possible_gbps: float | None
+) -> pl.DataFrame:
     chosen = np.argmax(np.stack([rule.holds for rule in rules]), axis=0)
     here, there = (pl.col("instance").str.split(">").list.get(at, null_on_oob=True) for at in (0, 1))
     intervals = readings.select(
@@ -363,7 +373,7 @@ def _rows(readings: pl.DataFrame, figures: Interval, rules: tuple[_Rule, ...]) -
     )
     words = [pl.when(pl.col("rule") == number).then(rule.evidence()) for number, rule in enumerate(rules)]
     facts = [pl.col("rule").mode().min(), *(pl.col(name).median() for name in Interval._fields)]
-    return joined_spans(intervals, facts, pl.coalesce(words))
+    return joined_spans(intervals, facts, pl.coalesce(words), possible_gbps)
 
 
 def _percent(name: str) -> pl.Expr:

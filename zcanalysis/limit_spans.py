@@ -5,6 +5,7 @@ from typing import Final
 
 import polars as pl
 
+from zcanalysis.rates import BITS_PER_BYTE
 from zcanalysis.tables import LIMITS, conform
 
 APPLICATION: Final = "sender application"
@@ -22,7 +23,9 @@ LIMIT_NAMES: Final = (APPLICATION, WINDOW, READER, RECEIVER_CPU, LOSS, DELAYED_A
 LEAST_OF_FASTEST_NS: Final = 50_000_000
 
 
-def joined_spans(intervals: pl.DataFrame, facts: Sequence[pl.Expr], evidence: pl.Expr) -> pl.DataFrame:
+def joined_spans(
+    intervals: pl.DataFrame, facts: Sequence[pl.Expr], evidence: pl.Expr, possible_gbps: float | None = None
+) -> pl.DataFrame:
     """Neighbours with the same limit made one row, with shares of time and of lost bytes.
 
     Parameters
@@ -34,6 +37,8 @@ def joined_spans(intervals: pl.DataFrame, facts: Sequence[pl.Expr], evidence: pl
         Aggregations, over the intervals of a row, of what its evidence tells.
     evidence
         Of the facts: why this limit, in words.
+    possible_gbps
+        Payload rate that all connections together could have, where it is known.
 
     Returns
     -------
@@ -42,12 +47,13 @@ def joined_spans(intervals: pl.DataFrame, facts: Sequence[pl.Expr], evidence: pl
 
     Notes
     -----
-    Lost bytes are those that would have come in addition had the connection kept the rate of its fastest interval of
-    50 ms or more all the time: a share says which limit cost most, whatever the ceiling is.
+    Lost bytes are those that would have come in addition at the connection's even part of what is possible; where that
+    is not known, or less, at the rate of its fastest interval of 50 ms or more. None lost: all shares of them are 0.
     """
     elapsed_ns = pl.col("to_ns") - pl.col("from_ns")
     rate = pl.col("payload_bytes") / elapsed_ns
-    fastest = pl.when(elapsed_ns >= LEAST_OF_FASTEST_NS).then(rate).max().fill_null(rate.max())
+    fastest = pl.when(elapsed_ns >= LEAST_OF_FASTEST_NS).then(rate).max().fill_null(rate.max()).over("connection")
+    even = (possible_gbps or 0.0) / BITS_PER_BYTE / pl.col("connection").n_unique()
     another = (
         (pl.col("connection") != pl.col("connection").shift())
         | (pl.col("limit") != pl.col("limit").shift())
@@ -55,7 +61,7 @@ def joined_spans(intervals: pl.DataFrame, facts: Sequence[pl.Expr], evidence: pl
     )
     rows = (
         intervals.filter(elapsed_ns > 0)
-        .with_columns(fastest.over("connection").alias("fastest"), another.fill_null(True).cum_sum().alias("row"))
+        .with_columns(pl.max_horizontal(fastest, even).alias("fastest"), another.fill_null(True).cum_sum().alias("row"))
         .group_by("row", maintain_order=True)
         .agg(
             pl.col("connection").first(), pl.col("from_ns").min(), pl.col("to_ns").max(), pl.col("limit").first(),
