@@ -1,5 +1,6 @@
 """What holds a receiver back, told from built counters: one test a kind, figures as they were measured."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -86,6 +87,16 @@ def test_a_full_queue_before_an_idle_cpu_is_a_slow_reader():
     found = limit_of(counters((0.9, 0.6), FULL), ((1, "copy", 0.2), (1, "tcp_rx", 0.2), (1, "idle", 0.6)))
     assert found.kind == "reader"
     assert "40% of CPU 1, where it reads, is busy" in found.evidence
+
+
+@pytest.mark.parametrize(("wanted", "kind"), [(0.3, "reader"), (0.95, "receiver cpu")])
+def test_a_reader_that_sleeps_beside_a_full_queue_is_slow_whatever_keeps_its_cpu_busy(wanted, kind):
+    clocks = {("process", "7", "cpu_ns"): 10**8, ("process", "7", "cpu_wait_ns"): round((2 * wanted - 0.1) * 10**9)}
+    seen = evidence(counters((0.5, 0.0), FULL, clocks), READER_AND_SOFTIRQ)
+    host = HostFacts(device="eth0", mtu=1500, reader_pids=frozenset({7}))
+    fields = {name: getattr(seen, name) for name in Evidence.__slots__}
+    found = named_limit(Evidence(**fields | {"recording": replace(seen.recording, host=host)}), NO_CEILING)
+    assert found.kind == kind
 
 
 def test_a_closed_window_is_a_slow_reader_even_when_the_readings_missed_the_full_queue():

@@ -2,6 +2,7 @@
 
 The way the data goes, and the plan of the house: `io` turns bytes into tables; `wire` says what TCP did and `cpu`
 what the CPUs paid, per stage; `evidence` gathers both; `goodput`, `blame` and `trust` compare, attribute and audit;
+`limiting` says who limited each connection, and when;
 `hosts` are receivers as data, `prices` makes one of a recording, `model` replays them, `gains` and `sensitivity` ask
 what matters there; `answer` puts it in words and JSON; `patches` are changes to a host, `whatif` and `sweeps` say what
 they would give back; `charts` draws; `document` writes the report. `journeys` follows recorded packets through a host,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from zcanalysis.io.trace_fields import field
     from zcanalysis.io.tshark_fields import tshark_fields
     from zcanalysis.journeys import attribute, replay
+    from zcanalysis.limiting import limits
     from zcanalysis.offered import offered_load
     from zcanalysis.prices.machine_file import read_machine_prices
     from zcanalysis.sweeps import sweep
@@ -59,6 +61,7 @@ __all__ = [
     "hosts",
     "ladder",
     "latency",
+    "limits",
     "match_taps",
     "offered_load",
     "patches",
@@ -94,6 +97,7 @@ _HOMES: Final = {
     "ladder": "zcanalysis.answer",
     "latency": "zcanalysis.cpu.latency",
     "match_taps": "zcanalysis.wire.two_taps",
+    "limits": "zcanalysis.limiting",
     "offered_load": "zcanalysis.offered",
     "read_recording": "zcanalysis.io.recording",
     "replay": "zcanalysis.journeys",

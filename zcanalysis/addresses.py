@@ -37,3 +37,15 @@ def address_texts(addresses: pl.Series) -> pl.Series:
     different = addresses.drop_nulls().unique()
     texts = pl.Series([address_text(address) for address in different], dtype=pl.String())
     return addresses.replace_strict(different, texts, default=None, return_dtype=pl.String()).alias(addresses.name)
+
+
+def bracketed_texts(addresses: pl.Series) -> pl.Series:
+    """The same for a port to follow: IPv6 in brackets.
+
+    Examples
+    --------
+    >>> bracketed_texts(pl.Series("src", [1, 0xFFFF_0A4D0001], dtype=pl.UInt128)).to_list()
+    ['[::1]', '10.77.0.1']
+    """
+    texts = address_texts(addresses)
+    return pl.select(pl.when(texts.str.contains(":")).then(pl.format("[{}]", texts)).otherwise(texts)).to_series()

@@ -17,6 +17,8 @@ from zcanalysis.goodput import Ceiling, Goodput, captured_goodput, ceiling
 from zcanalysis.hosts import Host
 from zcanalysis.io.recording import Recording
 from zcanalysis.limit import Limit, limit_rows, named_limit
+from zcanalysis.limit_spans import APPLICATION, LOSS, shares_of_limits
+from zcanalysis.limiting import recorded_limits
 from zcanalysis.model_trust import model_audit
 from zcanalysis.modelled import Basis, basis
 from zcanalysis.patched import Known, first_cpu
@@ -29,6 +31,7 @@ SMALLEST_GBPS_SHOWN = 0.1
 SMALLEST_GAP_PART = 0.02
 SMALLEST_GAIN_GBPS = 0.05
 NAMED_PART = 0.05
+SMALLEST_TIME_SHOWN = 0.005
 MOST_NAMED = 3
 BLAME_NAMES = {"framing": "framing and headers", "waiting": "the CPU waited", "unexplained": "unexplained"}
 
@@ -48,6 +51,8 @@ class Answer:
     """The CPU whose time the blame divides."""
     held_back_by: Limit
     """What limits the undisturbed goodput, which need not be a CPU."""
+    limits: pl.DataFrame
+    """LIMITS of the same time, or of the capture; empty where no TCP connection was recorded."""
     costs: pl.DataFrame
     blame: pl.DataFrame
     audit: pl.DataFrame
@@ -111,6 +116,7 @@ def answered(
         ceiling_high_gbps=blame.ceiling_high_gbps,
         limit=limit,
         held_back_by=named_limit(seen, top),
+        limits=recorded_limits(seen, top),
         costs=costs_of(seen),
         blame=with_gains(blame.table, model) if isinstance(model, Basis) else blame.table,
         audit=pl.concat([audit(recording, seen, Outcome(top, limit, blame.table)), model_audit(model)]),
@@ -282,7 +288,7 @@ def report_document(answer: Answer) -> dict[str, Any]:
         "ceiling_low_gbps": answer.ceiling_low_gbps,
         "ceiling_high_gbps": answer.ceiling_high_gbps,
         "ceiling_why": answer.ceiling.why,
-        "limits": limit_rows(answer.evidence, answer.held_back_by),
+        "limits": _limit_rows(answer),
         "costs": None if answer.costs.is_empty() else answer.costs.to_dicts(),
         "blame": None if answer.blame.is_empty() else answer.blame.to_dicts(),
         "patches": None,
@@ -291,6 +297,40 @@ def report_document(answer: Answer) -> dict[str, Any]:
         "prices": None if answer.model is None else price_rows(answer.model),
         "no_model": answer.no_model,
     }
+
+
+def _limit_rows(answer: Answer) -> list[dict[str, Any]] | None:
+    """The promised rows: by connection, else (no TCP was seen) what the whole host's windows were limited by."""
+    if answer.limits.is_empty():
+        rows = limit_rows(answer.evidence, answer.held_back_by)
+        return None if rows is None else [row | {"connection": None, "payload_bytes": None} for row in rows]
+    kind, where = answer.held_back_by.kind, answer.held_back_by.where
+    limit = {"sender": APPLICATION, "drops": LOSS}.get(kind, kind)
+    return [row | {"where": where if row["limit"] == limit else None} for row in answer.limits.to_dicts()]
+
+
+def limits_text(limits: pl.DataFrame) -> str:
+    """Shares of time by limit, in words.
+
+    Parameters
+    ----------
+    limits
+        LIMITS rows.
+
+    Examples
+    --------
+    >>> limits_text(pl.DataFrame({"limit": ["link", "loss"], "share_time": [0.9, 0.1], "share_bytes": [0.2, 0.8]}))
+    'link 90 % of the time (20 % of the lost bytes), loss 10 % (80 %)'
+    >>> limits_text(pl.DataFrame({"limit": ["link"], "share_time": [1.0], "share_bytes": [0.0]}))
+    'link 100 % of the time'
+    """
+    shown = shares_of_limits(limits).filter(pl.col("share_time") >= SMALLEST_TIME_SHOWN)
+    if not shown.get_column("share_bytes").sum() > 0:
+        return (
+            ", ".join(f"{name} {time:.0%}".replace("%", " %") for name, time, _ in shown.iter_rows()) + " of the time"
+        )
+    parts = [f"{name} {time:.0%} ({lost:.0%})".replace("%", " %") for name, time, lost in shown.iter_rows()]
+    return ", ".join(parts).replace(" (", " of the time (", 1).replace(")", " of the lost bytes)", 1)
 
 
 def price_rows(model: Basis) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from zcanalysis.advice import ranked_changes
-from zcanalysis.answer import Answer, gain_text, gbps_text, sentence, stage_name
+from zcanalysis.answer import Answer, gain_text, gbps_text, limits_text, sentence, stage_name
 from zcanalysis.cpu.kernel_stages import NOT_RECEIVE
 from zcanalysis.cpu.timeline import cpu_timeline, flame
 from zcanalysis.errors import TraceError
@@ -179,6 +179,13 @@ def _figures(answer: Answer, weighed: list[dict[str, Any]]) -> Iterator[Figure]:
             "What each CPU did over time",
             charts.cpu_over_time(cpu_timeline(stages)),
             "Sampled busy time by group of stages; the white above is idle or unsampled.",
+        )
+    if not answer.limits.is_empty():
+        yield figure(
+            "limits",
+            "Who limited, and when",
+            charts.limits_band(answer.limits),
+            f"{limits_text(answer.limits)}. Point at a band for its rule and evidence.",
         )
     rates = throughput(answer.recording)
     if not rates.is_empty():

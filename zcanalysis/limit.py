@@ -26,6 +26,9 @@ CLOSED_PER_S: Final = 1.0
 WINDOWS_DRAINED: Final = 0.75
 # On a CPU shared with one other runnable thread the scheduler gives half: who uses less is not held back by it.
 LEAST_OWN: Final = 0.5
+# Of the time: a reader that runs or waits for its CPU for less sleeps by itself, whatever keeps that CPU busy. 0.26 to
+# 0.38 where it pauses for 1 ms a call, 0.9 and more beside a process that computes without end.
+LEAST_WANTED: Final = 0.6
 # Taking this part of a saturated CPU's work away would give a third more: the receiver's share of it is worth naming.
 RECEIVER_PART: Final = 0.25
 LEAST_NETWORK: Final = 0.05
@@ -126,8 +129,9 @@ def _slow_reader(seen: Signs) -> _Verdict | None:
     closed = (seen.zero_windows or 0) >= CLOSED_PER_S * seen.seconds
     if not (waits or closed or any("UDP" in words for words, _ in seen.late_drops)):
         return None
-    reading = _reading_cpu(seen)
-    if reading is not None and reading.busy >= SATURATED_SHARE:
+    reading = reading_cpu(seen)
+    sleeps = seen.reader_wants is not None and seen.reader_wants < LEAST_WANTED
+    if reading is not None and reading.busy >= SATURATED_SHARE and not sleeps:
         return _cpu_verdict(seen, reading, "receiver cpu")
     if (seen.reader_clock or 0) >= BUSY_READER:
         clock = f"the reader used {seen.reader_clock:.0%} of a CPU by its own clock"
@@ -139,8 +143,14 @@ def _slow_reader(seen: Signs) -> _Verdict | None:
     return _Verdict("reader", "the reading application", words, (free,) if free else ())
 
 
-def _reading_cpu(seen: Signs) -> CpuUse | None:
-    """Where the reader copies; without samples the busiest CPU stands for it."""
+def reading_cpu(seen: Signs) -> CpuUse | None:
+    """Where the reader copies; without samples the busiest CPU stands for it.
+
+    Parameters
+    ----------
+    seen
+        What the counters show.
+    """
     known = [use for use in seen.cpus if use.reading > 0]
     if known:
         return max(known, key=lambda use: use.reading)
@@ -149,17 +159,34 @@ def _reading_cpu(seen: Signs) -> CpuUse | None:
 
 def _saturated_cpu(seen: Signs) -> _Verdict | None:
     """The busiest CPU that works for the transfer, if it is saturated; between near ones the one that receives more."""
-    full = [use for use in seen.cpus if use.busy >= SATURATED_SHARE and _works_for_it(use)]
+    full = [use for use in seen.cpus if use.busy >= SATURATED_SHARE and works_for_it(use)]
     if not full:
         return None
     busiest = max(use.busy for use in full)
     near = [use for use in full if use.busy >= busiest - TIE_SHARE]
     chosen = max(near, key=lambda use: use.handled if use.receive is None else use.receive)
-    receives = chosen.receive is None or chosen.receive >= RECEIVER_PART * chosen.busy
-    return _cpu_verdict(seen, chosen, "receiver cpu" if receives else "sender")
+    return _cpu_verdict(seen, chosen, "receiver cpu" if receives(chosen) else "sender")
 
 
-def _works_for_it(use: CpuUse) -> bool:
+def receives(use: CpuUse) -> bool:
+    """Whether the receive path has a fair part of a CPU's work; said without samples too.
+
+    Parameters
+    ----------
+    use
+        What it does.
+    """
+    return use.receive is None or use.receive >= RECEIVER_PART * use.busy
+
+
+def works_for_it(use: CpuUse) -> bool:
+    """Whether a CPU works for the transfer, and not only for others.
+
+    Parameters
+    ----------
+    use
+        What it does.
+    """
     if use.receive is None:
         return use.handled >= LEAST_NETWORK
     return use.own >= LEAST_OWN and use.receive + use.sender >= LEAST_NETWORK

@@ -88,6 +88,8 @@ class Signs(NamedTuple):
     late_drops: tuple[tuple[str, int], ...]
     foreign_names: tuple[tuple[int, str, int, float], ...]
     """CPU, command, process, and its share of the CPU's time: the dearest other process of each CPU."""
+    reader_wants: float | None = None
+    """Share of the time that the reading process which wants most ran or waited for a CPU."""
 
 
 def signs(evidence: Evidence) -> Signs | None:
@@ -111,6 +113,7 @@ def signs(evidence: Evidence) -> Signs | None:
         ),
         late_drops=_drops(counters, LATE_DROPS, None),
         foreign_names=_foreign_names(evidence, cpus),
+        reader_wants=_reader_wants(evidence, counters),
     )
 
 
@@ -174,6 +177,17 @@ def _reader_clock(evidence: Evidence, counters: pl.DataFrame) -> float | None:
     if clocks.is_empty():
         return None
     return float(clocks.select(GROWTH_PER_NS.max()).item())
+
+
+def _reader_wants(evidence: Evidence, counters: pl.DataFrame) -> float | None:
+    names = [str(pid) for pid in evidence.recording.host.reader_pids]
+    ours = increments(counters, "process", QUIET_PHASE).filter(pl.col("instance").is_in(names))
+    if "cpu_wait_ns" not in ours.get_column("counter"):
+        return None
+    shares = (
+        ours.filter(pl.col("counter").is_in(["cpu_ns", "cpu_wait_ns"])).group_by("instance").agg(GROWTH_PER_NS.sum())
+    )
+    return float(shares.select(pl.exclude("instance").max()).item())
 
 
 def _queue(counters: pl.DataFrame) -> ReceiveQueue | None:

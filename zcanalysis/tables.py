@@ -242,6 +242,17 @@ TAP_RANGES: Final[Schema] = {
     "fate": Column(pl.String(), "arrived, lost, unseen (only behind), outside (other tap not recording), ambiguous"),
 }
 
+LIMITS: Final[Schema] = {
+    "connection": Column(pl.String(), "sender:port > receiver:port of the data"),
+    "from_ns": Column(pl.Int64(), "where the interval begins, since the epoch"),
+    "to_ns": Column(pl.Int64(), "where it ends"),
+    "limit": Column(pl.String(), "what held the connection back, one of `zcanalysis.limit_spans.LIMIT_NAMES`"),
+    "evidence": Column(pl.String(), "the rule, and what was seen"),
+    "share_time": Column(pl.Float64(), "of the time of all rows"),
+    "share_bytes": Column(pl.Float64(), "of the bytes lost: those a connection would have moved at its fastest"),
+    "payload_bytes": Column(pl.Int64(), "payload that it moved meanwhile, once"),
+}
+
 STAGED_SAMPLES: Final[Schema] = {
     "ts_ns": Column(pl.Int64(), "when the sample was taken, since the epoch"),
     "at_ns": Column(pl.Int64(), "the same since the first sampled window began, the time between windows left out"),

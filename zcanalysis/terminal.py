@@ -16,7 +16,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from zcanalysis.advice import ranked_changes
-from zcanalysis.answer import Answer, gain_text, gbps_text, sentence, stage_name
+from zcanalysis.answer import Answer, gain_text, gbps_text, limits_text, sentence, stage_name
 from zcanalysis.output import printable, write
 from zcanalysis.trust import MOSTLY_SKID
 from zcanalysis.whatif import REPLAYED_TIERS
@@ -112,6 +112,8 @@ def print_answer(answer: Answer, report: Path | None) -> None:
         head.add_row("", f"[{style}]{safe(row['check'])}[/{style}]: {safe(row['value'])} ({safe(row['why'])})")
     head.add_row("answer", safe(sentence(answer)))
     head.add_row("ceiling", safe(answer.ceiling.why))
+    if not answer.limits.is_empty():
+        head.add_row("limits", safe(limits_text(answer.limits)))
     if answer.no_model is not None:
         head.add_row("no replay", safe(answer.no_model))
     emit(head, "")

@@ -8,12 +8,14 @@ import pytest
 
 from zcanalysis import charts
 from zcanalysis.answer import answered, ladder
+from zcanalysis.charts.limit_bands import LIMIT_COLOURS
 from zcanalysis.charts.theme import GROUP_COLOURS
 from zcanalysis.cpu.kernel_stages import STAGE_GROUPS
 from zcanalysis.cpu.latency import latency
 from zcanalysis.cpu.timeline import cpu_timeline, flame
 from zcanalysis.goodput import throughput
 from zcanalysis.io.recording import read_recording
+from zcanalysis.limit_spans import LIMIT_NAMES
 from zcanalysis.patches import parse_patch
 from zcanalysis.sensitivity import speedup_curve, tornado
 from zcanalysis.sweeps import sweep
@@ -45,6 +47,7 @@ def specs() -> dict[str, dict]:
         "sweep": charts.sweep_curve(sweep(answer, {"mtu": [1500, 9000]})),
         "latency": charts.latency(*traced_packets()),
         "sequence": charts.time_sequence(advance(answer.recording.packets)),
+        "limits": charts.limits_band(answer.limits),
     }
     return {name: chart.to_dict() for name, chart in drawn.items()}
 
@@ -56,6 +59,30 @@ def traced_packets() -> tuple[pl.DataFrame, pl.DataFrame]:
 
 def advance(packets: pl.LazyFrame) -> pl.DataFrame:
     return sequence_lines(packets, flows(packets).sort("payload_bytes").row(-1, named=True))
+
+
+def test_every_limit_has_one_colour_in_every_band():
+    assert set(LIMIT_COLOURS) == set(LIMIT_NAMES)
+    assert len(set(LIMIT_COLOURS.values())) == len(LIMIT_NAMES)
+    rows = [
+        {"connection": "a > b", "from_ns": second * 10**9, "to_ns": (second + 1) * 10**9, "limit": name, "evidence": "",
+         "share_time": 0.125, "share_bytes": 0.125, "payload_bytes": 1}
+        for second, name in enumerate(reversed(LIMIT_NAMES))
+    ]  # fmt: skip
+    for shown in (rows, rows[:3]):
+        scale = charts.limits_band(pl.DataFrame(shown)).to_dict()["encoding"]["color"]["scale"]
+        assert dict(zip(scale["domain"], scale["range"], strict=True)).items() <= LIMIT_COLOURS.items()
+        assert set(scale["domain"]) == {row["limit"] for row in shown}
+
+
+def test_a_band_of_very_many_connections_stays_small():
+    many = pl.DataFrame({"connection": [str(number) for number in range(20_000)]}).with_columns(
+        pl.lit(0).alias("from_ns"), pl.int_range(1, pl.len() + 1).alias("to_ns"), pl.lit("link").alias("limit"),
+        pl.lit("").alias("evidence"), pl.lit(0.0).alias("share_time"), pl.lit(0.0).alias("share_bytes"),
+        pl.lit(0).alias("payload_bytes"),
+    )  # fmt: skip
+    (values,) = charts.limits_band(many).to_dict()["datasets"].values()
+    assert {row["connection"] for row in values} == {str(number) for number in range(20_000 - 12, 20_000)}
 
 
 def titles(spec: object) -> set[str]:
@@ -80,6 +107,7 @@ def titles(spec: object) -> set[str]:
         ("speedup", {"less time for this stage alone (%)", "goodput (Gbit/s)"}),
         ("sweep", {"mtu (bytes)", "goodput (Gbit/s)"}),
         ("sequence", {"time since the first packet (s)", "sequence space (MB)", "in flight (MB)"}),
+        ("limits", {"time since the first interval (s)", "limited by"}),
         ("latency", {"share of the mean latency of a byte", "bytes that took at most this"}),
     ],
 )

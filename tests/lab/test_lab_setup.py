@@ -4,7 +4,7 @@ import pytest
 
 from zcanalysis.errors import HostError
 from zcanalysis.lab import SCENARIOS, Scenario
-from zcanalysis.lab.namespaces import HostPair, configuration
+from zcanalysis.lab.namespaces import HostPair, configuration, token_bucket
 from zcanalysis.lab.scenarios import scenario_named
 from zcanalysis.lab.transfer import is_listening, joined_report
 
@@ -24,6 +24,8 @@ def test_options_become_commands():
     shaped = commands(Scenario(name="x", mtu=3000, link_rate_gbps=2.5, rcvbuf_bytes=65_536, rps_cpu=3))
     assert "ip -n zc-1-r link set veth-r mtu 3000 up" in shaped
     assert "tc -n zc-1-s qdisc add dev veth-s root tbf rate 2500mbit burst 1mb latency 50ms" in shaped
+    short = Scenario(name="short", link_rate_gbps=1.0, link_queue_bytes=9000)
+    assert token_bucket(1.0, short) == ["tbf", "rate", "1000mbit", "burst", "6056", "limit", "9000"]
     assert "ip netns exec zc-1-r sysctl -q -w net.ipv4.tcp_rmem=4096 65536 65536" in shaped
     assert any(command.endswith("echo 8 > /sys/class/net/veth-r/queues/rx-0/rps_cpus") for command in shaped)
     assert "ip netns exec zc-1-s ethtool -K veth-s tso off gso off" in shaped

@@ -11,6 +11,7 @@ from zcanalysis.charts.flames import flame_graph
 from zcanalysis.charts.forecasts import forecast
 from zcanalysis.charts.foretold_measured import validation
 from zcanalysis.charts.latency_stages import latency
+from zcanalysis.charts.limit_bands import limits_band
 from zcanalysis.charts.loss import waterfall
 from zcanalysis.charts.offered_rate import livelock
 from zcanalysis.charts.price_swings import tornado
@@ -20,6 +21,19 @@ from zcanalysis.charts.sweep_lines import sweep_curve
 from zcanalysis.charts.virtual_speedup import speedup_curves
 
 __all__ = [
-    "cpu_over_time", "flame_graph", "forecast", "ladder", "latency", "livelock", "rate_over_time", "speedup_curves",
-    "stage_cost", "sweep_curve", "time_sequence", "tornado", "validation", "waterfall",
+    "cpu_over_time",
+    "flame_graph",
+    "forecast",
+    "ladder",
+    "latency",
+    "limits_band",
+    "livelock",
+    "rate_over_time",
+    "speedup_curves",
+    "stage_cost",
+    "sweep_curve",
+    "time_sequence",
+    "tornado",
+    "validation",
+    "waterfall",
 ]  # fmt: skip

@@ -11,6 +11,7 @@ UNTOUCHED: Final = Scenario(name="as it is").as_json()
 OTHERS: Final = (
     "sender_checksum_offload", "receiver_checksum_offload", "autotuning", "quickack", "delack_ms", "link_rate_gbps",
     "reader_bytes", "sender_pages", "zero_copy", "busy_poll_us", "flows", "protocol",
+    "pace_gbps", "link_queue_bytes", "reader_pause_us", "request_bytes",
 )  # fmt: skip
 
 LICENCE: Final = "BSD-3-Clause, recorded by this project; no payload beyond 96 bytes a packet"

@@ -28,6 +28,8 @@ RECEIVER_ADDRESS: Final = "10.77.0.2"
 NETWORK: Final = "10.77.0.0/24"
 OURS: Final = re.compile(r"^zc-(\d+)(?:-[a-z]+)?-[sr]$")
 PAGE_WINDOWS_BYTES: Final = 1 << 27
+SHORT_BURST_PACKETS: Final = 4
+ETHERNET_BYTES: Final = 14
 COMMAND_SECONDS: Final = 10.0
 PATIENCE_SECONDS: Final = 3.0
 NEEDED_TOOLS: Final = ("ip", "ethtool", "tc", "sysctl")
@@ -217,12 +219,28 @@ def _limits(pair: HostPair, scenario: Scenario) -> list[list[str]]:
     # takes that back (tcp_bbr.c bbr_init, tcp_output.c tcp_pacing_check). reno is allowed in every namespace.
     commands = [inside(pair.sender, ["sysctl", "-q", "-w", "net.ipv4.tcp_congestion_control=reno"])]
     if scenario.link_rate_gbps is not None:
-        rate = f"{round(scenario.link_rate_gbps * 1000)}mbit"
-        tbf = ["root", "tbf", "rate", rate, "burst", "1mb", "latency", "50ms"]
-        commands.append(["tc", "-n", pair.sender, "qdisc", "add", "dev", SENDER_DEVICE, *tbf])
+        tbf = token_bucket(scenario.link_rate_gbps, scenario)
+        commands.append(["tc", "-n", pair.sender, "qdisc", "add", "dev", SENDER_DEVICE, "root", *tbf])
     if sizes := _receive_buffer(scenario):
         commands.append(inside(pair.receiver, ["sysctl", "-q", "-w", f"net.ipv4.tcp_rmem={sizes}"]))
     return commands + _acknowledgements(pair.receiver, scenario)
+
+
+def token_bucket(rate_gbps: float, scenario: Scenario) -> list[str]:
+    """The words of a tbf with a scenario's queue, as tc takes them.
+
+    Parameters
+    ----------
+    rate_gbps
+        Its rate.
+    scenario
+        Says how long its queue is. A short one comes with a burst as short, which would let through what it shall drop.
+    """
+    shaped = ["tbf", "rate", f"{round(rate_gbps * 1000)}mbit"]
+    if scenario.link_queue_bytes is None:
+        return [*shaped, "burst", "1mb", "latency", "50ms"]
+    burst = SHORT_BURST_PACKETS * (scenario.mtu + ETHERNET_BYTES)
+    return [*shaped, "burst", str(burst), "limit", str(scenario.link_queue_bytes)]
 
 
 def _receive_buffer(scenario: Scenario) -> str | None:

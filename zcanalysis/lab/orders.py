@@ -36,6 +36,10 @@ class Orders:
         A sender hands over pages instead of copying; a receiver maps them instead of copying.
     busy_poll_us
         Of a receiver: how long it polls the device before it sleeps.
+    pause_us
+        Of a receiver: how long it sleeps after each call.
+    request_bytes
+        A sender writes requests of this size, each in two parts, a receiver answers each; 0 for a stream.
     """
 
     parent: int
@@ -49,6 +53,8 @@ class Orders:
     congestion_control: str = "cubic"
     whole_pages: bool = False
     busy_poll_us: int = 0
+    pause_us: int = 0
+    request_bytes: int = 0
 
     def as_argument(self) -> str:
         """For the command line."""

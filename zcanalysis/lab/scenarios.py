@@ -14,6 +14,9 @@ MOST_FLOWS: Final = 128
 MOST_HOGS: Final = 1024
 MOST_DELACK_MS: Final = 200
 MOST_BUSY_POLL_US: Final = 10_000
+MOST_QUEUE_BYTES: Final = 1 << 30
+MOST_PAUSE_US: Final = 1_000_000
+MOST_REQUEST_BYTES: Final = 1 << 16
 PAGE_BYTES: Final = 4096
 HEADER_BYTES: Final = 52  # IPv4, TCP and its time stamps
 
@@ -45,6 +48,8 @@ class Scenario:
         CPU of the sending and of the reading process.
     link_rate_gbps
         Rate of a token bucket at the sender, bits of L2 packets; None for no shaping.
+    link_queue_bytes
+        What the bucket's queue holds before it drops, with a burst of a few packets only; None for 50 ms of the rate.
     rcvbuf_bytes
         Upper bound of the receive buffer; None keeps the kernel's automatic one.
     autotuning
@@ -64,6 +69,11 @@ class Scenario:
         Whether the reader maps pages (TCP_ZEROCOPY_RECEIVE) instead of copying: `sender_pages` and an MTU of
         4096 k + 52 bytes. What is in no whole page is copied (with `rcvbuf_bytes` most, as windows then end inside
         pages); load.json counts both under `sum_received`.
+    reader_pause_us
+        How long the reader sleeps after each call.
+    request_bytes
+        The sender writes requests of this size, each in two parts, and waits for the answer of as many bytes to each
+        (write, write, read): Nagle's algorithm then waits for ACKs that the receiver delays. None for a stream.
     busy_poll_us
         How long the reader polls the device before it sleeps (SO_BUSY_POLL); needs `receiver_gro`, which brings NAPI.
     flows
@@ -89,6 +99,7 @@ class Scenario:
     sender_cpu: int = 0
     reader_cpu: int = 1
     link_rate_gbps: float | None = None
+    link_queue_bytes: int | None = None
     rcvbuf_bytes: int | None = None
     autotuning: bool = True
     quickack: bool = False
@@ -97,6 +108,8 @@ class Scenario:
     hogs: int = 1
     reader_bytes: int | None = None
     zero_copy: bool = False
+    reader_pause_us: int = 0
+    request_bytes: int | None = None
     busy_poll_us: int = 0
     flows: int = 1
     protocol: Literal["tcp", "udp"] = "tcp"
@@ -112,7 +125,7 @@ class Scenario:
     def has_own_traffic(self) -> bool:
         """Whether it needs our sender and receiver instead of iperf3's."""
         asked = (self.reader_bytes is not None, self.zero_copy, self.sender_pages, self.busy_poll_us > 0)
-        return any(asked) or self.protocol == "udp"
+        return any(asked) or self.protocol == "udp" or self.reader_pause_us > 0 or self.request_bytes is not None
 
     @property
     def cpus(self) -> frozenset[int]:
@@ -131,7 +144,8 @@ def _outside_bounds(scenario: Scenario) -> Iterator[str]:
         "mtu": (68, 65_535), "sender_cpu": (0, math.inf), "reader_cpu": (0, math.inf), "rps_cpu": (0, math.inf),
         "hog_cpu": (0, math.inf), "hogs": (1, MOST_HOGS), "reader_bytes": (1, MOST_READER_BYTES),
         "busy_poll_us": (0, MOST_BUSY_POLL_US), "flows": (1, MOST_FLOWS), "delack_ms": (1, MOST_DELACK_MS),
-        "udp_payload_bytes": (1, MOST_DATAGRAM_BYTES),
+        "udp_payload_bytes": (1, MOST_DATAGRAM_BYTES), "link_queue_bytes": (1, MOST_QUEUE_BYTES),
+        "reader_pause_us": (0, MOST_PAUSE_US), "request_bytes": (2, MOST_REQUEST_BYTES),
     }  # fmt: skip
     for name, (least, most) in bounds.items():
         value = getattr(scenario, name)
@@ -158,10 +172,22 @@ def _contradictions(scenario: Scenario) -> Iterator[str]:
         yield "busy_poll_us must be 0 with several flows or zero_copy: poll(2) heeds a setting of all hosts only"
     if scenario.sender_pages and scenario.flows > 1:
         yield "flows must be 1 with sender_pages"
+    if scenario.link_queue_bytes is not None and scenario.link_rate_gbps is None:
+        yield "link_queue_bytes must be left alone without link_rate_gbps: there is no queue"
+    if scenario.reader_pause_us or scenario.request_bytes is not None:
+        yield from _not_for_slow_ends(scenario)
     if scenario.zero_copy:
         yield from _unmappable(scenario)
     if scenario.protocol == "udp":
         yield from _not_for_datagrams(scenario)
+
+
+def _not_for_slow_ends(scenario: Scenario) -> Iterator[str]:
+    name = "request_bytes" if scenario.request_bytes is not None else "reader_pause_us"
+    if scenario.flows > 1 or scenario.zero_copy or scenario.sender_pages or scenario.protocol == "udp":
+        yield f"{name} needs one TCP connection that copies"
+    if scenario.request_bytes is not None and scenario.reader_pause_us:
+        yield "reader_pause_us must be 0 with request_bytes"
 
 
 def _unmappable(scenario: Scenario) -> Iterator[str]:
@@ -197,6 +223,10 @@ SCENARIOS: Final = (
     Scenario(name="small-buffer", rcvbuf_bytes=65_536),
     Scenario(name="cpu-hog", hog_cpu=1),
     Scenario(name="rate-4g", link_rate_gbps=4.0),
+    Scenario(name="lossy", link_rate_gbps=1.0, link_queue_bytes=30_000),
+    Scenario(name="paced", pace_gbps=1.0),
+    Scenario(name="slow-reader", reader_pause_us=1000),
+    Scenario(name="requests", request_bytes=2000),
     Scenario(name="whole-pages", mtu=4148, sender_pages=True),
     Scenario(name="udp", protocol="udp"),
 )

@@ -27,6 +27,7 @@ import numpy as np
 from zcanalysis.lab import socket_loops as loops
 from zcanalysis.lab.native import Integers
 from zcanalysis.lab.orders import RECEIVER, SENDER, Orders
+from zcanalysis.lab.waiting_loops import Answering, Asking, Pausing
 from zcanalysis.rates import BITS_PER_BYTE, NS_PER_S
 
 INTERVAL_NS: Final = 100_000_000
@@ -105,12 +106,18 @@ def _received(work: Work) -> dict[str, Any]:
 
 
 def _writing(orders: Orders) -> Loop:
+    if orders.request_bytes:
+        return Asking(orders.request_bytes)
     if orders.whole_pages:
         return loops.splice_one
     return partial(loops.move_one if orders.flows == 1 else loops.move_many, loops.WRITING)
 
 
 def _reading(orders: Orders) -> Loop:
+    if orders.request_bytes:
+        return Answering(orders.request_bytes)
+    if orders.pause_us:
+        return Pausing(orders.pause_us)
     if orders.whole_pages:
         return loops.map_one
     one = orders.flows == 1 or orders.protocol == "udp"

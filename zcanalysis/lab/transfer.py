@@ -219,10 +219,11 @@ def _own_programs(scenario: Scenario, seconds: float, ends: Ends) -> tuple[list[
     common = Orders(
         parent=os.getpid() if ends.parent is None else ends.parent, address=ends.address, port=PORT,
         cpu=scenario.reader_cpu, protocol=scenario.protocol, flows=scenario.flows,
+        request_bytes=scenario.request_bytes or 0,
     )  # fmt: skip
     receiver = replace(
         common, call_bytes=scenario.reader_bytes or BLOCK_BYTES, whole_pages=scenario.zero_copy,
-        busy_poll_us=scenario.busy_poll_us,
+        busy_poll_us=scenario.busy_poll_us, pause_us=scenario.reader_pause_us,
     )  # fmt: skip
     sender = replace(
         common, cpu=scenario.sender_cpu, seconds=seconds, congestion_control=scenario.congestion_control,

@@ -15,6 +15,7 @@ import polars as pl
 
 from zcanalysis.errors import HostError, last_words
 from zcanalysis.lab.alignment import align_intervals, read_curve, receiver_intervals
+from zcanalysis.lab.beginnings import first_packets, keep_first_packets
 from zcanalysis.lab.children import ASKED, Child, Running, ending_with_us, our_environment
 from zcanalysis.lab.namespaces import RECEIVER_DEVICE, HostPair, inside, require_lab_tools, two_hosts
 from zcanalysis.lab.scenarios import Scenario, scenario_named
@@ -44,6 +45,9 @@ class LabOptions:
         CPU samples a second on each CPU.
     warmup_seconds
         Transfer time before the first phase: slow start and buffer growth.
+    first_packets
+        How many packets are captured at either end from before the handshake on, as first.pcap.zst (receiver) and
+        sender.pcap.zst; 0 for no such capture, which slows the beginning of the transfer.
     on_progress
         Called with what happens and the share that is done (0 to 1).
     """
@@ -51,6 +55,7 @@ class LabOptions:
     plan: Sequence[Phase] = field(default_factory=lambda: default_plan(6))
     sampling_hz: int = SAMPLING_HZ
     warmup_seconds: float = 1.0
+    first_packets: int = 0
     on_progress: Callable[[str, float], None] | None = None
 
 
@@ -86,7 +91,11 @@ def run_scenario(scenario: Scenario | str, directory: Path, options: LabOptions 
     seconds = options.warmup_seconds + patience_seconds(options)  # as long as the recorder may take
     with terminated_like_interrupted(), tempfile.TemporaryDirectory(prefix="zc-lab-") as scratch:
         tell(options, f"building the hosts of {chosen.name}", 0.0)
-        with two_hosts(chosen) as pair, running_transfer(pair, chosen, seconds, Path(scratch)) as transfer:
+        with (
+            two_hosts(chosen) as pair,
+            first_packets(pair, options.first_packets, Path(scratch)),
+            running_transfer(pair, chosen, seconds, Path(scratch)) as transfer,
+        ):
             time.sleep(options.warmup_seconds)
             tell(options, "recording", 0.2)
             try:
@@ -97,6 +106,7 @@ def run_scenario(scenario: Scenario | str, directory: Path, options: LabOptions 
             tell(options, "ending the transfer", 0.9)
             load = transfer.finish()
         complete(directory, chosen, load, transfer)
+        keep_first_packets(Path(scratch), directory)
     tell(options, "done", 1.0)
     return directory
 

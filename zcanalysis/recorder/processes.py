@@ -22,6 +22,22 @@ def process_cpu_ns(pid: int) -> int | None:
         return None
 
 
+def waited_ns(pid: int) -> int | None:
+    """How long the process's threads could have run but had no CPU; None when it is gone, or has very many.
+
+    Notes
+    -----
+    Second figure of /proc/PID/task/TID/schedstat, see Documentation/scheduler/sched-stats.rst of Linux.
+    """
+    try:
+        threads = list(islice((PROC / str(pid) / "task").iterdir(), MOST_THREADS + 1))
+        figures = [(thread / "schedstat").read_text().split() for thread in threads]
+    except OSError:
+        return None
+    counts = [int(each[1]) for each in figures if len(each) > 1]
+    return sum(counts) if counts and len(threads) <= MOST_THREADS else None
+
+
 def sleeps_of(pid: int) -> int | None:
     """How often the process's threads gave up their CPU of their own; None when it is gone, or has very many.
 

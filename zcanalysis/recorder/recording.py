@@ -20,7 +20,8 @@ from zcanalysis.recorder.interruption import interruptions_held_back, terminated
 from zcanalysis.recorder.plan import PACKETS, PERF, TCPDUMP, TRACE, Phase, RecordOptions, Turn
 from zcanalysis.recorder.processes import comm_of, describe_process, socket_owners, softirq_threads
 from zcanalysis.recorder.run_state import Probe, Run
-from zcanalysis.recorder.sampling import Sampler, counters_table, default_sources
+from zcanalysis.recorder.sampling import Sampler, counters_table, default_sources, sender_source
+from zcanalysis.recorder.sender_sockets import senders_netlink
 from zcanalysis.recorder.sockets import TcpSocket, dump_sockets, moved_bytes, parse_sockets
 from zcanalysis.recorder.tracing import TraceProbe, batch_filters, packet_filters, why_tracing_cannot_run
 
@@ -130,8 +131,10 @@ def _prepare(directory: Path, options: RecordOptions, command: probes.Child | No
     facts = machine_facts() | device_facts(device) | {"tools": tool_versions()}
     addresses: tuple[str, ...] | None = facts["addresses"]
     pids: list[int] = []
-    sampler = Sampler(clock, default_sources(addresses, pids))
+    netlink = senders_netlink(options.sender_pids)
+    sampler = Sampler(clock, default_sources(addresses, pids) + ([] if netlink is None else [sender_source(netlink)]))
     run = Run(directory, options, clock, facts, sampler, command=command, missing=list(notes), pids=pids)
+    run.netlink = netlink
     if addresses is None:
         run.note(f"the addresses of {shown_name(device)} are unknown: no sockets are recorded")
     elif not addresses:
@@ -300,6 +303,8 @@ def _shorten_to_capture(run: Run, window: dict[str, Any]) -> None:
 def _finish(run: Run) -> None:
     """Write what there is; conversions come last, so that an interruption costs only them."""
     run.last = read_clock_pair()
+    if run.netlink is not None:
+        run.netlink.close()
     run.counters = counters_table(run.sampler.readings)
     run.counters.write_parquet(run.directory / "counters.parquet", compression="zstd")
     write_host(run)

@@ -1,5 +1,6 @@
 """What a recording knows while it runs."""
 
+import socket
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,6 +41,8 @@ class Run:
     """Owners of sockets that receive more than they send."""
     pids: list[int] = field(default_factory=list)
     described: dict[int, dict[str, Any]] = field(default_factory=dict)
+    netlink: socket.socket | None = None
+    """Into the sender's namespace; closed when the phases are over."""
     distance: CpuDistance | None = None
     """Asked between windows; None where there is no second CPU to ask about."""
     sampler_cpu_ns: int = 0

@@ -1,6 +1,7 @@
 """Reads every counter source now and then, cheaply: raw bytes are kept, parsed only after the recording."""
 
 import os
+import socket
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -14,8 +15,15 @@ from zcanalysis.recorder import kernel_text
 from zcanalysis.recorder.clocks import EpochClock
 from zcanalysis.recorder.kernel_text import Row
 from zcanalysis.recorder.plan import Turn
-from zcanalysis.recorder.processes import process_cpu_ns, sleeps_of
-from zcanalysis.recorder.sockets import ask_sockets, dump_sockets, moved_bytes, parse_sockets
+from zcanalysis.recorder.processes import process_cpu_ns, sleeps_of, waited_ns
+from zcanalysis.recorder.sockets import (
+    ask_over,
+    ask_sockets,
+    dump_over,
+    dump_sockets,
+    moved_bytes,
+    parse_sockets,
+)
 from zcanalysis.tables import COUNTERS, conform, polars_schema
 
 TICK_SECONDS: Final = 0.1
@@ -166,13 +174,29 @@ def read_whole(path: Path | str) -> bytes:
         os.close(descriptor)
 
 
-def _socket_source(addresses: Collection[str]) -> Source:
+def sender_source(netlink: socket.socket) -> Source:
+    """The connections of a sender on this machine whose namespace another netlink socket asks about.
+
+    Parameters
+    ----------
+    netlink
+        As `zcanalysis.recorder.sender_sockets` makes it; stays open as long as the source is read.
+    """
+    return _socket_source((), "sender_socket", lambda: dump_over(netlink), lambda loud: ask_over(netlink, loud))
+
+
+def _socket_source(
+    addresses: Collection[str],
+    name: str = "socket",
+    dump_all: Callable[[], bytes] = dump_sockets,
+    ask: Callable[[list[bytes]], bytes] = ask_sockets,
+) -> Source:
     """All connections of the addresses; between two looks at all, those that moved most since the last."""
     loud: list[bytes] = []
     before: dict[bytes, int] = {}
 
     def read() -> bytes:
-        dump = dump_sockets()
+        dump = dump_all()
         moved = {s.identity: moved_bytes(s) for s in parse_sockets(dump) if not addresses or s.local in addresses}
         grown = {identity: count - before.get(identity, 0) for identity, count in moved.items()}
         loud[:] = sorted(grown, key=lambda identity: grown[identity], reverse=True)[:MOST_ASKED]
@@ -180,7 +204,7 @@ def _socket_source(addresses: Collection[str]) -> Source:
         before.update(moved)
         return dump
 
-    return Source("socket", read, lambda dump: _socket_rows(dump, addresses), lambda: ask_sockets(loud))
+    return Source(name, read, lambda dump: _socket_rows(dump, addresses), lambda: ask(loud))
 
 
 def _socket_rows(dump: bytes, addresses: Collection[str]) -> Iterator[Row]:
@@ -194,7 +218,8 @@ def _process_text(pids: Collection[int]) -> bytes:
     followed = tuple(pids)
     clocks = ((pid, "cpu_ns", process_cpu_ns(pid)) for pid in followed)
     sleeps = ((pid, "sleeps", sleeps_of(pid)) for pid in followed)
-    told = (f"{pid} {counter} {value}" for pid, counter, value in chain(clocks, sleeps) if value is not None)
+    waits = ((pid, "cpu_wait_ns", waited_ns(pid)) for pid in followed)
+    told = (f"{pid} {counter} {value}" for pid, counter, value in chain(clocks, sleeps, waits) if value is not None)
     return "\n".join(told).encode()
 
 

@@ -28,8 +28,8 @@ TIMEOUT_SECONDS: Final = 2.0
 
 U32_FIELDS: Final = {
     "rtt_us": 68, "snd_cwnd": 80, "rcv_ssthresh": 64, "rcv_rtt_us": 92, "rcv_space": 96, "total_retrans": 100,
-    "snd_mss": 16, "rcv_mss": 20, "segs_out": 136, "segs_in": 140, "notsent_bytes": 144, "min_rtt_us": 148,
-    "data_segs_in": 152, "data_segs_out": 156, "rcv_ooopack": 224, "snd_wnd": 228, "rcv_wnd": 232,
+    "unacked": 24, "snd_mss": 16, "rcv_mss": 20, "segs_out": 136, "segs_in": 140, "notsent_bytes": 144,
+    "min_rtt_us": 148, "data_segs_in": 152, "data_segs_out": 156, "rcv_ooopack": 224, "snd_wnd": 228, "rcv_wnd": 232,
 }  # fmt: skip
 U64_FIELDS: Final = {
     "bytes_acked": 120, "bytes_received": 128, "busy_us": 168, "rwnd_limited_us": 176,
@@ -68,9 +68,20 @@ def dump_sockets() -> bytes:
     OSError
         If the kernel has no inet_diag or does not answer.
     """
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG) as netlink:
-        netlink.settimeout(TIMEOUT_SECONDS)
-        return b"".join(_dump_family(netlink, family) for family in (socket.AF_INET, socket.AF_INET6))
+    with netlink_socket() as netlink:
+        return dump_over(netlink)
+
+
+def netlink_socket() -> socket.socket:
+    """A netlink socket that asks about the sockets of the namespace it is made in."""
+    made = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG)
+    made.settimeout(TIMEOUT_SECONDS)
+    return made
+
+
+def dump_over(netlink: socket.socket) -> bytes:
+    """As `dump_sockets`, over a netlink socket that may be another namespace's."""
+    return b"".join(_dump_family(netlink, family) for family in (socket.AF_INET, socket.AF_INET6))
 
 
 def ask_sockets(identities: Iterable[bytes]) -> bytes:
@@ -84,9 +95,13 @@ def ask_sockets(identities: Iterable[bytes]) -> bytes:
     identities
         Family and `struct inet_diag_sockid` of each, as `parse_sockets` gives them.
     """
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG) as netlink:
-        netlink.settimeout(TIMEOUT_SECONDS)
-        return b"".join(_asked(netlink, identity) for identity in identities)
+    with netlink_socket() as netlink:
+        return ask_over(netlink, identities)
+
+
+def ask_over(netlink: socket.socket, identities: Iterable[bytes]) -> bytes:
+    """As `ask_sockets`, over a netlink socket that may be another namespace's."""
+    return b"".join(_asked(netlink, identity) for identity in identities)
 
 
 def _asked(netlink: socket.socket, identity: bytes) -> bytes:

@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 
 from zcanalysis import __version__
 from zcanalysis.errors import HostError
-from zcanalysis.lab.namespaces import cpu_mask
+from zcanalysis.lab.namespaces import cpu_mask, token_bucket
 from zcanalysis.lab.remote.ssh import Machine
 from zcanalysis.lab.scenarios import Scenario
 from zcanalysis.lab.transfer import PORT
@@ -135,8 +135,7 @@ def sender_settings(scenario: Scenario, device: str) -> list[Setting]:
         features.append({"device": device, "feature": "tx-checksumming", "value": "off"})
     settings = [_mtu(device, scenario), *features, _sysctl("net.ipv4.tcp_congestion_control", "reno")]
     if scenario.link_rate_gbps is not None:
-        rate = f"{round(scenario.link_rate_gbps * 1000)}mbit"
-        settings.append({"device": device, "arguments": ["tbf", "rate", rate, "burst", "1mb", "latency", "50ms"]})
+        settings.append({"device": device, "arguments": token_bucket(scenario.link_rate_gbps, scenario)})
     return settings
 
 
