@@ -17,8 +17,9 @@
 #
 # A capture at the receiver of a real kernel (Linux 4.10, two namespaces 2 ms apart), ten megabytes one way
 # (`traces/prequeue-4.10`). **Answer: nothing was lost or sent twice, and the window was never in the way: what was in
-# flight reached a small part of what the receiver allowed. The numbers are computed below, and the last cell holds
-# them to it.**
+# flight reached a small part of what the receiver allowed. Of seven transfers made to have one limit each, packets
+# alone name six, and do not claim to know the seventh. The numbers are computed below, and the last cell holds them to
+# it.**
 
 # %%
 from pathlib import Path
@@ -71,6 +72,35 @@ used.select(
 )
 
 # %% [markdown]
+# ## What each side did
+#
+# One row a side, seventy columns: here those that say something of this transfer. Round trips are by sequence numbers
+# and, as a second witness, by time stamps; `stall_ms` is the longest pause between packets with payload.
+
+# %%
+sides = zc.tcp_sides(packets).filter(pl.col("connection") == transfer["connection"])
+telling = ("src", "handshake_ms", "mss_bytes", "window_shift", "resent_bytes", "rtt_median_ms", "rtt_p95_ms",
+           "in_flight_max_bytes", "window_max_bytes", "ack_bytes_mean", "ack_delay_median_ms", "stall_ms")  # fmt: skip
+sides.select(telling)
+
+# %% [markdown]
+# ## Who limited, when?
+#
+# Seven other transfers, each made to have one limit (`traces/limits`), from their first packets alone: the share of
+# time that each limit has. Where packets cannot tell, the label is `unknown`: that another process keeps the reader's
+# CPU busy is not in any packet.
+
+# %%
+made = sorted((root / "traces" / "limits").glob("*.pcap.zst"))
+found = pl.concat(
+    zc.limits(zc.scan_pcap(file)).select(
+        pl.lit(file.name.split(".")[0]).alias("made to be limited by"), "limit", "share_time"
+    )
+    for file in made
+)
+found.pivot(on="limit", index="made to be limited by", values="share_time", aggregate_function="sum").fill_null(0)
+
+# %% [markdown]
 # ## A few packets through tshark
 #
 # Every field that Wireshark knows, of the packets you choose: here the handshake, which carries the window's scale.
@@ -97,3 +127,8 @@ fields.pivot(on="name", index="frame_number", values="value")
 assert transfer["retransmitted_bytes"] == 0
 assert used.get_column("used").median() < 0.1
 assert used.get_column("used").max() < 1
+main = found.group_by("made to be limited by").agg(pl.col("limit").sort_by("share_time").last())
+assert dict(main.iter_rows()) == {
+    "cpu-hog": "unknown", "delayed-ack": "delayed ack", "link": "link", "loss": "loss", "paced": "sender application",
+    "slow-reader": "reader", "window": "receive window",
+}  # fmt: skip
