@@ -75,6 +75,7 @@ def test_without_a_handshake_the_window_is_unknown_and_a_zero_is_still_zero():
     )
     assert (there["window_shift"], there["window_max_bytes"], there["opens"], there["mss_bytes"]) == (None,) * 4
     assert (back["zero_windows"], back["zero_window_ms"]) == (1, 2.0)
+    assert (there["lost_in_capture_bytes"], back["lost_in_capture_bytes"]) == (0, None)
 
 
 def test_only_the_side_that_answered_knows_its_shift_when_the_first_syn_is_missing():
@@ -111,8 +112,10 @@ def test_a_late_packet_with_an_older_time_stamp_was_reordered():
         (90 * MS, "there", ACK, 200, 500, 100, stamped(8)),
         (91 * MS, "there", ACK, 500, 500, 100, stamped(20)),
         (91 * MS, "there", ACK, 400, 500, 100, stamped(21)),
+        (92 * MS, "there", ACK, 700, 500, 100, stamped(31)),
+        (192 * MS, "there", ACK, 600, 500, 100, stamped(30)),
     )[0]
-    assert (there["out_of_order_packets"], there["recovered_packets"]) == (1, 1)
+    assert (there["out_of_order_packets"], there["recovered_packets"]) == (2, 1)
 
 
 def test_a_packet_captured_twice_is_not_sent_twice():
@@ -132,10 +135,11 @@ def test_keep_alives_and_window_probes_are_neither_data_nor_sent_again():
         (20 * MS, "there", ACK, 100, 500, 100),
         (21 * MS, "back", ACK, 500, 200, 0),
         (900 * MS, "there", ACK, 199, 500, 0),
+        (900 * MS, "there", ACK, 199, 500, 1),
         (901 * MS, "back", ACK, 500, 200, 0, {"window_raw": 0}),
         (950 * MS, "there", ACK, 199, 500, 1),
     )
-    assert (there["keep_alives"], there["window_probes"], there["resent_packets"]) == (1, 1, 0)
+    assert (there["keep_alives"], there["window_probes"], there["resent_packets"]) == (2, 1, 0)
     assert back["zero_windows"] == 1
 
 
