@@ -27,6 +27,7 @@ NARROWEST_COLUMN: Final = len("fixing it")
 SMALLEST_ROW_PART: Final = 0.01
 PLAIN_WIDTH: Final = 120
 FLOWS_SHOWN: Final = 6
+FOLLOWED_SHOWN: Final = 20
 GAINS_CAPTION: Final = "fixing it: Gbit/s more if it took no time, alone, or when all others take none; replayed"
 SKID_CAPTION: Final = "~ mostly sampled where interrupts are turned on again: the work before is meant"
 CATALOGUE_CHARACTERS: Final = 100
@@ -265,6 +266,15 @@ def print_flows(flows: pl.DataFrame) -> None:
         rest = (row["goodput_gbps"], row["rtt_ms"])
         shown.add_row(str(row["connection"]), safe(ends), row["protocol"], *map(_cell, counts), *map(_cell, rest))
     emit(shown)
+
+
+def print_flows_anew(flows: pl.DataFrame, note: str) -> None:
+    """The largest flows of a capture that grows, in place of what a terminal showed before."""
+    if sys.stdout.isatty():
+        console().clear()
+    print_flows(flows.sort("unique_bytes", descending=True, maintain_order=True).head(FOLLOWED_SHOWN))
+    more = f"; the {FOLLOWED_SHOWN} largest of {flows.height:,} rows" if flows.height > FOLLOWED_SHOWN else ""
+    emit(safe(f"{note}{more}"), "")
 
 
 def _cell(value: object) -> str:
