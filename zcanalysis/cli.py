@@ -126,8 +126,27 @@ def flows(
     capture: Annotated[Path, typer.Argument(help="A capture, or a recording that holds one.")],
     as_json: Json = False,
     csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", help="Print anew as the capture grows, until Ctrl-C.")] = False,
+    idle: Annotated[
+        float | None, typer.Option(min=0, help="With --follow: end when nothing was added for so many seconds.")
+    ] = None,
 ) -> None:
     """List the capture's connections, one row a direction, and what TCP did in each."""
+    if as_json and csv:
+        raise ZcError("--json and --csv exclude each other")
+    if idle is not None and not follow:
+        raise ZcError("--idle is for --follow")
+    if follow:
+        from zcanalysis.cli_follow import followed_flows
+
+        table = followed_flows(capture, idle, shown=not (as_json or csv))
+        if as_json or csv:
+            _print_table({"flows": table}, as_json=as_json, csv=csv)
+            return
+        from zcanalysis.terminal import print_flows
+
+        print_flows(table)
+        return
     from zcanalysis.errors import TraceError
     from zcanalysis.io.recording import read_recording
     from zcanalysis.wire.accounts import flows_and_sides, with_sides
@@ -138,8 +157,6 @@ def flows(
     with progress() as on_step:
         on_step("capture")
         table, sides = flows_and_sides(packets)
-    if as_json and csv:
-        raise ZcError("--json and --csv exclude each other")
     if as_json or csv:
         _print_table({"flows": with_sides(table, sides)}, as_json=as_json, csv=csv)
         return

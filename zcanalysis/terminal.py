@@ -27,6 +27,7 @@ NARROWEST_COLUMN: Final = len("fixing it")
 SMALLEST_ROW_PART: Final = 0.01
 PLAIN_WIDTH: Final = 120
 FLOWS_SHOWN: Final = 6
+FOLLOWED_SHOWN: Final = 20
 GAINS_CAPTION: Final = "fixing it: Gbit/s more if it took no time, alone, or when all others take none; replayed"
 SKID_CAPTION: Final = "~ mostly sampled where interrupts are turned on again: the work before is meant"
 CATALOGUE_CHARACTERS: Final = 100
@@ -292,6 +293,15 @@ def print_sides(sides: pl.DataFrame) -> None:
         cells = (_cell(row[name]) for name in telling)
         shown.add_row(str(row["connection"]), safe(f"{row['src']}:{row['src_port']}"), *cells, row["stall_cause"] or "")
     emit("", shown)
+
+
+def print_flows_anew(flows: pl.DataFrame, note: str) -> None:
+    """The largest flows of a capture that grows, in place of what a terminal showed before."""
+    if sys.stdout.isatty():
+        console().clear()
+    print_flows(flows.sort("unique_bytes", descending=True, maintain_order=True).head(FOLLOWED_SHOWN))
+    more = f"; the {FOLLOWED_SHOWN} largest of {flows.height:,} rows" if flows.height > FOLLOWED_SHOWN else ""
+    emit(safe(f"{note}{more}"), "")
 
 
 def _cell(value: object) -> str:

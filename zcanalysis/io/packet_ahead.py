@@ -56,6 +56,11 @@ def decoded_batches(path: Path, stream: BinaryIO, want: int, *, headers: bool) -
     return _one_ahead(map(decoder.decoded, _one_ahead(read_batches(path, stream, IN_USE))))
 
 
+def decoded_in_turn(batches: Iterator[Batch], want: int, *, headers: bool) -> Iterator[Decoded]:
+    """The same of batches that come when they come: each is decoded before the next is asked for."""
+    return map(_Decoder(want, headers=headers).decoded, batches)
+
+
 def _one_ahead(items: Iterator[T]) -> Iterator[T]:
     """The same items, each made in a second thread while the one before is in use; in this one if there is one CPU."""
     if len(os.sched_getaffinity(0)) == 1:

@@ -28,6 +28,7 @@ PCAPNG_MAGIC: Final = b"\x0a\x0d\x0d\x0a"
 BIG_ENDIAN_MARK: Final = b"\x1a\x2b\x3c\x4d"
 LITTLE_ENDIAN_MARK: Final = b"\x4d\x3c\x2b\x1a"
 MAX_HEADER_BLOCK_BYTES: Final = 1 << 24
+ENDS_INSIDE: Final = "file ends inside"
 OPTION_TSRESOL: Final = 9
 OPTION_TSOFFSET: Final = 14
 
@@ -164,7 +165,7 @@ class Pcapng:
     def header(self, window: Window) -> str | None:
         """Take in a section or interface block."""
         if not window.need(12):
-            return f"file ends inside a block header, {window.left_bytes} bytes left"
+            return f"{ENDS_INSIDE} a block header, {window.left_bytes} bytes left"
         opening = window.peek(12)
         section = opening[:4] == PCAPNG_MAGIC
         if section:
@@ -176,7 +177,7 @@ class Pcapng:
         if size < smallest or size % 4 or size > MAX_HEADER_BLOCK_BYTES:
             return f"header block claims {size} bytes"
         if not window.need(size):
-            return f"file ends inside a header block of {size} bytes, {window.left_bytes} left"
+            return f"{ENDS_INSIDE} a header block of {size} bytes, {window.left_bytes} left"
         block = window.peek(size)
         if struct.unpack_from(self._order("I"), block, size - 4)[0] != size:
             return f"header block of {size} bytes does not repeat its length at its end"
@@ -321,4 +322,4 @@ def _go_on(container: Container, window: Window, why: int, detail: int) -> str |
         return None
     if window.damage:
         return f"compressed data is damaged or cut off ({window.damage})"
-    return f"file ends inside a record of {detail} bytes, {window.left_bytes} left"
+    return f"{ENDS_INSIDE} a record of {detail} bytes, {window.left_bytes} left"

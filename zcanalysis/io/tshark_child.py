@@ -13,15 +13,12 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
-
-if TYPE_CHECKING:
-    from pyshark.packet.packet import Packet
+from typing import Any, Final
 
 PACKETS: Final = "packets"
 FIELDS: Final = "fields"
+Row = tuple[int | None, int | None, list[str] | None, list[dict[str, str | None]] | None, str | None]
 LAST_WORDS_S: Final = 10.0
-MAPPING_FILE: Final = "ek_field_mapping.json"
 
 
 def main() -> None:
@@ -50,13 +47,23 @@ def _print_fields(job: dict[str, Any]) -> int:
     return 0
 
 
-def _looked_at(job: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
+def _looked_at(job: dict[str, Any]) -> Iterator[Row]:
     """Rows of `dissect`."""
     import pyshark
     from pyshark.capture.capture import TSharkCrashException
+    from pyshark.tshark.output_parser.tshark_ek import TsharkEkJsonParser
+
+    class Parser(TsharkEkJsonParser):  # type: ignore[misc]
+        """pyshark's packets fail where a layer occurs twice or says nothing, and round times: rows come straight."""
+
+        def _parse_single_packet(self, packet: bytes) -> Row:
+            return _row(packet)
 
     class Capture(pyshark.FileCapture):  # type: ignore[misc]
         """pyshark kills a tshark that is about to say how it ended: whether we hear of it would be chance."""
+
+        def _setup_tshark_output_parser(self) -> Parser:
+            return Parser()
 
         async def _cleanup_subprocess(self, process: asyncio.subprocess.Process) -> None:
             if self._eof_reached:
@@ -64,7 +71,6 @@ def _looked_at(job: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
                 await asyncio.gather(*self._stderr_handling_tasks)
             await super()._cleanup_subprocess(process)
 
-    _load_mapping()
     count = [] if job["read"] is None else ["-c", str(job["read"])]
     capture = Capture(
         job["path"],
@@ -74,8 +80,8 @@ def _looked_at(job: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
         custom_parameters=["-n", *count],
     )
     try:
-        for number, packet in enumerate(capture, start=1):
-            yield int(packet.number), _nanoseconds(packet.sniff_timestamp), *_layers(packet), None
+        for number, row in enumerate(capture, start=1):
+            yield row
             if number == job["limit"]:
                 break
     except TSharkCrashException as error:
@@ -84,41 +90,28 @@ def _looked_at(job: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
         capture.close()
 
 
-def _load_mapping() -> None:
-    """The table of field types that pyshark keeps in a file.
-
-    It writes that file in place: a process that is ended meanwhile leaves half of it, and no later one can read that.
-    So the file is checked, and written by us, whole or not at all.
-    """
-    from pyshark import cache
-    from pyshark.ek_field_mapping import MAPPING
-    from pyshark.tshark import tshark
-
-    version, mapping = str(tshark.get_tshark_version()), None
-    with suppress(OSError, ValueError):
-        mapping = json.loads((cache.get_cache_dir(version) / MAPPING_FILE).read_bytes())
-    if not mapping:
-        mapping = tshark.get_ek_field_mapping()
-        with suppress(OSError):
-            written = cache.get_cache_dir(version) / f"{MAPPING_FILE}.{os.getpid()}"
-            written.write_text(json.dumps(mapping))
-            written.replace(written.with_suffix(""))
-    MAPPING._protocol_to_mapping = mapping
+def _row(packet: bytes) -> Row:
+    """One packet, from a line of EK."""
+    try:
+        said = json.loads(packet.decode(errors="replace"))["layers"]
+        frame = said.pop("frame")
+        number, seconds = int(frame["frame_frame_number"]), frame.get("frame_frame_time_epoch")
+        layers, fields = _layers(frame, said)
+        return number, None if seconds is None else _nanoseconds(seconds), layers, fields, None
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        return None, None, None, None, f"what tshark said of a packet cannot be read: {type(error).__name__}: {error}"
 
 
-def _layers(packet: "Packet") -> tuple[list[str], list[dict[str, str | None]]]:
-    """What EK said, as it said it.
-
-    pyshark's own access fails where a layer occurs twice or says nothing, which many real captures have, and
-    makes times floats, which lose their nanoseconds.
-    """
-    names, fields = [], []
-    for layer in (packet.frame_info, *packet.layers):
-        said = layer._fields_dict
-        for occurrence in said if isinstance(said, list) else [said]:
-            names.append(layer.layer_name)
-            fields += [{"name": name, "value": value} for name, value in _flat(layer.layer_name, occurrence)]
-    return names[1:], fields
+def _layers(frame: dict[str, Any], said: dict[str, Any]) -> tuple[list[str], list[dict[str, str | None]]]:
+    """Names of the layers, outermost first, and their fields as EK says them."""
+    named = dict.fromkeys(name for name in frame.get("frame_frame_protocols", "").split(":") if name in said)
+    names: list[str] = []
+    fields = [{"name": name, "value": value} for name, value in _flat("frame", frame)]
+    for layer in {**named, **dict.fromkeys(said)}:
+        for occurrence in said[layer] if isinstance(said[layer], list) else [said[layer]]:
+            names.append(layer)
+            fields += [{"name": name, "value": value} for name, value in _flat(layer, occurrence)]
+    return names, fields
 
 
 def _flat(layer: str, said: object) -> Iterator[tuple[str, str | None]]:

@@ -1,6 +1,6 @@
 """PACKETS to FLOWS: one row per connection and direction, from one pass whose memory grows with connections only."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -18,6 +18,7 @@ CONNECTIONS: Final = 1 << 12
 NODES: Final = 1 << 14
 ENDS: Final = ("src", "src_port", "dst", "dst_port", "protocol", "direction")
 NUMBERS: Final = ("ts_ns", "flow_id", "direction", "protocol", "tcp_flags", "seq", "ack", "payload_bytes", "wire_bytes")
+FOLLOWED: Final = tuple(dict.fromkeys(ENDS + NUMBERS))
 PROTOCOLS: Final = {6: "tcp", 17: "udp"}
 SIDE_COLUMNS: Final = (
     "packets",
@@ -70,9 +71,27 @@ def flows(packets: pl.LazyFrame | pl.DataFrame) -> pl.DataFrame:
     0
     """
     followed = Followed()
-    for batch in batches(packets, list(dict.fromkeys(ENDS + NUMBERS))):
+    for batch in batches(packets, list(FOLLOWED)):
         followed.take(batch)
     return followed.table()
+
+
+def flows_so_far(tables: Iterable[pl.DataFrame | None]) -> Iterator[pl.DataFrame]:
+    """FLOWS of all packets until then, whenever None comes behind some.
+
+    Parameters
+    ----------
+    tables
+        PACKETS in pieces, in file order, as `growing_pcap` gives them; at least `FOLLOWED` of its columns.
+    """
+    followed, is_new = Followed(), True
+    for table in tables:
+        if table is not None:
+            followed.take(table.select(FOLLOWED))
+            is_new = True
+        elif is_new:
+            yield followed.table()
+            is_new = False
 
 
 def batches(packets: pl.LazyFrame | pl.DataFrame, columns: list[str]) -> Iterator[pl.DataFrame]:
