@@ -39,6 +39,18 @@ def test_json_is_one_document_and_nothing_else(folder):  # noqa: F811
         assert key in json.loads(done.stdout)
 
 
+def test_flows_tell_what_tcp_did_as_a_table_as_json_and_as_csv():
+    told = run("flows", TRACE)
+    assert told.returncode == 0, told.stderr
+    assert "what TCP did" in told.stdout
+    assert "zero window" in told.stdout
+    assert max(map(len, told.stdout.splitlines())) <= 110
+    rows = json.loads(run("flows", TRACE, "--json").stdout)["flows"]
+    assert [row["zero_windows"] for row in rows] == [137, 0]  # tshark: tcp.analysis.zero_window
+    assert {"goodput_gbps", "rtt_p95_ms", "stall_cause"} <= rows[0].keys()
+    assert run("flows", TRACE, "--csv").stdout.splitlines()[0].split(",") == list(rows[0])
+
+
 def bad_files(place: Path) -> dict[str, Path]:
     """Things that are no recording."""
     files = {name: place / name for name in ("empty", "noise", "half.pcap", "words.txt", "folder", "broken")}

@@ -15,7 +15,7 @@ HOSTILE = "<script>alert(1)</script>"
 
 def test_the_page_has_figures_chart_and_every_case():
     page = validation_html(document_of(*outcomes()))
-    assert '<tr class="bad"><td>median error of changes</td><td class="n">50%</td><td>at most 10%</td></tr>' in page
+    assert '<tr class="bad"><td>median error of changes</td><td class="n">50.0%</td><td>at most 10.0%</td></tr>' in page
     assert '<tr class="ok"><td>direction of changes right</td>' in page
     assert page.index("gro=on + rps=off") < page.index("<td>mtu=9000</td>")
     spec = json.loads(re.search(r'id="spec-validation">(.*?)</script>', page, re.DOTALL)[1])

@@ -36,7 +36,10 @@ if TYPE_CHECKING:
     from zcanalysis.sweeps import sweep
     from zcanalysis.trust import audit
     from zcanalysis.whatif import what_if
+    from zcanalysis.wire.accounts import tcp_sides
+    from zcanalysis.wire.advance import sequence_lines
     from zcanalysis.wire.connections import flows
+    from zcanalysis.wire.datagrams import fragments
 
 __version__: Final = "0.1.0"
 
@@ -52,6 +55,7 @@ __all__ = [
     "field",
     "flows",
     "folded_stacks",
+    "fragments",
     "hosts",
     "ladder",
     "latency",
@@ -65,7 +69,9 @@ __all__ = [
     "scan_events",
     "scan_pcap",
     "scan_perf",
+    "sequence_lines",
     "sweep",
+    "tcp_sides",
     "what_if",
     "write_host",
 ]
@@ -81,6 +87,7 @@ _HOMES: Final = {
     "field": "zcanalysis.io.trace_fields",
     "flows": "zcanalysis.wire.connections",
     "folded_stacks": "zcanalysis.io.folded",
+    "fragments": "zcanalysis.wire.datagrams",
     "read_host": "zcanalysis.hosts.toml_text",
     "read_machine_prices": "zcanalysis.prices.machine_file",
     "ladder": "zcanalysis.answer",
@@ -92,7 +99,9 @@ _HOMES: Final = {
     "scan_events": "zcanalysis.io.trace_events",
     "scan_pcap": "zcanalysis.io.pcap",
     "scan_perf": "zcanalysis.io.perf",
+    "sequence_lines": "zcanalysis.wire.advance",
     "sweep": "zcanalysis.sweeps",
+    "tcp_sides": "zcanalysis.wire.accounts",
     "what_if": "zcanalysis.whatif",
     "write_host": "zcanalysis.hosts.toml_text",
 }

@@ -127,25 +127,26 @@ def flows(
     as_json: Json = False,
     csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values.")] = False,
 ) -> None:
-    """List the capture's connections, one row a direction."""
+    """List the capture's connections, one row a direction, and what TCP did in each."""
     from zcanalysis.errors import TraceError
     from zcanalysis.io.recording import read_recording
-    from zcanalysis.wire.connections import flows as flows_of
+    from zcanalysis.wire.accounts import flows_and_sides, with_sides
 
     packets = read_recording(capture).packets
     if packets is None:
         raise TraceError(f"{capture}: holds no capture; flows needs a pcap or pcapng file")
     with progress() as on_step:
         on_step("capture")
-        table = flows_of(packets)
+        table, sides = flows_and_sides(packets)
     if as_json and csv:
         raise ZcError("--json and --csv exclude each other")
     if as_json or csv:
-        _print_table({"flows": table}, as_json=as_json, csv=csv)
+        _print_table({"flows": with_sides(table, sides)}, as_json=as_json, csv=csv)
         return
-    from zcanalysis.terminal import print_flows
+    from zcanalysis.terminal import print_flows, print_sides
 
     print_flows(table)
+    print_sides(sides)
 
 
 @app.command()

@@ -25,6 +25,11 @@ KERNEL_PRICES: Final = (
     "reader.schedule_ns",
     "reader.syscall_ns", "copy.ns_per_byte", "copy.packet_ns", "checksum.ns_per_byte",
 )  # fmt: skip
+OF_MERGED: Final = {"ip.skb_ns": 2.6, "tcp.skb_ns": 1.9}
+"""What a merged skb costs IP and TCP, of what one of a single packet does: they come one by one, to colder caches.
+
+Medians of 13 recordings with GRO over those of 23 without (566 over 215 ns, 652 over 345 ns; 6.18 on veth, MTU 1500 to
+9000, baselines only). It hardly grows with the packets in an skb: 5, 15 or 30."""
 SIZES: Final = ("link.gbps", "link.delay_ns", "nic.coalesce_ns", "nic.dma_gbps")
 
 
@@ -100,6 +105,7 @@ def _gro(host: Host, patch: Patch, known: Known) -> Host:
         heads = MERGED_HEAD_BYTES if patch.value else HEAD_BYTES
         share = _share_of(host.link.mss_bytes, heads) / _share(host.link.mss_bytes, host)
         host = _windowed(host, max(round(host.socket.window_bytes * share), host.link.mss_bytes))
+        host = _scaled(host, {name: x if patch.value else 1 / x for name, x in OF_MERGED.items()})
     if not patch.value:
         host = host.changed("gro.most_bytes", 0)
         return _unpolled(host, known) if host.places.sender_cpu is not None else host

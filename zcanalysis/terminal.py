@@ -35,6 +35,14 @@ FLOW_HEADS: Final[dict[str, Literal["left", "right"]]] = {
     "#": "right", "from -> to": "left", "": "left", "packets": "right", "payload B": "right", "unique B": "right",
     "sent again B": "right", "Gbit/s": "right", "RTT ms": "right",
 }  # fmt: skip
+WHOLE_FROM: Final = 10_000.0  # larger numbers are told without a fraction
+SIDE_HEADS: Final = {
+    "resent_packets": "sent\nagain", "recovered_packets": "gaps\nfilled", "out_of_order_packets": "re-\nordered",
+    "spurious_packets": "spur-\nious", "duplicate_acks": "dup.\nACKs", "zero_windows": "zero\nwindows",
+    "delayed_ack_stalls": "late\nACKs", "rtt_median_ms": "RTT ms\nmedian", "rtt_p95_ms": "RTT ms\np95",
+    "in_flight_max_bytes": "in flight\nmax B", "window_max_bytes": "window\nmax B", "ack_bytes_mean": "B an\nACK",
+    "ack_delay_p95_ms": "ACK ms\np95", "stall_ms": "longest\npause ms",
+}  # fmt: skip
 VERDICT_STYLES: Final = {"ok": "green", "warn": "yellow", "bad": "bold red"}
 
 
@@ -257,7 +265,7 @@ def rate_text(gbps: float | None, low: float | None = None, high: float | None =
 
 
 def print_flows(flows: pl.DataFrame) -> None:
-    """Flows as people read them; times and every other column are in the JSON and the CSV."""
+    """Flows as people read them; times and all other columns are in the JSON and the CSV."""
     shown = Table(box=None, pad_edge=False)
     for name, justify in FLOW_HEADS.items():
         shown.add_column(name, justify=justify, no_wrap=name == "from -> to", overflow="fold")
@@ -269,9 +277,26 @@ def print_flows(flows: pl.DataFrame) -> None:
     emit(shown)
 
 
+def print_sides(sides: pl.DataFrame) -> None:
+    """What each side of the TCP connections did; counts that are zero everywhere take no room."""
+    if sides.is_empty():
+        return
+    telling = [name for name in SIDE_HEADS if sides.get_column(name).fill_null(0).max()]
+    shown = Table(box=None, pad_edge=False, title="what TCP did", title_justify="left", title_style="bold")
+    shown.add_column("#", justify="right")
+    shown.add_column("side", no_wrap=True, overflow="fold")
+    for name in telling:
+        shown.add_column(SIDE_HEADS[name], justify="right")
+    shown.add_column("its cause", overflow="fold")
+    for row in sides.iter_rows(named=True):
+        cells = (_cell(row[name]) for name in telling)
+        shown.add_row(str(row["connection"]), safe(f"{row['src']}:{row['src_port']}"), *cells, row["stall_cause"] or "")
+    emit("", shown)
+
+
 def _cell(value: object) -> str:
     if value is None:
         return "-"
     if isinstance(value, float):
-        return f"{value:.4g}"
+        return f"{value:,.0f}" if WHOLE_FROM <= abs(value) < 10**15 else f"{value:.4g}"
     return safe(f"{value:,}" if isinstance(value, int) and abs(value) < 10**15 else value)

@@ -19,8 +19,10 @@ from zcanalysis.limit_spans import LIMIT_NAMES
 from zcanalysis.patches import parse_patch
 from zcanalysis.sensitivity import speedup_curve, tornado
 from zcanalysis.sweeps import sweep
-from zcanalysis.tables import LATENCY_STAGES
+from zcanalysis.tables import LATENCY_STAGES, SEQUENCE_LINES, polars_schema
 from zcanalysis.whatif import what_if
+from zcanalysis.wire.advance import sequence_lines
+from zcanalysis.wire.connections import flows
 
 TRACE = Path(__file__).parent.parent.parent / "traces/veth-1500"
 MOST_ROWS = 5000
@@ -45,6 +47,7 @@ def specs() -> dict[str, dict]:
         "sweep": charts.sweep_curve(sweep(answer, {"mtu": [1500, 9000]})),
         "latency": charts.latency(*traced_packets()),
         "limits": charts.limits_band(answer.limits),
+        "sequence": charts.time_sequence(advance(answer.recording.packets)),
     }
     return {name: chart.to_dict() for name, chart in drawn.items()}
 
@@ -78,6 +81,10 @@ def test_a_band_of_very_many_connections_stays_small():
     assert {row["connection"] for row in values} == {str(number) for number in range(20_000 - 12, 20_000)}
 
 
+def advance(packets: pl.LazyFrame) -> pl.DataFrame:
+    return sequence_lines(packets, flows(packets).sort("payload_bytes").row(-1, named=True))
+
+
 def titles(spec: object) -> set[str]:
     """Every axis title of a specification."""
     if isinstance(spec, dict):
@@ -100,6 +107,7 @@ def titles(spec: object) -> set[str]:
         ("speedup", {"less time for this stage alone (%)", "goodput (Gbit/s)"}),
         ("sweep", {"mtu (bytes)", "goodput (Gbit/s)"}),
         ("limits", {"time since the first interval (s)", "limited by"}),
+        ("sequence", {"time since the first packet (s)", "sequence space (MB)", "in flight (MB)"}),
         ("latency", {"share of the mean latency of a byte", "bytes that took at most this"}),
     ],
 )
@@ -225,3 +233,19 @@ def test_a_stage_that_was_not_recorded_is_not_drawn():
     spec = charts.latency(found.summary, found.distribution).to_dict()
     drawn = {row["stage"] for rows in spec["datasets"].values() for row in rows}
     assert drawn == {"hand-over", "wake-up", "queue", "total"}
+
+
+def test_a_time_sequence_draws_what_was_sent_again_and_the_window_only_where_they_are_known():
+    lines = pl.DataFrame(
+        {
+            "from_s": [0.0, 1.0], "to_s": [1.0, 2.0], "packets": [1, 1], "low_byte": [0, 500],
+            "high_byte": [1000, 1500], "repeated_bytes": [0, 500], "acked_byte": [1000, 1500],
+            "edge_byte": [None, 9000], "in_flight_bytes": [0, 0],
+        },
+        schema=polars_schema(SEQUENCE_LINES),
+    )  # fmt: skip
+    spec = charts.time_sequence(lines).to_dict()
+    rows = next(iter(spec["datasets"].values()))
+    assert [row["allowed"] for row in rows] == [None, 0.0075]
+    assert "datum.repeated_bytes > 0" in json.dumps(spec)
+    assert spec["vconcat"][0]["layer"][0]["encoding"]["x"]["scale"]["domain"] == [0, 2.0]

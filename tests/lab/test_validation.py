@@ -181,8 +181,8 @@ def test_half_as_much_is_as_bad_as_twice_as_much():
 def test_the_summary_says_what_is_met_and_what_was_disturbed():
     lines = summary(document_of(*outcomes()))
     assert lines[0] == "2 of 2 cases, drawn by the seed s; in 2 the goodput changed by more than 15 %"
-    assert "median error of changes: 50% (at most 10%: MISSED)" in lines
-    assert "direction of changes right: 100% (at least 100%: met)" in lines
+    assert "median error of changes: 50.0% (at most 10.0%: MISSED)" in lines
+    assert "direction of changes right: 100.0% (at least 100.0%: met)" in lines
     assert "changes foretold where nothing changed: no such case" in lines
     assert any(line.startswith("median error of the null models: no change 50%") for line in lines)
     assert lines[-2] == "pairs: 4 of 8 marked (full backlogs 4); 1 cases had too few clean ones, so that all count"
@@ -334,7 +334,7 @@ def test_show_prints_the_table_and_the_figures_again(tmp_path, monkeypatch, caps
     assert run_main(monkeypatch, "lab", "show", tmp_path) == 0
     said = capsys.readouterr().out
     assert "+100%" in said
-    assert "limit after the patches right: 50% (at least 90%: MISSED)" in said
+    assert "limit after the patches right: 50.0% (at least 90.0%: MISSED)" in said
     assert run_main(monkeypatch, "lab", "show", tmp_path, "--json") == 0
     assert json.loads(capsys.readouterr().out)["asked"] == 2
 

@@ -114,8 +114,8 @@ def test_a_document_of_an_older_version_has_one_tier():
 
 def test_the_summary_has_a_line_for_each_figure_of_each_tier():
     lines = summary(two_tiers())
-    assert "median error of changes: 50% (at most 10%: MISSED)" in lines
-    assert "with prices of this machine: median error of changes: 0% (at most 10%: met)" in lines
+    assert "median error of changes: 50.0% (at most 10.0%: MISSED)" in lines
+    assert "with prices of this machine: median error of changes: 0.0% (at most 10.0%: met)" in lines
 
 
 def test_the_page_has_figures_chart_and_cases_of_each_tier():

@@ -149,7 +149,7 @@ class Cpu:
                 owed_ns = -host.hogs * passed_ns if process == self.holder else passed_ns
                 self.credit_ns[process] += owed_ns
             elif credit_ns < 0:
-                self.credit_ns[process] = min(0, max(-most_ns, credit_ns) + passed_ns)
+                self.credit_ns[process] = min(0, max(-most_ns, credit_ns) + passed_ns // 2)
             else:
                 self.credit_ns[process] = min(most_ns, credit_ns)
 

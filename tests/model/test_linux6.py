@@ -142,6 +142,40 @@ def test_two_busy_processes_take_two_of_three_ticks():
     assert shared_ns == 2_800_000
 
 
+SHAPED = {"write_ps_per_byte": 1000, "link_ps_per_byte": 1000, "gso_bytes": 10_000, "window_bytes": 1_000_000}
+
+
+def test_a_shaper_lets_pass_at_once_what_it_has_tokens_for():
+    # ten packets are written in 10 us, in which as many tokens come; without a bucket they take 10 us more on the wire
+    passed_ns, path_ns, _ = outcome(10, **SHAPED, bucket_bytes=10_000)
+    held_ns, held_path_ns, _ = outcome(10, **SHAPED)
+    assert (passed_ns, path_ns["link"]) == (10_000, 0)
+    assert (held_ns, held_path_ns["link"]) == (20_000, 10_000)
+
+
+def test_a_small_bucket_holds_a_burst_until_its_last_packet_has_a_token():
+    # tokens for four were saved when the ten are sent at 10 us: the last has its own 6 us later
+    held_ns, path_ns, _ = outcome(10, **SHAPED, bucket_bytes=4_000)
+    assert (held_ns, path_ns["link"]) == (16_000, 6_000)
+
+
+def test_no_burst_is_larger_than_half_of_the_largest_window():
+    _, _, whole = outcome(128, gso_bytes=64_000, window_bytes=128_000)
+    _, _, halved = outcome(128, gso_bytes=64_000, window_bytes=64_000)
+    assert (whole["bursts"], halved["bursts"]) == (2, 4)
+
+
+def test_who_slept_below_its_share_waits_for_a_tick_and_then_runs_as_long_as_it_waited():
+    # one packet every 10 us, each copied in 8: beside one hog its credit falls by 8 and grows by 1 while it sleeps,
+    # so the second packet finds it below 0 and waits until the tick at 100 us
+    slow = {"sender_cpu": None, "driver_cpu": 1, "reader_cpu": 1, "link_ps_per_byte": 10_000, "mss_bytes": 1000}
+    alone_ns, _, _ = outcome(3, copy_ps_per_byte=8000, **slow)
+    beside_ns, path_ns, _ = outcome(3, copy_ps_per_byte=8000, hogs=1, slice_ns=100_000, **slow)
+    assert alone_ns == 38_000
+    assert beside_ns == 100_000 + 2 * 8_000
+    assert path_ns["other processes"] > 0
+
+
 LINK_BOUND = {
     "sender_cpu": None, "driver_cpu": 0, "link_ps_per_byte": 1000, "delay_ns": 5000, "interrupt_ns": 200,
     "driver_packet_ns": 50, "ip_skb_ns": 100, "tcp_skb_ns": 100, "ack_ns": 50, "wake_ns": 50, "schedule_ns": 100,

@@ -16,10 +16,11 @@ from zcanalysis.charts.loss import waterfall
 from zcanalysis.charts.offered_rate import livelock
 from zcanalysis.charts.price_swings import tornado
 from zcanalysis.charts.rate_over_time import rate_over_time
+from zcanalysis.charts.sequence_steps import time_sequence
 from zcanalysis.charts.sweep_lines import sweep_curve
 from zcanalysis.charts.virtual_speedup import speedup_curves
 
 __all__ = [
     "cpu_over_time", "flame_graph", "forecast", "ladder", "latency", "limits_band", "livelock", "rate_over_time",
-    "speedup_curves", "stage_cost", "sweep_curve", "tornado", "validation", "waterfall",
+    "speedup_curves", "stage_cost", "sweep_curve", "time_sequence", "tornado", "validation", "waterfall",
 ]  # fmt: skip

@@ -129,11 +129,15 @@ def _errors(decoded: Decoded) -> pl.Series:
 
 def _sack_blocks(decoded: Decoded) -> pl.Series:
     lines = int(decoded.rows.totals[0])
+    if not lines:
+        return _nothing("sack_blocks", decoded.height)
     row, left, right = (pl.Series(numbers[:lines].copy()) for numbers in decoded.rows.sack)
     edges = pl.DataFrame({"row": row, "left": left, "right": right})
     lists = edges.group_by("row", maintain_order=True).agg(sack_blocks=pl.struct("left", "right"))
-    every = pl.DataFrame({"row": pl.Series(np.arange(decoded.height, dtype=np.uint32))})
-    return every.join(lists, on="row", how="left", maintain_order="left")["sack_blocks"]
+    place = np.full(decoded.height, lists.height, np.uint32)
+    place[lists["row"].to_numpy()] = np.arange(lists.height)
+    every = pl.Series(place)
+    return lists["sack_blocks"].gather(every.set(every == lists.height, None))
 
 
 def _nothing(name: str, count: int) -> pl.Series:

@@ -130,7 +130,7 @@ class Target(NamedTuple):
 
 
 def _percent(value: float) -> str:
-    return f"{value:.0%}"
+    return f"{value:.1%}"
 
 
 def _factor(value: float) -> str:

@@ -28,17 +28,18 @@ are in no idle state and in no sample). Several CPUs at one nanosecond: lowest n
 the device's interrupt, then ACKs under way, then the ACK timer, then the tick. A packet is there before anything else
 of its nanosecond.
 
-**Sender.** ``write`` copies up to ``gso_packets`` packets into the send queue, as many as have room in the send buffer
-(which holds what is written and not acknowledged) when it starts. ``transmit`` hands over a burst: at most gso_packets,
-what is written, and what the window allows; they count as sent when it starts. Packet k of a burst (from 0) leaves
-``send_burst_ns + (k + 1) send_packet_ns`` after its start, but none before the packet in front of it (two CPUs can be
-at it). Allowed: up to the advertised edge, to ``cwnd_bytes`` beyond what is acknowledged, and, on this host, to
-``tsq_bytes`` beyond what IP has taken (TCP small queues: tcp_small_queue_check; ip_rcv_core orphans the skb), at least
-two packets. A burst that is neither everything written nor gso_packets nor a third of the window (edge or cwnd, beyond
-what is acknowledged) waits while anything is unacknowledged (tcp_tso_should_defer). The process transmits if it may,
-else writes if there is room, else sleeps. It is woken, unless all is written, by an ACK that leaves at most two thirds
-of the buffer in use (sk_stream_write_space). While it sleeps, whoever sees the window or room grow transmits
-(tcp_data_snd_check, tcp_tsq_handler), before it wakes it: the CPU that handled the ACK or took the packets.
+**Sender.** ``write`` copies up to ``gso_packets`` packets (what ``gso_bytes`` and half of the largest window hold:
+tcp_bound_to_half_wnd, include/net/tcp.h) into the send queue, as many as have room in the send buffer (which holds what
+is written and not acknowledged) when it starts. ``transmit`` hands over a burst: at most gso_packets, what is written,
+and what the window allows; they count as sent when it starts. Packet k of a burst (from 0) leaves ``send_burst_ns + (k
++ 1) send_packet_ns`` after its start, but none before the packet in front of it (two CPUs can be at it). Allowed: up to
+the advertised edge, to ``cwnd_bytes`` beyond what is acknowledged, and, on this host, to ``tsq_bytes`` beyond what IP
+has taken (TCP small queues: tcp_small_queue_check; ip_rcv_core orphans the skb), at least two packets. A burst that is
+neither everything written nor gso_packets nor a third of the window (edge or cwnd, beyond what is acknowledged) waits
+while anything is unacknowledged (tcp_tso_should_defer). The process transmits if it may, else writes if there is room,
+else sleeps. It is woken, unless all is written, by an ACK that leaves at most two thirds of the buffer in use
+(sk_stream_write_space). While it sleeps, whoever sees the window or room grow transmits (tcp_data_snd_check,
+tcp_tsq_handler), before it wakes it: the CPU that handled the ACK or took the packets.
 
 **Link.** Without ``link_ps_per_byte`` and with a sender on this host a packet is where it goes the moment it leaves.
 Else it takes (mss + framing) x link price on the wire, one after the other, and the delay; and the device interrupts.
@@ -105,21 +106,22 @@ end.
 
 **Scheduling.** Where two of sender, reader and ``hogs`` (busy processes beside the reader) share a CPU, one of them has
 it, softirqs or not: at time 0 the sender, else the hogs. Sender and reader have a *credit* there, 0 at time 0, which is
-what they may still run before hogs are owed something (the lag of EEVDF, times all weights): while one wants to run
-and has the CPU not, it grows by the time that passes; while it has it, it falls by ``hogs`` times that; while it
-sleeps, one below 0 grows to 0 at most. It sleeps with ``hogs + 1`` times ``slice_ns`` of it at most, above and below 0
-(update_entity_lag: kernel/sched/fair.c; a sleeper below 0 stays queued: DELAY_DEQUEUE). Who sleeps passes the CPU on,
-and so does every tick (each ``slice_ns`` of time): to sender or reader, the other one first, if it can run and its
-credit is not below 0; else to the hogs. Who wakes while hogs have the CPU takes it at once unless its credit is below
-0 (wakeup_preempt_fair; who is not eligible is not protected either); woken from another CPU, it pays from when that
-CPU came to owe the signal (the clock of that moment is kept until the switch: rq_clock_skip_update). Who wakes while
-another of ours has it waits. Whose turn it is, the CPU looks up when it comes to group 4, and at a tick in a process's
-work.
+what they may still run before hogs are owed something (the lag of EEVDF, times all weights): while one wants to run and
+has the CPU not, it grows by the time that passes; while it has it, it falls by ``hogs`` times that; while it sleeps,
+one below 0 grows by half of that time, to 0 at most. It sleeps with ``hogs + 1`` times ``slice_ns`` of it at most,
+above and below 0 (update_entity_lag: kernel/sched/fair.c; a sleeper below 0 stays queued: DELAY_DEQUEUE). Who sleeps
+passes the CPU on, and so does every tick (each ``slice_ns`` of time): to sender or reader, the other one first, if it
+can run and its credit is not below 0; else to the hogs. Who wakes while hogs have the CPU takes it at once unless its
+credit is below 0 (wakeup_preempt_fair; who is not eligible is not protected either); woken from another CPU, it pays
+from when that CPU came to owe the signal (the clock of that moment is kept until the switch: rq_clock_skip_update). Who
+wakes while another of ours has it waits. Whose turn it is, the CPU looks up when it comes to group 4, and at a tick in
+a process's work.
 
 **Simplified against 6.18.** Steady state: no slow start, no loss (a backlog of more than 1,000 packets is counted as
 overflow, not lost), no autotuning: windows are given. No ksoftirqd: softirqs always go first. Effects of a step come at
 its end. skbs do not coalesce in backlog and receive queue, other than by price. Small queues of another machine are not
-seen.
+seen. A sleeper below 0 gets back all of the time in the kernel; but intervals are uneven there, and one that is short
+stops it, so that here it gets back half.
 """
 
 from collections.abc import Sequence

@@ -112,7 +112,7 @@ def settle(w: World) -> None:
     for process in (SENDER, READER):
         p = s.procs[process]
         if p.awake != AWAKE:
-            p.credit = min(p.credit, most) if p.credit >= 0 else min(max(p.credit, -most) + ns, 0)
+            p.credit = min(p.credit, most) if p.credit >= 0 else min(max(p.credit, -most) + ns // 2, 0)
         elif s.turn == process:
             p.credit -= h.hogs * ns
         else:

@@ -69,7 +69,7 @@ def flows(packets: pl.LazyFrame | pl.DataFrame) -> pl.DataFrame:
     >>> flows(empty(PACKETS)).height
     0
     """
-    followed = _Followed()
+    followed = Followed()
     for batch in batches(packets, list(dict.fromkeys(ENDS + NUMBERS))):
         followed.take(batch)
     return followed.table()
@@ -80,7 +80,7 @@ def batches(packets: pl.LazyFrame | pl.DataFrame, columns: list[str]) -> Iterato
     if isinstance(packets, pl.DataFrame):
         yield from packets.select(columns).iter_slices(BATCH_ROWS)
     else:
-        yield from packets.select(columns).collect_batches(chunk_size=BATCH_ROWS, engine="streaming")
+        yield from packets.select(columns).collect_batches(engine="streaming")
 
 
 def as_arrays(batch: pl.DataFrame) -> "space.Packets":
@@ -91,29 +91,40 @@ def as_arrays(batch: pl.DataFrame) -> "space.Packets":
         series = batch.get_column(name)
         return series.fill_null(null) if series.null_count() else series
 
-    flow_id = batch.get_column("flow_id")
+    flow_id, direction = batch.get_column("flow_id"), batch.get_column("direction").fill_null(value=False)
     return space.Packets(
-        ts_ns=_array(column("ts_ns", space.UNTIMED)),
-        flow_id=_array(column("flow_id")),
-        known=_array(flow_id.is_not_null().cast(pl.UInt8)),
-        direction=_array(batch.get_column("direction").cast(pl.UInt8).fill_null(0)),
-        protocol=_array(column("protocol")),
-        tcp_flags=_array(column("tcp_flags")),
-        seq=_array(column("seq")),
-        ack=_array(column("ack")),
-        payload_bytes=_array(column("payload_bytes")),
-        wire_bytes=_array(column("wire_bytes")),
+        ts_ns=as_array(column("ts_ns", space.UNTIMED)),
+        flow_id=as_array(column("flow_id")),
+        known=held(flow_id),
+        direction=_unwritten(np.ascontiguousarray(direction.to_numpy()).view(np.uint8)),
+        protocol=as_array(column("protocol")),
+        tcp_flags=as_array(column("tcp_flags")),
+        seq=as_array(column("seq")),
+        ack=as_array(column("ack")),
+        payload_bytes=as_array(column("payload_bytes")),
+        wire_bytes=as_array(column("wire_bytes")),
     )
 
 
-def _array(series: pl.Series) -> npt.NDArray[Any]:
-    """One type of array whatever polars shares: contiguous and writable, or numba compiles twice."""
-    array = np.ascontiguousarray(series.to_numpy())
-    return array if array.flags.writeable else array.copy()
+def held(series: pl.Series) -> npt.NDArray[np.uint8]:
+    """One where there is a value, else zero."""
+    if series.null_count() in (0, len(series)):
+        return _unwritten(np.full(len(series), series.null_count() == 0, np.uint8))
+    return as_array(series.is_not_null().cast(pl.UInt8))
 
 
-class _Followed:
-    """All connections so far."""
+def as_array(series: pl.Series) -> npt.NDArray[Any]:
+    """One type of array whatever polars shares: contiguous and never written to, or numba compiles twice."""
+    return _unwritten(np.ascontiguousarray(series.to_numpy()))
+
+
+def _unwritten(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    array.flags.writeable = False
+    return array
+
+
+class Followed:
+    """All connections so far: fed slice by slice, it has FLOWS at any time."""
 
     def __init__(self) -> None:
         from zcanalysis.wire import sequence_space as space
@@ -122,19 +133,28 @@ class _Followed:
         self._sides = space.new_sides(CONNECTIONS)
         self._nodes = space.new_nodes(NODES)
         self._index = space.new_index(CONNECTIONS)
+        self._told = space.new_told(0)
         self._ends: list[pl.DataFrame] = []
 
-    def take(self, batch: pl.DataFrame) -> None:
-        """Follow the packets of one slice."""
+    def take(self, batch: pl.DataFrame) -> "tuple[space.Packets, space.Told]":
+        """Follow the packets of one slice; they as arrays, and what this told of each, until the next."""
         arrays, row = as_arrays(batch), 0
+        told = self._told_of(batch.height)
         known = int(self._index.used[0])
         while row < batch.height:
-            row = self._space.follow(arrays, row, self._sides, self._nodes, self._index)
+            row = self._space.follow(arrays, row, self._sides, self._nodes, self._index, told)
             if row < batch.height:
                 self._make_room()
         brought = int(self._index.used[0])
         if brought > known:
             self._ends.append(batch.select(ENDS)[self._index.first_row[known:brought]])
+        return arrays, told
+
+    def _told_of(self, packets: int) -> "space.Told":
+        """Room that the slice before used, as far as it goes."""
+        if packets > self._told.side.size:
+            self._told = self._space.new_told(packets)
+        return self._space.Told(*(array[:packets] for array in self._told))
 
     def _make_room(self) -> None:
         space = self._space
@@ -154,9 +174,23 @@ class _Followed:
             self._index.used[2] = nodes
             self._nodes = space.Nodes(*map(_joined, self._nodes, fresh_nodes))
 
+    @property
+    def connections(self) -> int:
+        """How many there are so far."""
+        return int(self._index.used[0])
+
+    @property
+    def holes(self) -> "tuple[space.Sides, space.Nodes]":
+        """Where sequence space is missing."""
+        return self._sides, self._nodes
+
     def table(self) -> pl.DataFrame:
         """FLOWS of everything taken in."""
-        count = int(self._index.used[0])
+        return conform(self.sides(), FLOWS)
+
+    def sides(self) -> pl.DataFrame:
+        """FLOWS, and `side`: the number under which `Told` knows the row."""
+        count = self.connections
         sides = pl.DataFrame({name: getattr(self._sides, name)[: 2 * count] for name in SIDE_COLUMNS})
         ends = pl.concat([pl.DataFrame(schema=END_TYPES), *(part.cast(END_TYPES) for part in self._ends)])
         ends = ends.with_row_index("connection")
@@ -169,7 +203,7 @@ class _Followed:
         seen = sides.with_row_index("side").join(both, on="side", how="inner").filter(pl.col("packets") > 0)
         first = ends.select("connection", opens="direction")
         ordered = seen.join(first, on="connection").sort("connection", pl.col("direction") != pl.col("opens"))
-        return conform(ordered.with_columns(*_results(), _text("src"), _text("dst")), FLOWS)
+        return ordered.with_columns(*_results(), _text("src"), _text("dst"))
 
 
 def _joined(old: npt.NDArray[Any], fresh: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -34,14 +34,14 @@ class Seen(NamedTuple):
     counts: Ints  # SUPER, DUPLICATED, BACKWARD, then the last time stamp
 
 
-def new_seen(flows: int) -> Seen:
-    """Room for both sides of `flows`."""
+def new_seen(flows: int, remembered: int = REMEMBERED) -> Seen:
+    """Room for both sides of `flows`, and for as many packets of late, a power of two."""
     seen = Seen(
         packets=np.zeros(2 * flows, np.int64),
         payload_bytes=np.zeros(2 * flows, np.int64),
         mss=np.zeros(2 * flows, np.int64),
-        signature=np.zeros(REMEMBERED, np.uint64),
-        signature_ns=np.zeros(REMEMBERED, np.int64),
+        signature=np.zeros(remembered, np.uint64),
+        signature_ns=np.zeros(remembered, np.int64),
         counts=np.zeros(4, np.int64),
     )
     seen.counts[3] = UNTIMED
@@ -55,7 +55,7 @@ def _mixed(state: np.uint64, number: int) -> np.uint64:
 
 
 @compiled
-def _is_copy(packets: Packets, marks: Marks, row: int, seen: Seen) -> bool:
+def is_copy(packets: Packets, marks: Marks, row: int, seen: Seen) -> bool:
     """Whether the same packet passed the tap a moment ago: a retransmission would have a new IP identification."""
     ts_ns = signed(packets.ts_ns[row])
     if marks.ip_id[row] == 0 or ts_ns == UNTIMED:
@@ -64,7 +64,7 @@ def _is_copy(packets: Packets, marks: Marks, row: int, seen: Seen) -> bool:
     state = _mixed(_mixed(state, signed(marks.ip_id[row])), signed(packets.seq[row]))
     state = _mixed(_mixed(state, signed(packets.ack[row])), signed(packets.payload_bytes[row]))
     state = _mixed(state, signed(packets.tcp_flags[row]))
-    at = signed(state >> np.uint64(48))
+    at = signed(state >> np.uint64(48)) & (seen.signature.size - 1)
     copy = bool(seen.signature[at] == state and abs(ts_ns - seen.signature_ns[at]) < DUPLICATE_NS)
     seen.signature[at] = state
     seen.signature_ns[at] = ts_ns
@@ -100,7 +100,7 @@ def check(packets: Packets, marks: Marks, first: int, index: Index, seen: Seen) 
             if marks.mss[row] > 0:
                 seen.mss[side] = marks.mss[row]
             seen.counts[SUPER] += _is_super(packets, row, side, seen)
-            seen.counts[DUPLICATED] += _is_copy(packets, marks, row, seen)
+            seen.counts[DUPLICATED] += is_copy(packets, marks, row, seen)
         if packets.ts_ns[row] != UNTIMED:
             seen.counts[BACKWARD] += packets.ts_ns[row] < seen.counts[3]
             seen.counts[3] = packets.ts_ns[row]

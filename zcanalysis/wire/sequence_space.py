@@ -63,6 +63,13 @@ class Sides(NamedTuple):
     probes: Ints
 
 
+class Told(NamedTuple):
+    """What following told of each packet of a batch."""
+
+    side: Ints  # its side, UNKNOWN where it belongs to no connection
+    fresh_bytes: Ints  # payload that covers sequence space for the first time
+
+
 class Nodes(NamedTuple):
     """Stretches of sequence space in linked lists: holes and unacknowledged packets."""
 
@@ -98,6 +105,11 @@ def new_nodes(count: int, first: int = 0) -> Nodes:
     nodes = Nodes(*(np.zeros(count, np.int64) for _ in Nodes._fields))
     nodes.above[:] = np.arange(first + 1, first + count + 1)
     return nodes
+
+
+def new_told(packets: int) -> Told:
+    """Room for what is told of `packets`."""
+    return Told(*(np.empty(packets, np.int64) for _ in Told._fields))
 
 
 def new_index(connections: int) -> Index:
@@ -247,7 +259,7 @@ def _add_probe(sides: Sides, nodes: Nodes, index: Index, side: int, start: int, 
 
 
 @compiled
-def _unwrapped(number: int, near: int) -> int:
+def unwrapped(number: int, near: int) -> int:
     """The position nearest to `near` whose low 32 bits are `number`."""
     ahead = (number - near) & 0xFFFFFFFF
     return near + (ahead if ahead < REACH else ahead - 2 * REACH)
@@ -276,7 +288,7 @@ def _acknowledged(sides: Sides, nodes: Nodes, index: Index, side: int, ack: int,
     top = signed(sides.top[side])
     if top == UNKNOWN:
         return
-    position = _unwrapped(ack, top)
+    position = unwrapped(ack, top)
     sent_ns = UNTIMED
     node = signed(sides.probe_old[side])
     while node != UNKNOWN and nodes.end[node] <= position:
@@ -327,16 +339,18 @@ def _segment(sides: Sides, nodes: Nodes, index: Index, packets: Packets, row: in
         if not flags & SYN:  # the capture began later: what came before may still show up
             _add_hole(sides, nodes, index, side, start + 3 * REACH, start + 4 * REACH)
     if size > 0 and not flags & RST:
-        _data(sides, nodes, index, side, _unwrapped(start, signed(sides.top[side])), size, ts_ns)
+        _data(sides, nodes, index, side, unwrapped(start, signed(sides.top[side])), size, ts_ns)
     if flags & ACK and ts_ns != UNTIMED:
         _acknowledged(sides, nodes, index, side ^ 1, signed(packets.ack[row]), ts_ns)
 
 
 @compiled
-def follow(packets: Packets, first: int, sides: Sides, nodes: Nodes, index: Index) -> int:
+def follow(packets: Packets, first: int, sides: Sides, nodes: Nodes, index: Index, told: Told) -> int:
     """Take in packets from row `first` on; the row to go on from: less than all when room ran out."""
     for row in range(first, packets.ts_ns.size):
         if packets.known[row] == 0:
+            told.side[row] = UNKNOWN
+            told.fresh_bytes[row] = 0
             continue
         if index.used[0] == index.first_row.size or index.used[1] + NODES_A_PACKET > nodes.start.size:
             return row
@@ -351,8 +365,11 @@ def follow(packets: Packets, first: int, sides: Sides, nodes: Nodes, index: Inde
             index.first_row[connection] = row
             side = 2 * connection + signed(packets.direction[row])
         _count(sides, packets, row, side)
+        unique_bytes = signed(sides.unique_bytes[side])
         if packets.protocol[row] == TCP:
             _segment(sides, nodes, index, packets, row, side)
         else:
             sides.unique_bytes[side] += signed(packets.payload_bytes[row])
+        told.side[row] = side
+        told.fresh_bytes[row] = signed(sides.unique_bytes[side]) - unique_bytes
     return packets.ts_ns.size

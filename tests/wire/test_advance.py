@@ -1,0 +1,127 @@
+"""SEQUENCE_LINES: what was sent, acknowledged and allowed, slice by slice."""
+
+import shutil
+import subprocess
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests import builders as make
+from tests.wire.test_connections import ACK, SYN, packets
+from zcanalysis.io.pcap import scan_pcap
+from zcanalysis.wire.advance import sequence_lines
+from zcanalysis.wire.connections import flows
+
+NAMES = ("tcptrace-zwnd.dmp.gz", "ftp-1MiB-exact.pcap.gz", "sll2-http-gro-1.28Gbps.pcap.gz")
+CAPTURES = [path for path in make.real_captures() if path.name in NAMES]
+
+
+def with_windows(table, raw, scale):
+    """The table with one raw window in each packet, and a window scale in its SYNs, by direction."""
+    return table.with_columns(
+        pl.lit(raw, pl.UInt16).alias("window_raw"),
+        pl.when(pl.col("tcp_flags") & SYN != 0)
+        .then(pl.col("direction").replace_strict(dict(enumerate(scale)), return_dtype=pl.UInt8))
+        .alias("window_scale"),
+        pl.lit("1").alias("text"),
+    ).drop("text")
+
+
+def lines_of(table, slices=10):
+    flow = next(row for row in flows(table).iter_rows(named=True) if row["src_port"] == 10)
+    return sequence_lines(table, flow, slices).rows(named=True)
+
+
+EXCHANGE = ((20, "there", ACK, 101, 501, 1000), (30, "back", ACK, 501, 1101, 0), (40, "there", ACK, 1101, 501, 9))
+HANDSHAKE = ((0, "there", SYN, 100, 0, 0), (10, "back", SYN | ACK, 500, 101, 0))
+
+
+def test_sent_acknowledged_and_allowed_in_their_slices():
+    table = packets(*HANDSHAKE, (20, "there", ACK, 101, 501, 1000), (30, "back", ACK, 501, 1101, 0),
+                    (100, "there", ACK, 1101, 501, 0))  # fmt: skip
+    found = lines_of(with_windows(table, 50, (7, 3)))
+    assert [row["packets"] for row in found] == [1, 1, 0, 1]
+    assert (found[1]["low_byte"], found[1]["high_byte"], found[1]["in_flight_bytes"]) == (1, 1001, 1000)
+    assert (found[2]["acked_byte"], found[2]["edge_byte"]) == (1001, 1001 + (50 << 3))
+    assert found[2]["in_flight_bytes"] == 0
+
+
+@pytest.mark.parametrize(("scales", "edge"), [((7, 3), 1001 + 400), ((None, 3), 1051), ((7, None), 1051)])
+def test_a_window_is_scaled_only_if_both_sides_asked(scales, edge):
+    table = packets(*HANDSHAKE, *EXCHANGE)
+    assert lines_of(with_windows(table, 50, scales), 1)[0]["edge_byte"] == edge
+
+
+def test_without_a_handshake_the_edge_is_not_known():
+    table = packets(
+        (20, "there", ACK, 101, 501, 1000), (30, "back", ACK, 501, 1101, 0), (40, "there", ACK, 1101, 501, 9)
+    )
+    found = lines_of(with_windows(table, 50, (7, 3)), 1)
+    assert (found[0]["edge_byte"], found[0]["acked_byte"]) == (None, 1000)
+
+
+def test_bytes_sent_again_are_counted_and_the_numbers_may_wrap():
+    start = (1 << 32) - 500
+    table = packets((0, "there", ACK, start, 1, 1000), (10, "there", ACK, start + 1000, 1, 1000),
+                    (20, "there", ACK, start + 500, 1, 1000), (30, "back", ACK, 1, start + 2000, 0),
+                    (40, "there", ACK, start + 2000, 1, 10))  # fmt: skip
+    found = lines_of(table, 5)
+    assert sum(row["repeated_bytes"] for row in found) == 1000
+    assert [row["high_byte"] for row in found if row["high_byte"] is not None] == [1000, 2000, 1500, 2010]
+    assert max(row["acked_byte"] or 0 for row in found) == 2000
+
+
+def test_what_is_no_connection_is_refused():
+    flow = flows(packets(*HANDSHAKE)).row(0, named=True)
+    with pytest.raises(ValueError, match="of a TCP connection"):
+        sequence_lines(packets(*HANDSHAKE), flow | {"protocol": "udp"})
+    with pytest.raises(ValueError, match="slices must be at least 1, got 0"):
+        sequence_lines(packets(*HANDSHAKE), flow, 0)
+
+
+numbers = st.integers(0, (1 << 32) - 1)
+rows = st.tuples(
+    st.integers(0, 1 << 40), st.sampled_from(["there", "back"]), st.sampled_from([ACK, SYN, SYN | ACK, 0, 1 | ACK]),
+    numbers, numbers, st.integers(0, 70_000),
+)  # fmt: skip
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(rows, min_size=1, max_size=40), st.integers(1, 50))
+def test_whatever_the_numbers_every_packet_is_in_one_slice(table, slices):
+    table = packets(*table)
+    for flow in flows(table).iter_rows(named=True):
+        lines = sequence_lines(table, flow, slices)
+        assert lines.height <= slices
+        inside = table.filter(pl.col("ts_ns").is_between(flow["first_ns"], flow["last_ns"]))
+        sent = inside.filter(pl.col("src_port") == flow["src_port"])
+        assert lines.get_column("packets").sum() == sent.height
+        assert 0 <= lines.get_column("repeated_bytes").sum() <= sent.get_column("payload_bytes").sum()
+
+
+@pytest.mark.skipif(not CAPTURES, reason="the shared captures are not here")
+@pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark is not installed")
+@pytest.mark.parametrize("capture", CAPTURES, ids=lambda path: path.name)
+def test_the_highest_bytes_and_the_edge_are_tsharks(capture):
+    table = scan_pcap(capture)
+    largest = flows(table).filter(pl.col("protocol") == "tcp").sort("payload_bytes").row(-1, named=True)
+    found = sequence_lines(table, largest, 50)
+    fields = ["tcp.srcport", "tcp.seq", "tcp.len", "tcp.ack", "tcp.window_size"]
+    wanted = f"tcp.port == {largest['src_port']} && tcp.port == {largest['dst_port']} && tcp.flags.reset == 0"
+    command = ["tshark", "-r", str(capture), "-o", "tcp.check_checksum:FALSE", "-Y", wanted, "-T", "fields"]
+    said = subprocess.run(
+        [*command, *(word for field in fields for word in ("-e", field))],
+        capture_output=True, text=True, check=True, timeout=120,
+    ).stdout  # fmt: skip
+    told = [
+        [int(part.split(",")[0]) for part in line.split("\t")] for line in said.splitlines() if line.count("\t") == 4
+    ]
+    sent = [row for row in told if row[0] == largest["src_port"]]
+    back = [row for row in told if row[0] != largest["src_port"]]
+    first = sent[0][1]
+    assert found.get_column("high_byte").max() == max(seq + size for _, seq, size, _, _ in sent if size) - first
+    assert found.get_column("acked_byte").max() == max(row[3] for row in back) - first
+    if found.get_column("edge_byte").null_count() < found.height:
+        assert found.get_column("edge_byte").max() == max(row[3] + row[4] for row in back if row[3]) - first
