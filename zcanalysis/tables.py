@@ -116,20 +116,6 @@ FLOWS: Final[Schema] = {
     "rtt_ms": Column(pl.Float64(), "smallest time from a data packet to the first ACK covering it, at the tap"),
 }
 
-<<<<<<< HEAD
-=======
-LIMITS: Final[Schema] = {
-    "connection": Column(pl.String(), "sender:port > receiver:port of the data"),
-    "from_ns": Column(pl.Int64(), "where the interval begins, since the epoch"),
-    "to_ns": Column(pl.Int64(), "where it ends"),
-    "limit": Column(pl.String(), "what held the connection back, one of `zcanalysis.limit_spans.LIMIT_NAMES`"),
-    "evidence": Column(pl.String(), "the rule, and what was seen"),
-    "share_time": Column(pl.Float64(), "of the time of all rows"),
-    "share_bytes": Column(pl.Float64(), "of the bytes lost: those a connection would have moved at its fastest"),
-    "payload_bytes": Column(pl.Int64(), "payload that it moved meanwhile, once"),
-}
-
->>>>>>> s5-limits
 SEQUENCE_LINES: Final[Schema] = {
     "from_s": Column(pl.Float64(), "begin of the slice, since the direction's first packet"),
     "to_s": Column(pl.Float64(), "its end"),
@@ -239,7 +225,6 @@ FRAGMENTS: Final[Schema] = {
     "bytes": Column(pl.UInt64(), "IP payload of the complete ones, each byte once"),
     "incomplete_bytes": Column(pl.UInt64(), "IP payload of the others, as far as it came"),
     "overlap_bytes": Column(pl.UInt64(), "that came more than once"),
-<<<<<<< HEAD
 }
 
 TAP_RANGES: Final[Schema] = {
@@ -266,8 +251,6 @@ LIMITS: Final[Schema] = {
     "share_time": Column(pl.Float64(), "of the time of all rows"),
     "share_bytes": Column(pl.Float64(), "of the bytes lost: those a connection would have moved at its fastest"),
     "payload_bytes": Column(pl.Int64(), "payload that it moved meanwhile, once"),
-=======
->>>>>>> s5-limits
 }
 
 STAGED_SAMPLES: Final[Schema] = {

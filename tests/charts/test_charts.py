@@ -46,13 +46,8 @@ def specs() -> dict[str, dict]:
         "speedup": charts.speedup_curves(speedup_curve(answer.model, "copy", "tcp_rx")),
         "sweep": charts.sweep_curve(sweep(answer, {"mtu": [1500, 9000]})),
         "latency": charts.latency(*traced_packets()),
-<<<<<<< HEAD
         "sequence": charts.time_sequence(advance(answer.recording.packets)),
         "limits": charts.limits_band(answer.limits),
-=======
-        "limits": charts.limits_band(answer.limits),
-        "sequence": charts.time_sequence(advance(answer.recording.packets)),
->>>>>>> s5-limits
     }
     return {name: chart.to_dict() for name, chart in drawn.items()}
 
@@ -62,13 +57,10 @@ def traced_packets() -> tuple[pl.DataFrame, pl.DataFrame]:
     return found.summary, found.distribution
 
 
-<<<<<<< HEAD
 def advance(packets: pl.LazyFrame) -> pl.DataFrame:
     return sequence_lines(packets, flows(packets).sort("payload_bytes").row(-1, named=True))
 
 
-=======
->>>>>>> s5-limits
 def test_every_limit_has_one_colour_in_every_band():
     assert set(LIMIT_COLOURS) == set(LIMIT_NAMES)
     assert len(set(LIMIT_COLOURS.values())) == len(LIMIT_NAMES)
@@ -91,13 +83,6 @@ def test_a_band_of_very_many_connections_stays_small():
     )  # fmt: skip
     (values,) = charts.limits_band(many).to_dict()["datasets"].values()
     assert {row["connection"] for row in values} == {str(number) for number in range(20_000 - 12, 20_000)}
-<<<<<<< HEAD
-=======
-
-
-def advance(packets: pl.LazyFrame) -> pl.DataFrame:
-    return sequence_lines(packets, flows(packets).sort("payload_bytes").row(-1, named=True))
->>>>>>> s5-limits
 
 
 def titles(spec: object) -> set[str]:
@@ -121,13 +106,8 @@ def titles(spec: object) -> set[str]:
         ("swings", {"goodput (Gbit/s)"}),
         ("speedup", {"less time for this stage alone (%)", "goodput (Gbit/s)"}),
         ("sweep", {"mtu (bytes)", "goodput (Gbit/s)"}),
-<<<<<<< HEAD
         ("sequence", {"time since the first packet (s)", "sequence space (MB)", "in flight (MB)"}),
         ("limits", {"time since the first interval (s)", "limited by"}),
-=======
-        ("limits", {"time since the first interval (s)", "limited by"}),
-        ("sequence", {"time since the first packet (s)", "sequence space (MB)", "in flight (MB)"}),
->>>>>>> s5-limits
         ("latency", {"share of the mean latency of a byte", "bytes that took at most this"}),
     ],
 )

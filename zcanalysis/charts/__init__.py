@@ -21,24 +21,6 @@ from zcanalysis.charts.sweep_lines import sweep_curve
 from zcanalysis.charts.virtual_speedup import speedup_curves
 
 __all__ = [
-<<<<<<< HEAD
-    "cpu_over_time",
-    "flame_graph",
-    "forecast",
-    "ladder",
-    "latency",
-    "limits_band",
-    "livelock",
-    "rate_over_time",
-    "speedup_curves",
-    "stage_cost",
-    "sweep_curve",
-    "time_sequence",
-    "tornado",
-    "validation",
-    "waterfall",
-=======
     "cpu_over_time", "flame_graph", "forecast", "ladder", "latency", "limits_band", "livelock", "rate_over_time",
     "speedup_curves", "stage_cost", "sweep_curve", "time_sequence", "tornado", "validation", "waterfall",
->>>>>>> s5-limits
 ]  # fmt: skip
