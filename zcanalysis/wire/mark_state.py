@@ -1,0 +1,202 @@
+"""What is remembered of each side of a connection, to judge its next packet: the memory of `mark_rules`.
+
+One record a side, so that a packet touches two short stretches of memory however many connections there are; and
+the segments that no ACK has covered yet, in one list a side, ordered by where they begin.
+"""
+
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from zcanalysis.io.packet_bytes import signed
+from zcanalysis.io.packet_compile import compiled
+from zcanalysis.wire.sequence_space import UNKNOWN, UNTIMED
+
+MAX_SEGMENTS: Final = 10_000  # unacknowledged ones that a side remembers; packet-tcp.c has the same bound
+MAX_BLOCKS: Final = 4  # as many SACK blocks as TCP's options hold
+NO_WINDOW: Final = -1
+SCALE_UNKNOWN: Final = -1
+UNSCALED: Final = -2
+HALF: Final = 1 << 31
+MASK: Final = 0xFFFFFFFF
+
+Ints = npt.NDArray[np.int64]
+
+_SIDE_FIELDS: Final = (
+    "first_seq",  # of the SYN that began the connection
+    "sent",  # 1 once it sent anything but resets
+    "base_seq",  # relative sequence numbers count from here
+    "next_seq",  # end of what it sent
+    "next_ns",  # when that was sent
+    "to_be_acked",  # end of what was seen without a hole
+    "last_ack",  # the rest: as in its latest packet
+    "last_ns",
+    "window",
+    "bits",
+    "repeats",  # ACKs like the one before, in a row; -1: an ACK of unseen data was told already
+    "scale",
+    "first_ack",  # 1 from its SYN to its next ACK, whose window may not be scaled yet
+    "flight_known",  # 0 from a missing segment to the next ACK of the other side
+    "oldest",  # its unacknowledged segments: lowest and highest begin
+    "newest",
+    "segments",
+    "end",  # highest end among them
+    "blocks",  # SACK blocks of its latest packet
+    "left_0",
+    "left_1",
+    "left_2",
+    "left_3",
+    "right_0",
+    "right_1",
+    "right_2",
+    "right_3",
+)
+_CONNECTION_FIELDS: Final = ("syn_ns", "first_rtt_ns", "closed", "begun")
+_SEGMENT_FIELDS: Final = ("seq", "end", "ts_ns", "packet", "below", "above")
+
+SIDE: Final = np.dtype([(name, np.int64) for name in _SIDE_FIELDS])
+CONNECTION: Final = np.dtype([(name, np.int64) for name in _CONNECTION_FIELDS])
+SEGMENT: Final = np.dtype([(name, np.int64) for name in _SEGMENT_FIELDS])
+
+
+class Memory(NamedTuple):
+    """Everything that lives from one batch to the next; records, as numba knows them by their fields."""
+
+    sides: Any  # 2 * connection + direction
+    connections: Any
+    segments: Any
+    used: Ints  # segments in use, first free segment
+
+
+def new_memory(connections: int, segments: int) -> Memory:
+    """Room for so many connections and unacknowledged segments; the segments are all free."""
+    sides, links = np.zeros(2 * connections, SIDE), np.zeros(connections, CONNECTION)
+    return Memory(
+        sides=sides.view(np.recarray),
+        connections=links.view(np.recarray),
+        segments=free_segments(segments, 0).view(np.recarray),
+        used=np.zeros(2, np.int64),
+    )
+
+
+def free_segments(count: int, first: int) -> npt.NDArray[Any]:
+    """So many free segments, numbered from `first`, chained."""
+    segments = np.zeros(count, SEGMENT)
+    segments["above"] = np.arange(first + 1, first + count + 1)
+    return segments
+
+
+@compiled
+def begin(side: Any) -> None:  # noqa: ANN401 - a record
+    """Forget what a side sent: a connection begins."""
+    side.base_seq = UNKNOWN
+    side.next_seq = UNKNOWN
+    side.next_ns = UNTIMED
+    side.to_be_acked = UNKNOWN
+    side.last_ack = 0
+    side.last_ns = UNTIMED
+    side.window = NO_WINDOW
+    side.bits = 0
+    side.repeats = 0
+    side.scale = SCALE_UNKNOWN
+    side.first_ack = 0
+    side.flight_known = 1
+    side.oldest = UNKNOWN
+    side.newest = UNKNOWN
+    side.segments = 0
+    side.end = 0
+    side.blocks = 0
+
+
+@compiled
+def after(a: int, b: int) -> bool:
+    """Whether sequence number `a` comes after `b`: less than half the space ahead."""
+    ahead = (a - b) & MASK
+    return 0 < ahead <= HALF
+
+
+@compiled
+def remember(memory: Memory, side: Any, seq: int, end: int, ts_ns: int, packet: int) -> None:  # noqa: ANN401, PLR0913, PLR0917
+    """A segment that waits for its ACK; `mark_rules.follow` has made sure that there is room."""
+    segments = memory.segments
+    node = signed(memory.used[1])
+    memory.used[1] = segments[node].above
+    memory.used[0] += 1
+    below = side.newest
+    while below != UNKNOWN and after(segments[below].seq, seq):
+        below = segments[below].below
+    above = side.oldest if below == UNKNOWN else segments[below].above
+    segments[node].seq = seq
+    segments[node].end = end
+    segments[node].ts_ns = ts_ns
+    segments[node].packet = packet
+    segments[node].below = below
+    segments[node].above = above
+    if below == UNKNOWN:
+        side.oldest = node
+    else:
+        segments[below].above = node
+    if above == UNKNOWN:
+        side.newest = node
+    else:
+        segments[above].below = node
+    if side.segments == 0 or after(end, side.end):
+        side.end = end
+    side.segments += 1
+
+
+@compiled
+def forget(memory: Memory, side: Any, node: int) -> None:  # noqa: ANN401 - a record
+    """Take a segment out of its list."""
+    segments = memory.segments
+    below, above = segments[node].below, segments[node].above
+    if below == UNKNOWN:
+        side.oldest = above
+    else:
+        segments[below].above = above
+    if above == UNKNOWN:
+        side.newest = below
+    else:
+        segments[above].below = below
+    side.segments -= 1
+    segments[node].above = memory.used[1]
+    memory.used[1] = node
+    memory.used[0] -= 1
+
+
+@compiled
+def forget_all(memory: Memory, side: Any) -> None:  # noqa: ANN401 - a record
+    """Give back all segments of a side."""
+    while side.segments > 0:
+        forget(memory, side, signed(side.oldest))
+
+
+@compiled
+def covered(memory: Memory, side: Any, ack: int) -> int:  # noqa: ANN401 - a record
+    """Forget the segments below an ACK; the first sent of those that end there, UNKNOWN if none does."""
+    segments = memory.segments
+    exact, packet = UNKNOWN, 0
+    node = signed(side.oldest)
+    while node != UNKNOWN and after(ack, segments[node].seq):
+        above = signed(segments[node].above)
+        if after(segments[node].end, ack):
+            segments[node].seq = ack
+        else:
+            if segments[node].end == ack and (exact == UNKNOWN or segments[node].packet < packet):
+                exact, packet = node, signed(segments[node].packet)
+            forget(memory, side, node)
+        node = above
+    return exact
+
+
+@compiled
+def waits(memory: Memory, side: Any, seq: int, end: int) -> bool:  # noqa: ANN401 - a record
+    """Whether one remembered segment holds all of a stretch."""
+    segments = memory.segments
+    node = signed(side.oldest)
+    while node != UNKNOWN and not after(segments[node].seq, seq):
+        if not after(end, segments[node].end):
+            return True
+        node = signed(segments[node].above)
+    return False
