@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from zcanalysis.trust import audit
     from zcanalysis.whatif import what_if
     from zcanalysis.wire.connections import flows
+    from zcanalysis.wire.segment_marks import marks
 
 __version__: Final = "0.1.0"
 
@@ -53,6 +54,7 @@ __all__ = [
     "hosts",
     "ladder",
     "latency",
+    "marks",
     "offered_load",
     "patches",
     "read_host",
@@ -82,6 +84,7 @@ _HOMES: Final = {
     "read_machine_prices": "zcanalysis.prices.machine_file",
     "ladder": "zcanalysis.answer",
     "latency": "zcanalysis.cpu.latency",
+    "marks": "zcanalysis.wire.segment_marks",
     "offered_load": "zcanalysis.offered",
     "read_recording": "zcanalysis.io.recording",
     "replay": "zcanalysis.journeys",

@@ -9,7 +9,6 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from zcanalysis.io.packet_bytes import signed
 from zcanalysis.io.packet_compile import compiled
 from zcanalysis.wire.sequence_space import UNKNOWN, UNTIMED
 
@@ -22,8 +21,11 @@ HALF: Final = 1 << 31
 MASK: Final = 0xFFFFFFFF
 
 Ints = npt.NDArray[np.int64]
+Numbers = npt.NDArray[np.uint32]
+Record = Any  # one entry of an array of records
 
 _SIDE_FIELDS: Final = (
+    "number",  # its own place
     "first_seq",  # of the SYN that began the connection
     "sent",  # 1 once it sent anything but resets
     "base_seq",  # relative sequence numbers count from here
@@ -43,16 +45,8 @@ _SIDE_FIELDS: Final = (
     "segments",
     "end",  # highest end among them
     "blocks",  # SACK blocks of its latest packet
-    "left_0",
-    "left_1",
-    "left_2",
-    "left_3",
-    "right_0",
-    "right_1",
-    "right_2",
-    "right_3",
 )
-_CONNECTION_FIELDS: Final = ("syn_ns", "first_rtt_ns", "closed", "begun")
+_CONNECTION_FIELDS: Final = ("syn_ns", "first_rtt_ns")
 _SEGMENT_FIELDS: Final = ("seq", "end", "ts_ns", "packet", "below", "above")
 
 SIDE: Final = np.dtype([(name, np.int64) for name in _SIDE_FIELDS])
@@ -66,18 +60,46 @@ class Memory(NamedTuple):
     sides: Any  # 2 * connection + direction
     connections: Any
     segments: Any
-    used: Ints  # segments in use, first free segment
+    blocks: Ints  # (side, block, edge): SACK blocks of its latest packet
+    used: Ints  # segments in use, first free segment, packets of earlier batches
 
 
 def new_memory(connections: int, segments: int) -> Memory:
     """Room for so many connections and unacknowledged segments; the segments are all free."""
     sides, links = np.zeros(2 * connections, SIDE), np.zeros(connections, CONNECTION)
+    sides["number"] = np.arange(2 * connections)
     return Memory(
         sides=sides.view(np.recarray),
         connections=links.view(np.recarray),
         segments=free_segments(segments, 0).view(np.recarray),
-        used=np.zeros(2, np.int64),
+        blocks=np.zeros((2 * connections, MAX_BLOCKS, 2), np.int64),
+        used=np.zeros(3, np.int64),
     )
+
+
+def larger(memory: Memory) -> Memory:
+    """Room for twice as many connections."""
+    count = memory.connections.size
+    fresh = new_memory(count, 0)
+    fresh.sides["number"] += 2 * count
+    return memory._replace(
+        sides=_joined(memory.sides, fresh.sides),
+        connections=_joined(memory.connections, fresh.connections),
+        blocks=np.concatenate([memory.blocks, fresh.blocks]),
+    )
+
+
+def longer(memory: Memory) -> Memory:
+    """Room for twice as many segments."""
+    count = memory.segments.size
+    fresh = free_segments(count, count)
+    fresh["above"][-1] = memory.used[1]
+    memory.used[1] = count
+    return memory._replace(segments=_joined(memory.segments, fresh))
+
+
+def _joined(old: npt.NDArray[Any], fresh: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    return np.concatenate([old, fresh]).view(np.recarray)
 
 
 def free_segments(count: int, first: int) -> npt.NDArray[Any]:
@@ -88,8 +110,8 @@ def free_segments(count: int, first: int) -> npt.NDArray[Any]:
 
 
 @compiled
-def begin(side: Any) -> None:  # noqa: ANN401 - a record
-    """Forget what a side sent: a connection begins."""
+def begin(side: Record) -> None:
+    """Nothing is known of a side: its connection begins."""
     side.base_seq = UNKNOWN
     side.next_seq = UNKNOWN
     side.next_ns = UNTIMED
@@ -117,10 +139,10 @@ def after(a: int, b: int) -> bool:
 
 
 @compiled
-def remember(memory: Memory, side: Any, seq: int, end: int, ts_ns: int, packet: int) -> None:  # noqa: ANN401, PLR0913, PLR0917
+def remember(memory: Memory, side: Record, seq: int, end: int, ts_ns: int, packet: int) -> None:
     """A segment that waits for its ACK; `mark_rules.follow` has made sure that there is room."""
     segments = memory.segments
-    node = signed(memory.used[1])
+    node = memory.used[1]
     memory.used[1] = segments[node].above
     memory.used[0] += 1
     below = side.newest
@@ -147,7 +169,7 @@ def remember(memory: Memory, side: Any, seq: int, end: int, ts_ns: int, packet: 
 
 
 @compiled
-def forget(memory: Memory, side: Any, node: int) -> None:  # noqa: ANN401 - a record
+def forget(memory: Memory, side: Record, node: int) -> None:
     """Take a segment out of its list."""
     segments = memory.segments
     below, above = segments[node].below, segments[node].above
@@ -166,37 +188,52 @@ def forget(memory: Memory, side: Any, node: int) -> None:  # noqa: ANN401 - a re
 
 
 @compiled
-def forget_all(memory: Memory, side: Any) -> None:  # noqa: ANN401 - a record
+def forget_all(memory: Memory, side: Record) -> None:
     """Give back all segments of a side."""
     while side.segments > 0:
-        forget(memory, side, signed(side.oldest))
+        forget(memory, side, side.oldest)
 
 
 @compiled
-def covered(memory: Memory, side: Any, ack: int) -> int:  # noqa: ANN401 - a record
+def covered(memory: Memory, side: Record, ack: int) -> int:
     """Forget the segments below an ACK; the first sent of those that end there, UNKNOWN if none does."""
     segments = memory.segments
     exact, packet = UNKNOWN, 0
-    node = signed(side.oldest)
+    node = side.oldest
     while node != UNKNOWN and after(ack, segments[node].seq):
-        above = signed(segments[node].above)
+        above = segments[node].above
         if after(segments[node].end, ack):
             segments[node].seq = ack
         else:
             if segments[node].end == ack and (exact == UNKNOWN or segments[node].packet < packet):
-                exact, packet = node, signed(segments[node].packet)
+                exact, packet = node, segments[node].packet
             forget(memory, side, node)
         node = above
     return exact
 
 
 @compiled
-def waits(memory: Memory, side: Any, seq: int, end: int) -> bool:  # noqa: ANN401 - a record
+def waits(memory: Memory, side: Record, seq: int, end: int) -> bool:
     """Whether one remembered segment holds all of a stretch."""
     segments = memory.segments
-    node = signed(side.oldest)
+    node = side.oldest
     while node != UNKNOWN and not after(segments[node].seq, seq):
         if not after(end, segments[node].end):
             return True
-        node = signed(segments[node].above)
+        node = segments[node].above
     return False
+
+
+@compiled
+def keep_blocks(memory: Memory, side: Record, first: int, count: int, left: Numbers, right: Numbers) -> None:
+    """Keep the SACK blocks of a packet until its sender's next one."""
+    side.blocks = min(count, MAX_BLOCKS)
+    for block in range(side.blocks):
+        memory.blocks[side.number, block, 0] = left[first + block]
+        memory.blocks[side.number, block, 1] = right[first + block]
+
+
+@compiled
+def edges(memory: Memory, side: Record, block: int) -> tuple[int, int]:
+    """One of the SACK blocks of a side's latest packet."""
+    return memory.blocks[side.number, block, 0], memory.blocks[side.number, block, 1]
