@@ -67,6 +67,7 @@ PREFERENCES = (
 NOT_SEEN = "tshark 4.0 sees no TCP where the IPv6 length is 0"
 MULTIPATH = "tshark lets an ACK repeat itself where Multipath TCP's options changed (RFC 8684); these are not read here"
 OVERLAP = "RFC 2883 has a D-SACK block inside the second block; tshark is content with an overlap"
+UNSIGNED = "tshark 4.0 counts -1 duplicate ACKs after an ACK of unseen data, which is no less than 2 without a sign"
 # captures where a mark differs: the columns, how many packets, why. In all others there is no difference at all.
 OTHERWISE = {
     "bigtcp-ipv6.pcap": ({"in_flight_bytes": 1, "relative_seq": 1, "relative_ack": 1, "stream": 1}, NOT_SEEN),
@@ -182,10 +183,45 @@ class Side:
 
     def __init__(self, chance: random.Random) -> None:
         self.first = chance.choice([1003, MASK - 3006, (1 << 31) - 2003, chance.randrange(1, MASK)])
-        self.next = self.first
+        self.next = (self.first + 1) & MASK
 
 
-def options(chance: random.Random, other: Side) -> bytes:
+def packet(seq, ack, flags=ACK, size=0, window=100, options=b""):
+    return {
+        "seq": seq & MASK,
+        "ack": ack & MASK,
+        "flags": flags,
+        "payload": b"x" * size,
+        "window": window,
+        "options": options,
+    }
+
+
+def handshake(chance, sides, way):
+    """A SYN and its answer, with window scales or without."""
+    sides[0], sides[1] = Side(chance), Side(chance)
+    opens, answers = sides[way], sides[1 - way]
+    scales = [make.window_scale(chance.choice([0, 2, 7, 14])) if chance.random() < 0.7 else b"" for _ in sides]
+    syn = packet(opens.first, 0, SYN, options=scales[0])
+    return [(way, syn), (1 - way, packet(answers.first, opens.next, SYN | ACK, options=scales[1]))]
+
+
+def asked_again(chance, sides, way):
+    """Three times the same ACK, and the data that it asks for."""
+    side, other = sides[way], sides[1 - way]
+    ack = other.next - chance.choice([0, 50, 100])
+    asks = [(way, packet(side.next, ack)) for _ in range(3)]
+    return [*asks, (1 - way, packet(ack, side.next, size=chance.choice([10, 50, 100])))]
+
+
+def probed(_, sides, way):
+    """A window of 0, one byte into it, and the answer."""
+    side, other = sides[way], sides[1 - way]
+    closed = (way, packet(side.next, other.next, window=0))
+    return [closed, (1 - way, packet(other.next, side.next, size=1)), closed]
+
+
+def blocks(chance, other):
     """SACK blocks near what the other side sent, sometimes."""
     if chance.random() < 0.7:
         return b""
@@ -193,57 +229,45 @@ def options(chance: random.Random, other: Side) -> bytes:
     return b"\1\1" + make.sack(*((at & MASK, (at + chance.choice([10, 50])) & MASK) for at in left))
 
 
-def segment(chance: random.Random, side: Side, other: Side) -> dict[str, int | bytes]:
-    """Payload, an ACK, a FIN, a reset or a new SYN: in order, early, late, again."""
+def anything(chance, sides, way):
+    """Payload, an ACK, a FIN or a reset: in order, early, late, again."""
+    side, other = sides[way], sides[1 - way]
     kind, window = chance.random(), chance.choice([0, 100, 100, 100, 100, 2000])
-    made = {"seq": side.next, "ack": other.next, "flags": ACK, "window": window, "payload": b"", "options": b""}
-    if kind < 0.02:
-        side.first = side.next = chance.randrange(1, MASK)
-        shift = make.window_scale(chance.choice([0, 2, 7, 14]))
-        made |= {"seq": side.first, "flags": SYN, "ack": 0, "options": shift if kind < 0.015 else b""}
-    elif kind < 0.05:
-        made["flags"] = chance.choice([FIN | ACK, RST | ACK, RST, FIN])
-    elif kind < 0.5:
-        made["payload"] = b"x" * chance.choice([1, 10, 50, 100, 100])
-        made["seq"] = side.next + chance.choice([0, 0, 0, 0, 0, -1, -50, -100, -150, 50, 100])
-    else:
-        made["ack"] = other.next - chance.choice([0, 0, 0, 0, 50, 100, -100])
-        made["seq"] = side.next - chance.choice([0, 0, 0, 0, 1, 50])
-        made["options"] = options(chance, other)
-    if (made["seq"] - side.first) & MASK >= 1 << 31:  # nothing from before the connection began
-        made["seq"] = side.next
+    if kind < 0.03:
+        return [(way, packet(side.next, other.next, chance.choice([FIN | ACK, RST | ACK, RST, FIN])))]
+    if kind < 0.5:
+        seq = side.next + chance.choice([0, 0, 0, 0, 0, -1, -50, -100, -150, 50, 100])
+        return [(way, packet(seq, other.next, size=chance.choice([1, 10, 50, 100, 100]), window=window))]
+    ack, seq = other.next - chance.choice([0, 0, 0, 0, 50, 100, -100]), side.next - chance.choice([0, 0, 0, 0, 1, 50])
+    made = (way, packet(seq, ack, window=window, options=blocks(chance, other)))
+    return [made] * chance.choice([1, 1, 2])
+
+
+def sent(sides, way, made):
+    """What is sent then: nothing from before the connection began."""
+    side = sides[way]
+    if (made["seq"] - side.first) & MASK >= 1 << 31:
+        made = made | {"seq": side.next}
+    end = made["seq"] + len(made["payload"]) + (made["flags"] & (SYN | FIN) > 0)
+    side.next = end & MASK if (end - side.next) & MASK < 1 << 31 else side.next
     return made
 
 
 def nonsense(seed: int) -> bytes:
     """A capture of connections whose packets have little to do with each other, in nearby sequence space."""
     chance, ts_us, packets = random.Random(seed), 1_700_000_000_000_000, []
-    sides = [(Side(chance), Side(chance)) for _ in range(CONNECTIONS)]
-    again = None
-    for count in range(PACKETS):
+    pairs = [[None, None] for _ in range(CONNECTIONS)]
+    plan = [(number, *one) for number in range(CONNECTIONS) for one in handshake(chance, pairs[number], 0)]
+    while len(packets) < PACKETS:
+        if not plan:
+            number, make_some = chance.randrange(CONNECTIONS), anything
+            if chance.random() < 0.12:
+                make_some = chance.choice([handshake, asked_again, asked_again, probed])
+            plan = [(number, *one) for one in make_some(chance, pairs[number], chance.randrange(2))]
+        number, way, made = plan.pop(0)
         ts_us += chance.choice([0, 1, 10, 100, 1000, 2900, 3100, 19_000, 25_000])
-        if again is None or chance.random() < 0.5:  # else an empty packet once more
-            number, way = chance.randrange(CONNECTIONS), chance.randrange(2)
-            side, other = sides[number][way], sides[number][1 - way]
-            made = segment(chance, side, other)
-            if count < 2 * CONNECTIONS:
-                (number, way), side = divmod(count, 2), sides[count // 2][count % 2]
-                shift = make.window_scale(7) if chance.random() < 0.7 else b""
-                ack = sides[number][0].next if way else 0
-                made = made | {
-                    "seq": side.first,
-                    "ack": ack,
-                    "flags": (SYN, SYN | ACK)[way],
-                    "payload": b"",
-                    "options": shift,
-                }
-            end = made["seq"] + len(made["payload"]) + (made["flags"] & (SYN | FIN) > 0)
-            side.next = end & MASK if (end - side.next) & MASK < 1 << 31 else side.next
-        made |= {"seq": made["seq"] & MASK, "ack": made["ack"] & MASK}
-        again = made if not made["payload"] and made["flags"] == ACK else None
-        ends = (("10.0.0.1", "10.0.0.2"), (40_000 + number, 80))
-        (src, dst), (src_port, dst_port) = (pair[::-1] if way else pair for pair in ends)
-        upper = make.tcp(src_port=src_port, dst_port=dst_port, **made)
+        (src, src_port), (dst, dst_port) = (("10.0.0.1", 40_000 + number), ("10.0.0.2", 80))[:: -1 if way else 1]
+        upper = make.tcp(src_port=src_port, dst_port=dst_port, **sent(pairs[number], way, made))
         packets.append(make.packet_block(make.ethernet(make.ipv4(upper, src=src, dst=dst)), ticks=ts_us))
     return make.section() + make.interface() + b"".join(packets)
 
@@ -251,7 +275,9 @@ def nonsense(seed: int) -> bytes:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_every_mark_of_nonsense_is_that_of_tshark(tmp_path, seed):
     both = beside(make.saved(tmp_path, nonsense(seed)))
-    assert different(both.drop("duplicate_sack", "duplicate_sack_theirs")) == {}  # see OVERLAP
+    fast = pl.col("fast_retransmission_theirs") & pl.col("fast_retransmission")
+    both = both.drop("duplicate_sack", "duplicate_sack_theirs")  # see OVERLAP
+    assert different(both.with_columns(fast_retransmission_theirs=fast)) == {}  # see UNSIGNED
 
 
 def test_nonsense_has_every_mark(tmp_path):

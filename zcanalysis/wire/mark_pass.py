@@ -115,8 +115,11 @@ def _connection(memory: Memory, packets: Packets, row: int, index: Index, found:
 
 @compiled
 def _reused(memory: Memory, connection: int, side: Record, s: Segment) -> int:
-    """A SYN with another number than was thought: PORT_REUSED, or nothing."""
-    if not s.flags & SYN or side.base_seq in (UNKNOWN, s.seq):
+    """A SYN with another number than was thought: PORT_REUSED. Once more the same: back to what is without a hole."""
+    if not s.flags & SYN or side.base_seq == UNKNOWN:
+        return 0
+    if side.base_seq == s.seq:
+        side.next_seq = side.next_seq if s.flags & ACK else side.to_be_acked
         return 0
     if s.flags & ACK:
         side.base_seq = s.seq

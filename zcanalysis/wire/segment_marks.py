@@ -73,7 +73,7 @@ def marks(packets: pl.LazyFrame | pl.DataFrame) -> pl.DataFrame:
       ago (3 ms if that is not known) and it does not end at *next*; else a plain one. ``retransmission`` is true of all
       but ``out_of_order``. Payload of two bytes or more that begins one below *next* is none of these.
     - ``port_reused``: a SYN with another number than this side's first; a SYN with ACK likewise, if it starts no new
-      connection.
+      connection. A SYN once more with the same number sets *next* back to the end of what was seen without a hole.
     - ``ack_rtt_ns``: since the first packet that ends at this ACK number and waits for its ACK. ACKs of
       retransmissions are not left out (Karn's rule would).
     - ``in_flight_bytes``: from the lowest begin to the highest end of all that waits for its ACK, less the SACK
@@ -83,7 +83,7 @@ def marks(packets: pl.LazyFrame | pl.DataFrame) -> pl.DataFrame:
 
     Different on purpose: ``window_bytes`` is null where no handshake told the scale (Wireshark shows the raw
     number with a factor of -1); a round trip of 0 (same time stamp) is 0, not missing; a sequence number of 0 is a
-    number, not "none seen"; a SYN-ACK that answers another SYN starts a connection, as in `flows`; Multipath TCP's
+    number, not "none seen"; an ACK of unseen data is not two duplicate ACKs; a SYN-ACK that answers another SYN starts a connection, as in `flows`; Multipath TCP's
     options do not excuse a duplicate ACK.
 
     Ours, because time alone misjudges (Wireshark 4.0 does not read SACK for its marks): ``seen_before`` is certain
