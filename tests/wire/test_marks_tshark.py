@@ -168,6 +168,7 @@ def test_over_all_captures_each_mark_agrees(table):
     )
     with pl.Config(tbl_rows=-1, tbl_cols=-1, tbl_width_chars=160, float_precision=5):
         print(shares)  # noqa: T201 - shown by pytest -rP
+    shares = shares.filter(pl.col("mark") != "duplicate_sack")  # no mark of theirs; see OVERLAP
     assert shares["all"].min() >= LEAST
     assert shares["marked"].drop_nulls().min() >= LEAST
 
