@@ -286,3 +286,10 @@ def test_nonsense_has_every_mark(tmp_path):
     assert seen.select(pl.col(pl.Boolean).any()).row(0, named=True) == dict.fromkeys(
         seen.select(pl.col(pl.Boolean)).columns, True
     )
+
+
+def test_both_remember_as_many_segments_without_an_ack(tmp_path):
+    data = [make.ethernet(make.ipv4(make.tcp(seq=1000 + 10 * n, payload=b"x" * 10))) for n in range(11_000)]
+    both = beside(make.saved(tmp_path, make.pcap(data)))
+    assert different(both) == {}
+    assert both["in_flight_bytes"].max() == 100_000

@@ -9,7 +9,7 @@ from zcanalysis.io.packet_bytes import signed
 from zcanalysis.io.packet_compile import compiled
 from zcanalysis.wire import mark_rules as rules
 from zcanalysis.wire.mark_rules import DUPLICATE_ACK, DUPLICATE_SACK, NULL, PORT_REUSED, Segment
-from zcanalysis.wire.mark_state import MASK, Memory, Record, begin, forget_all, keep_blocks
+from zcanalysis.wire.mark_state import MASK, Memory, Numbers, Record, begin, forget_all, keep_blocks
 from zcanalysis.wire.sequence_space import ACK, RST, SYN, TCP, UNKNOWN, UNTIMED, Index, slot_of
 
 Ints = npt.NDArray[np.int64]
@@ -38,14 +38,23 @@ class Packets(NamedTuple):
 class Found(NamedTuple):
     """What was found, one entry a packet of the batch; only those of TCP packets count."""
 
-    connection: Ints
-    bits: Ints
+    connection: Numbers
+    bits: Numbers
     repeats: Ints
     ack_rtt_ns: Ints
     in_flight_bytes: Ints
     window_bytes: Ints
     relative_seq: Ints
     relative_ack: Ints
+
+
+def new_found(count: int) -> Found:
+    """Room for so many packets, not filled in."""
+    return Found(
+        np.empty(count, np.uint32),
+        np.empty(count, np.uint32),
+        *(np.empty(count, np.int64) for _ in Found._fields[2:]),
+    )
 
 
 @compiled

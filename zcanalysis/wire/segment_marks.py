@@ -59,8 +59,9 @@ def marks(packets: pl.LazyFrame | pl.DataFrame) -> pl.DataFrame:
     told here in our words. *Next* is the highest end that this side sent, *window* the raw one of the header, an
     *empty* packet has no payload and no SYN, FIN or RST. Data means payload, SYN or FIN.
 
-    - ``zero_window_probe``: one byte at *next* while the other side's window is 0; nothing below applies but ``ack…``.
-    - ``zero_window``: window 0, not in SYN, FIN, RST. ``lost_segment``: begins beyond *next*, not in RST.
+    - ``zero_window_probe``: one byte at *next* while the other side's window is 0; rules out the next four.
+    - ``zero_window``: window 0, not in SYN, FIN, RST.
+    - ``lost_segment``: begins beyond *next*, not in RST.
     - ``keep_alive``: at most one byte, one before *next*; never a retransmission.
     - ``window_full``: payload that ends at the other side's ACK plus its scaled window; needs a known scale.
     - An empty packet at *next* with the ACK of the one before is a ``window_update`` if its window is another (and
@@ -69,7 +70,7 @@ def marks(packets: pl.LazyFrame | pl.DataFrame) -> pl.DataFrame:
     - ``ack_lost_segment``: an ACK beyond what was seen without a hole; said once for a hole.
     - Data is a ``spurious_retransmission`` if the other side's last ACK covers its payload. Else, if it begins below
       *next*, it is a ``fast_retransmission`` if the other side sent two duplicate ACKs for just this number and
-      the last less than 20 ms ago; else ``out_of_order`` if *next* was reached less than the handshake's round trip
+      its last packet is less than 20 ms old; else ``out_of_order`` if *next* was reached less than the handshake's round trip
       ago (3 ms if that is not known) and it does not end at *next*; else a plain one. ``retransmission`` is true of all
       but ``out_of_order``. Payload of two bytes or more that begins one below *next* is none of these.
     - ``port_reused``: a SYN with another number than this side's first; a SYN with ACK likewise, if it starts no new
@@ -83,8 +84,9 @@ def marks(packets: pl.LazyFrame | pl.DataFrame) -> pl.DataFrame:
 
     Different on purpose: ``window_bytes`` is null where no handshake told the scale (Wireshark shows the raw
     number with a factor of -1); a round trip of 0 (same time stamp) is 0, not missing; a sequence number of 0 is a
-    number, not "none seen"; an ACK of unseen data is not two duplicate ACKs; a SYN-ACK that answers another SYN starts a connection, as in `flows`; Multipath TCP's
-    options do not excuse a duplicate ACK.
+    number, not "none seen"; an ACK of unseen data does not count as two duplicate ACKs; a SYN-ACK that answers another
+    SYN starts a connection, as in `flows`, and a SYN after other packets of its side always does; bytes in flight
+    may begin before the first number seen; Multipath TCP's options do not excuse a duplicate ACK.
 
     Ours, because time alone misjudges (Wireshark 4.0 does not read SACK for its marks): ``seen_before`` is certain
     where the tap saw the same bytes and no ACK since, also where the rules above say ``out_of_order``;
@@ -173,7 +175,7 @@ class _Judged:
     def table(self, batch: pl.DataFrame) -> pl.DataFrame:
         """MARKS of the next slice."""
         arrays, row = as_arrays(batch), 0
-        found = self._pass.Found(*(np.empty(batch.height, np.int64) for _ in self._pass.Found._fields))
+        found = self._pass.new_found(batch.height)
         while row < batch.height:
             row = self._pass.follow(arrays, row, self._memory, self._index, found)
             if row < batch.height:
