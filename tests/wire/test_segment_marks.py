@@ -259,6 +259,18 @@ def test_nonsense_gives_sane_marks_however_it_is_cut(table):
     assert pl.concat([empty(MARKS), *parts]).equals(whole)
 
 
+def test_an_ack_is_timed_from_the_first_of_two_packets_in_whatever_part_they_come():
+    again = packets(
+        *OPENING,
+        (30 * MS, "there", ACK, 100, 500, 10),
+        (70 * MS, "there", ACK, 100, 500, 10),
+        (80 * MS, "back", ACK, 500, 110, 0),
+    )
+    judged = segment_marks._Judged()
+    parts = [judged.table(part) for part in again.select(segment_marks.COLUMNS).iter_slices(4)]
+    assert pl.concat(parts)["ack_rtt_ns"].to_list()[-1] == 50 * MS
+
+
 def one_sided(count: int) -> pl.DataFrame:
     """Data that nobody acknowledges, from one connection."""
     data = packets((0, "there", ACK, 0, 0, 100)).select(segment_marks.COLUMNS)
@@ -273,8 +285,9 @@ def test_what_nobody_acknowledges_is_remembered_up_to_a_bound():
     assert judged._memory.segments.size <= 2 * mark_state.MAX_SEGMENTS
 
 
-def test_a_connection_that_takes_over_the_ports_frees_the_memory_of_the_one_before():
-    data = [(2 + n, "there", ACK, 100 * n, 0, 100) for n in range(50)]
+@pytest.mark.parametrize("way", ["there", "back"])
+def test_a_connection_that_takes_over_the_ports_frees_the_memory_of_the_one_before(way):
+    data = [(2 + n, way, ACK, 100 * n, 0, 100) for n in range(50)]
     judged = segment_marks._Judged()
     for number in range(500):
         first = (0, "there", SYN, 1_000_000 + number, 0, 0)

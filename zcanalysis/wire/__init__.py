@@ -1,5 +1,5 @@
-"""What TCP did, from the packets of a capture: connections, round trips, and how far the capture can be trusted.
+"""What TCP did, from the packets of a capture: connections, round trips, each packet; how far to trust the capture.
 
-Enters: PACKETS, as a lazy table or a whole one, in file order. Leaves: FLOWS and a `CaptureQuality`. May import
+Enters: PACKETS, as a lazy table or a whole one, in file order. Leaves: FLOWS, MARKS and a `CaptureQuality`. May import
 `io` (for its compiler switch), `tables` and `errors`.
 """

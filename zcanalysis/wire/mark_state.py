@@ -1,7 +1,8 @@
 """What is remembered of each side of a connection, to judge its next packet: the memory of `mark_rules`.
 
 One record a side, so that a packet touches two short stretches of memory however many connections there are; and
-the segments that no ACK has covered yet, in one list a side, ordered by where they begin.
+the segments that no ACK has covered yet, in one list a side, ordered by where they begin. New data goes to its end and
+ACKs take from its beginning, so neither searches; the most that any packet can cost is one walk over MAX_SEGMENTS.
 """
 
 from typing import Any, Final, NamedTuple
@@ -22,7 +23,8 @@ MASK: Final = 0xFFFFFFFF
 
 Ints = npt.NDArray[np.int64]
 Numbers = npt.NDArray[np.uint32]
-Record = Any  # one entry of an array of records
+Records = Any  # an array of records: numba knows their fields
+Record = Any  # one of them
 
 _SIDE_FIELDS: Final = (
     "number",  # its own place
@@ -55,11 +57,11 @@ SEGMENT: Final = np.dtype([(name, np.int64) for name in _SEGMENT_FIELDS])
 
 
 class Memory(NamedTuple):
-    """Everything that lives from one batch to the next; records, as numba knows them by their fields."""
+    """Everything that lives from one batch to the next."""
 
-    sides: Any  # 2 * connection + direction
-    connections: Any
-    segments: Any
+    sides: Records  # 2 * connection + direction
+    connections: Records
+    segments: Records
     blocks: Ints  # (side, block, edge): SACK blocks of its latest packet
     used: Ints  # segments in use, first free segment, packets of earlier batches
 
@@ -139,15 +141,30 @@ def after(a: int, b: int) -> bool:
 
 
 @compiled
+def _last_before(segments: Records, side: Record, seq: int) -> int:
+    """The highest of a side's segments that does not begin after `seq`, UNKNOWN if all do; from the nearer end."""
+    below = side.newest
+    if below == UNKNOWN or not after(segments[below].seq, seq):
+        return int(below)
+    low, high = segments[side.oldest].seq, segments[below].seq
+    if (seq - low) & MASK > (high - seq) & MASK:
+        while below != UNKNOWN and after(segments[below].seq, seq):
+            below = segments[below].below
+        return int(below)
+    below, above = UNKNOWN, side.oldest
+    while above != UNKNOWN and not after(segments[above].seq, seq):
+        below, above = above, segments[above].above
+    return int(below)
+
+
+@compiled
 def remember(memory: Memory, side: Record, seq: int, end: int, ts_ns: int, packet: int) -> None:
     """A segment that waits for its ACK; `mark_rules.follow` has made sure that there is room."""
     segments = memory.segments
     node = memory.used[1]
     memory.used[1] = segments[node].above
     memory.used[0] += 1
-    below = side.newest
-    while below != UNKNOWN and after(segments[below].seq, seq):
-        below = segments[below].below
+    below = _last_before(segments, side, seq)
     above = side.oldest if below == UNKNOWN else segments[below].above
     segments[node].seq = seq
     segments[node].end = end

@@ -70,9 +70,9 @@ def marks(packets: pl.LazyFrame | pl.DataFrame) -> pl.DataFrame:
     - ``ack_lost_segment``: an ACK beyond what was seen without a hole; said once for a hole.
     - Data is a ``spurious_retransmission`` if the other side's last ACK covers its payload. Else, if it begins below
       *next*, it is a ``fast_retransmission`` if the other side sent two duplicate ACKs for just this number and
-      its last packet is less than 20 ms old; else ``out_of_order`` if *next* was reached less than the handshake's round trip
-      ago (3 ms if that is not known) and it does not end at *next*; else a plain one. ``retransmission`` is true of all
-      but ``out_of_order``. Payload of two bytes or more that begins one below *next* is none of these.
+      its last packet is less than 20 ms old; else ``out_of_order`` if *next* was reached less than the handshake's
+      round trip ago (3 ms if that is not known) and it does not end at *next*; else a plain one. ``retransmission``
+      is true of all but ``out_of_order``. Two bytes or more that begin one below *next* are none of these.
     - ``port_reused``: a SYN with another number than this side's first; a SYN with ACK likewise, if it starts no new
       connection. A SYN once more with the same number sets *next* back to the end of what was seen without a hole.
     - ``ack_rtt_ns``: since the first packet that ends at this ACK number and waits for its ACK. ACKs of
