@@ -95,7 +95,7 @@ def tshark_rows(path: Path, limit: int | None) -> pl.DataFrame:
         .with_columns(pl.col(name) == 1 for name in MARK_FIELDS)
         .with_columns(
             window_bytes=pl.when(~unknown_scale).then("window_bytes"),
-            ack_rtt_ns=pl.when(no_time_passed).then(0).otherwise("ack_rtt_ns"),
+            ack_rtt_ns=pl.when(no_time_passed).then(0).when(pl.col("ack_rtt_ns") >= 0).then("ack_rtt_ns"),
         )
     )
 

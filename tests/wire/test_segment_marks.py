@@ -178,6 +178,17 @@ def test_a_new_syn_on_the_same_ports_starts_over():
     assert marked(rows)[4:] == [{"port_reused"}, set(), set()]
 
 
+def test_a_refused_connection_that_is_tried_again_misses_nothing():
+    # who refuses has no number of its own: 0 (RFC 9293, 3.10.7.1)
+    rows = marks(packets(OPENING[0], (MS, "back", RST | ACK, 0, 100, 0), (2 * MS, *OPENING[0][1:]), *OPENING[1:]))
+    assert marked(rows) == [set(), set(), {"retransmission"}, {"port_reused"}, set()]
+
+
+def test_a_clock_that_went_back_times_no_round_trip():
+    rows = marks(packets((5, "there", ACK, 100, 500, 10), (4, "back", ACK, 500, 110, 0)))
+    assert rows["ack_rtt_ns"].to_list() == [None, None]
+
+
 def test_sequence_numbers_wrap():
     start = (1 << 32) - 50
     rows = marks(

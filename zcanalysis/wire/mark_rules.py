@@ -202,10 +202,11 @@ def advance(memory: Memory, forward: Record, s: Segment, bits: int) -> None:
     if numbers > 0 and forward.segments < state.MAX_SEGMENTS:
         state.remember(memory, forward, s.seq, next_seq, s.ts_ns, s.packet)
     known = forward.next_seq
-    if not bits & PROBE and (known == UNKNOWN or after(next_seq, known)):
+    counts = not bits & PROBE and not (s.flags & RST and s.seq == 0)  # RFC 9293: 0 stands for no number in a reset
+    if counts and (known == UNKNOWN or after(next_seq, known)):
         forward.next_seq = next_seq
         forward.next_ns = s.ts_ns
-    if not bits & PROBE and forward.to_be_acked in (UNKNOWN, s.seq):
+    if counts and forward.to_be_acked in (UNKNOWN, s.seq):
         forward.to_be_acked = forward.next_seq
     forward.window = s.window
     forward.last_ack = s.ack
@@ -271,7 +272,8 @@ def acknowledged(memory: Memory, reverse: Record, s: Segment) -> int:
     node = state.covered(memory, reverse, s.ack)
     if node == UNKNOWN or s.ts_ns == UNTIMED or memory.segments[node].ts_ns == UNTIMED:
         return NULL
-    return int(s.ts_ns - memory.segments[node].ts_ns)
+    took_ns = int(s.ts_ns - memory.segments[node].ts_ns)
+    return took_ns if took_ns >= 0 else NULL
 
 
 @compiled

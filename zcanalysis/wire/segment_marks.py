@@ -83,10 +83,11 @@ def marks(packets: pl.LazyFrame | pl.DataFrame) -> pl.DataFrame:
     A side remembers 10,000 segments that wait for their ACK; further ones are not waited for.
 
     Different on purpose: ``window_bytes`` is null where no handshake told the scale (Wireshark shows the raw
-    number with a factor of -1); a round trip of 0 (same time stamp) is 0, not missing; a sequence number of 0 is a
-    number, not "none seen"; an ACK of unseen data does not count as two duplicate ACKs; a SYN-ACK that answers another
-    SYN starts a connection, as in `flows`, and a SYN after other packets of its side always does; bytes in flight
-    may begin before the first number seen; Multipath TCP's options do not excuse a duplicate ACK.
+    number with a factor of -1); a round trip of 0 (same time stamp) is 0, not missing, and a negative one null; a
+    sequence number of 0 is a number, not "none seen", but in resets (RFC 9293, 3.10.7.1); an ACK of unseen data does
+    not count as two duplicate ACKs; a SYN-ACK that answers another SYN starts a connection, as in `flows`, and a SYN
+    after other packets of its side always does; bytes in flight may begin before the first number seen; Multipath
+    TCP's options do not excuse a duplicate ACK.
 
     Ours, because time alone misjudges (Wireshark 4.0 does not read SACK for its marks): ``seen_before`` is certain
     where the tap saw the same bytes and no ACK since, also where the rules above say ``out_of_order``;
