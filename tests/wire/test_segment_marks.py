@@ -231,6 +231,30 @@ def test_connections_are_numbered_as_in_flows(path):
     assert counted["len"].to_list() == expected["packets"].to_list()
 
 
+def seen_earlier(path) -> pl.DataFrame:
+    """MARKS with `earlier`: an earlier packet of the same side holds all of this payload."""
+    sizes = scan_pcap(path).select("payload_bytes").with_row_index("packet", 1).collect()
+    table = marks(scan_pcap(path)).join(sizes.cast({"packet": pl.UInt64}), on="packet", maintain_order="left")
+    sent, earlier = {}, []
+    for row in table.select("connection", "direction", "relative_seq", "payload_bytes").iter_rows():
+        begin, end = row[2] or 0, (row[2] or 0) + (row[3] or 0)
+        known = sent.setdefault(row[:2], [])
+        earlier.append(end > begin and any(low <= begin and end <= high for low, high in known))
+        known.append((begin, end))
+    return table.with_columns(earlier=pl.Series(earlier, dtype=pl.Boolean))
+
+
+LOSSY = [path for path in CAPTURES if path.name.startswith(("fack", "comp", "tcptrace-hw-dups", "ftp-1MB-mirror"))]
+
+
+@pytest.mark.skipif(not LOSSY, reason=f"no captures in {make.SHARED}")
+def test_what_was_seen_before_was_in_an_earlier_packet():
+    table = pl.concat(seen_earlier(path) for path in LOSSY)
+    assert table.filter("seen_before")["earlier"].all()
+    assert table.filter("seen_before").height > 20
+    assert table.filter(pl.col("out_of_order") & pl.col("seen_before")).height > 0  # where time alone misjudges
+
+
 numbers = st.sampled_from([0, 1, 2, 100, 101, 200, (1 << 31) - 1, 1 << 31, (1 << 32) - 1, (1 << 32) - 100])
 edges = st.one_of(st.none(), st.lists(st.fixed_dictionaries({"left": numbers, "right": numbers}), max_size=6))
 rows = st.fixed_dictionaries(
