@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from zcanalysis.wire.advance import sequence_lines
     from zcanalysis.wire.connections import flows
     from zcanalysis.wire.datagrams import fragments
+    from zcanalysis.wire.segment_marks import marks
     from zcanalysis.wire.two_taps import match_taps
 
 __version__: Final = "0.1.0"
@@ -62,6 +63,7 @@ __all__ = [
     "ladder",
     "latency",
     "limits",
+    "marks",
     "match_taps",
     "offered_load",
     "patches",
@@ -98,6 +100,7 @@ _HOMES: Final = {
     "latency": "zcanalysis.cpu.latency",
     "match_taps": "zcanalysis.wire.two_taps",
     "limits": "zcanalysis.limiting",
+    "marks": "zcanalysis.wire.segment_marks",
     "offered_load": "zcanalysis.offered",
     "read_recording": "zcanalysis.io.recording",
     "replay": "zcanalysis.journeys",

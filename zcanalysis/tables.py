@@ -253,6 +253,37 @@ LIMITS: Final[Schema] = {
     "payload_bytes": Column(pl.Int64(), "payload that it moved meanwhile, once"),
 }
 
+MARKS: Final[Schema] = {
+    "packet": Column(pl.UInt64(), "number of the packet in the capture, from 1"),
+    "connection": Column(pl.UInt32(), "number of its connection, as in FLOWS"),
+    "direction": Column(pl.Boolean(), "as in PACKETS"),
+    "retransmission": Column(pl.Boolean(), "data, SYN or FIN that was sent before, of whatever kind"),
+    "fast_retransmission": Column(pl.Boolean(), "of these: within 20 ms of the second repeated ACK that asks for it"),
+    "spurious_retransmission": Column(pl.Boolean(), "of these: all of it was acknowledged before"),
+    "out_of_order": Column(pl.Boolean(), "data, SYN or FIN behind what was sent, too soon to be a retransmission"),
+    "duplicate_ack": Column(pl.Boolean(), "an empty packet with the ACK, window and sequence number of the one before"),
+    "repeats": Column(pl.UInt32(), "which of the repeated ACKs in a row it is, from 1; null if it is none"),
+    "lost_segment": Column(pl.Boolean(), "begins beyond all that its sender sent before: something was not captured"),
+    "ack_lost_segment": Column(pl.Boolean(), "acknowledges what was not captured"),
+    "zero_window": Column(pl.Boolean(), "advertises a window of 0"),
+    "window_full": Column(pl.Boolean(), "data that ends where the other side's window does"),
+    "window_update": Column(pl.Boolean(), "an empty packet that changes nothing but the window"),
+    "zero_window_probe": Column(pl.Boolean(), "one byte into a window of 0"),
+    "zero_window_probe_ack": Column(pl.Boolean(), "the answer to it: the window is still 0"),
+    "keep_alive": Column(pl.Boolean(), "at most one byte, one before the next to send"),
+    "keep_alive_ack": Column(pl.Boolean(), "the answer to it"),
+    "port_reused": Column(pl.Boolean(), "a SYN on ports that the capture has seen before"),
+    "seen_before": Column(pl.Boolean(), "ours: one packet that still waits for its ACK holds all of this payload"),
+    "sent_in_vain": Column(pl.Boolean(), "ours: the other side reported all of this payload before, by ACK or SACK"),
+    "in_sack_hole": Column(pl.Boolean(), "ours: payload between the other side's ACK and what its SACK reports"),
+    "duplicate_sack": Column(pl.Boolean(), "ours: reports by SACK (RFC 2883) that bytes arrived twice"),
+    "ack_rtt_ns": Column(pl.Int64(), "time since the packet that ends where this ACK does; null if none does"),
+    "in_flight_bytes": Column(pl.Int64(), "payload sent and not acknowledged after this packet; null if not known"),
+    "window_bytes": Column(pl.Int64(), "advertised window, scaled; null if the handshake was not captured"),
+    "relative_seq": Column(pl.UInt32(), "sequence number, counted from the SYN or one before the first seen"),
+    "relative_ack": Column(pl.UInt32(), "ACK number, counted likewise; null without the ACK flag"),
+}
+
 STAGED_SAMPLES: Final[Schema] = {
     "ts_ns": Column(pl.Int64(), "when the sample was taken, since the epoch"),
     "at_ns": Column(pl.Int64(), "the same since the first sampled window began, the time between windows left out"),
