@@ -63,7 +63,7 @@ def test_every_chart_of_a_shipped_recording_is_drawn_offline(browser, tmp_path, 
     page = tmp_path / "report.html"
     write_report(answered(read_recording(TRACES / name)), page)
     assert drawn_charts(browser, page) == [
-        "loss", "ladder", "forecast", "speedup", "costs", "prices", "cpus", "rate", "flame",
+        "loss", "ladder", "forecast", "speedup", "costs", "prices", "cpus", "limits", "rate", "flame",
     ]  # fmt: skip
 
 
