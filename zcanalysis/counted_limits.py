@@ -11,7 +11,6 @@ from zcanalysis.evidence import Evidence
 from zcanalysis.goodput import QUIET_PHASE, Ceiling
 from zcanalysis.limit import (
     LEAST_WANTED,
-    LINK_FULL,
     STANDING_QUEUE,
     WINDOWS_DRAINED,
     reading_cpu,
@@ -22,7 +21,10 @@ from zcanalysis.limit_spans import (
     APPLICATION,
     DELAYED_ACK,
     LINK,
+    LINK_FULL,
     LOSS,
+    MATHIS,
+    MATHIS_PART,
     READER,
     RECEIVER_CPU,
     UNKNOWN,
@@ -59,8 +61,6 @@ OFTEN_BUSY: Final = 0.8
 LONG_QUEUE: Final = 0.55
 # 0.02 behind a queue of 20 packets; at most 0.005 where a saturated CPU drops.
 MUCH_LOST: Final = 0.01
-MATHIS: Final = 1.22
-MATHIS_PART: Final = 0.3
 # The least that Linux holds an ACK back (include/net/tcp.h TCP_DELACK_MIN).
 DELAYED_ACK_S: Final = 0.04
 

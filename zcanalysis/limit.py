@@ -9,12 +9,12 @@ from zcanalysis.blame import SATURATED_SHARE, TIE_SHARE
 from zcanalysis.cpu.kernel_stages import STAGES
 from zcanalysis.evidence import Evidence
 from zcanalysis.goodput import QUIET_PHASE, Ceiling, window_rates
+from zcanalysis.limit_spans import LINK_FULL
 from zcanalysis.signs import CpuUse, ReceiveQueue, Signs, signs
 
 Kind = Literal["receiver cpu", "receive window", "reader", "sender", "link", "drops", "unknown"]
 
-# Measured between two namespaces of a 6.18 machine, MTU 1500. A token bucket of 4 Gbit/s carries 98.5 % of it.
-LINK_FULL: Final = 0.97
+# Measured between two namespaces of a 6.18 machine, MTU 1500.
 # Share of the receive buffer in use: 0.93 before a saturated reader, 0.94 beside a CPU hog, 0.5 before a reader that
 # pauses; at most 0.13 where anything else limits.
 STANDING_QUEUE: Final = 0.25

@@ -20,6 +20,11 @@ UNKNOWN: Final = "unknown"
 LIMIT_NAMES: Final = (APPLICATION, WINDOW, READER, RECEIVER_CPU, LOSS, DELAYED_ACK, LINK, UNKNOWN)
 """All limits, in the order in which charts show them."""
 
+# A token bucket of 4 Gbit/s carries 98.5 % of it, measured between two namespaces of a 6.18 machine, MTU 1500.
+LINK_FULL: Final = 0.97
+# Mathis et al., CCR 27, 1997: a sender gets MSS / RTT * 1.22 / sqrt(loss). Cubic and short recoveries get more.
+MATHIS: Final = 1.22
+MATHIS_PART: Final = 0.3
 LEAST_OF_FASTEST_NS: Final = 50_000_000
 
 

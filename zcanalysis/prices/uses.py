@@ -92,8 +92,9 @@ def uses(seen: Evidence, shape: Shape, reader_cpu: int) -> Uses:
     counts["sleep"] = asleep - idled + counts["wake"]
     sleeps = (pl.col("source") == "process") & (pl.col("counter") == "sleeps")
     readers = [str(pid) for pid in seen.recording.host.reader_pids]
-    if grown.filter(sleeps & pl.col("instance").is_in(readers)).height:
-        counts["wake"] = _by_window(grown.filter(sleeps & pl.col("instance").is_in(readers)), windows, USED.sum())
+    woken = grown.filter(sleeps & pl.col("instance").is_in(readers))
+    if woken.height:
+        counts["wake"] = _by_window(woken, windows, USED.sum())
         counts["sleep"] = _by_window(grown.filter(sleeps), windows, USED.sum())
     counts["byte"] = counts["packet"] * shape.packet_bytes
     counts["burst"] = counts["byte"] / shape.burst_bytes

@@ -29,13 +29,9 @@ def waited_ns(pid: int) -> int | None:
     -----
     Second figure of /proc/PID/task/TID/schedstat, see Documentation/scheduler/sched-stats.rst of Linux.
     """
-    try:
-        threads = list(islice((PROC / str(pid) / "task").iterdir(), MOST_THREADS + 1))
-        figures = [(thread / "schedstat").read_text().split() for thread in threads]
-    except OSError:
-        return None
+    figures = [text.split() for text in _said_by_threads(pid, "schedstat")]
     counts = [int(each[1]) for each in figures if len(each) > 1]
-    return sum(counts) if counts and len(threads) <= MOST_THREADS else None
+    return sum(counts) if counts else None
 
 
 def sleeps_of(pid: int) -> int | None:
@@ -45,13 +41,19 @@ def sleeps_of(pid: int) -> int | None:
     -----
     ``voluntary_ctxt_switches`` of /proc/PID/task/TID/status, see proc_pid_status(5).
     """
+    said = _said_by_threads(pid, "status")
+    counts = [int(line.split()[1]) for text in said for line in text.splitlines() if line.startswith(SLEEPS)]
+    return sum(counts) if counts else None
+
+
+def _said_by_threads(pid: int, name: str) -> list[str]:
+    """That file of each of the process's threads; empty when it is gone, or has very many."""
     try:
         threads = list(islice((PROC / str(pid) / "task").iterdir(), MOST_THREADS + 1))
-        said = [(thread / "status").read_text(errors="replace") for thread in threads]
+        said = [(thread / name).read_text(errors="replace") for thread in threads]
     except OSError:
-        return None
-    counts = [int(line.split()[1]) for text in said for line in text.splitlines() if line.startswith(SLEEPS)]
-    return sum(counts) if counts and len(threads) <= MOST_THREADS else None
+        return []
+    return said if len(threads) <= MOST_THREADS else []
 
 
 def last_cpu(pid: int) -> int | None:

@@ -7,8 +7,19 @@ import numpy.typing as npt
 import polars as pl
 
 from zcanalysis.addresses import bracketed_texts
-from zcanalysis.limit_spans import APPLICATION, DELAYED_ACK, LINK, LOSS, READER, UNKNOWN, WINDOW, joined_spans
-from zcanalysis.wire.connections import END_TYPES, ENDS, batches
+from zcanalysis.limit_spans import (
+    APPLICATION,
+    DELAYED_ACK,
+    LINK,
+    LOSS,
+    MATHIS,
+    MATHIS_PART,
+    READER,
+    UNKNOWN,
+    WINDOW,
+    joined_spans,
+)
+from zcanalysis.wire.connections import END_TYPES, ENDS, as_array, batches, joined
 from zcanalysis.wire.plateaus import PLATEAU_SHARE, Rates, with_full_share
 
 COLUMNS: Final = (
@@ -45,9 +56,6 @@ MOST_OF_TIME: Final = 0.5
 # pauses for 1 ms; windows that the kernel lets grow are carried to less than 0.05.
 WINDOW_CARRIED: Final = 0.7
 WINDOW_USED: Final = 0.07
-# Mathis et al., CCR 27, 1997: a sender gets MSS / RTT * 1.22 / sqrt(loss). Cubic and short recoveries get more.
-MATHIS: Final = 1.22
-MATHIS_PART: Final = 0.3
 MANY_LOSSES: Final = 5e-3
 PACED_IDLES: Final = 5
 PACED_SHARE: Final = 0.2
@@ -129,21 +137,18 @@ class _Followed:
             known=known.fill_null(False).cast(pl.UInt8),
             window_scale=pl.col("window_scale").cast(pl.Int16).fill_null(-1).clip(-1, 15).cast(pl.Int8),
         )
-        return self.waits.Segments(*(_array(plain.get_column(name)) for name in self.waits.Segments._fields))
+        return self.waits.Segments(
+            *(as_array(plain.get_column(name).fill_null(0)) for name in self.waits.Segments._fields)
+        )
 
     def _make_room(self) -> None:
         if self._used[0] + 2 > SLICES:
             self._flush()
             return
-        space, connections = self._space, self._index.first_row.size
-        more = space.new_index(2 * connections)
-        space.enter_all(self._index, more)
-        more.first_row[:connections] = self._index.first_row
-        more.used[:] = self._index.used
-        self._index = more
-        waits = self.waits
-        self._ends = waits.Ends(*map(_joined, self._ends, waits.new_ends(connections)))
-        self._lives = waits.Lives(*map(_joined, self._lives, waits.new_lives(connections)))
+        waits, connections = self.waits, self._index.first_row.size
+        self._index = self._space.larger(self._index)
+        self._ends = waits.Ends(*map(joined, self._ends, waits.new_ends(connections)))
+        self._lives = waits.Lives(*map(joined, self._lives, waits.new_lives(connections)))
 
     def _flush(self) -> None:
         self._done.append(self._slices[: self._used[0]].copy())
@@ -171,15 +176,6 @@ class _Followed:
     def names(self) -> pl.DataFrame:
         """Ends of each connection, by number: those of the first packet."""
         return pl.concat([pl.DataFrame(schema=END_TYPES), *(part.cast(END_TYPES) for part in self._names)])
-
-
-def _joined(old: npt.NDArray[Any], fresh: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    return np.concatenate([old, fresh])
-
-
-def _array(series: pl.Series) -> npt.NDArray[Any]:
-    array = np.ascontiguousarray(series.fill_null(0).to_numpy())
-    return array if array.flags.writeable else array.copy()
 
 
 def _labelled(followed: _Followed, link_gbps: float | None) -> pl.DataFrame:

@@ -179,19 +179,15 @@ class Followed:
         space = self._space
         if self._index.used[0] == self._index.first_row.size:
             connections = self._index.first_row.size
-            more = space.new_index(2 * connections)
-            space.enter_all(self._index, more)
-            more.first_row[:connections] = self._index.first_row
-            more.used[:] = self._index.used
-            self._index = more
+            self._index = space.larger(self._index)
             fresh = space.new_sides(connections)
-            self._sides = space.Sides(*map(_joined, self._sides, fresh))
+            self._sides = space.Sides(*map(joined, self._sides, fresh))
         else:
             nodes = self._nodes.start.size
             fresh_nodes = space.new_nodes(nodes, nodes)
             fresh_nodes.above[-1] = self._index.used[2]
             self._index.used[2] = nodes
-            self._nodes = space.Nodes(*map(_joined, self._nodes, fresh_nodes))
+            self._nodes = space.Nodes(*map(joined, self._nodes, fresh_nodes))
 
     @property
     def connections(self) -> int:
@@ -225,7 +221,8 @@ class Followed:
         return ordered.with_columns(*_results(), _text("src"), _text("dst"))
 
 
-def _joined(old: npt.NDArray[Any], fresh: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def joined(old: npt.NDArray[Any], fresh: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Room for more behind what is there."""
     return np.concatenate([old, fresh])
 
 

@@ -4,10 +4,10 @@ from typing import Final
 
 import polars as pl
 
+from zcanalysis.limit_spans import LINK_FULL
 from zcanalysis.rates import BITS_PER_BYTE
 
 BIN_NS: Final = 10_000_000
-LINK_FULL: Final = 0.97
 # Of its bins, a host behind a token bucket gets within 3 % of the highest decile in 0.88 to 1.0, any other in 0.67 at
 # most (56 captures between two namespaces on a busy machine, MTU 1500).
 PLATEAU: Final = 0.03

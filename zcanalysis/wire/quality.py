@@ -96,10 +96,8 @@ class _Checked:
 
     def _make_room(self) -> None:
         flows = self._index.first_row.size
-        more, old = self._space.new_index(2 * flows), self._seen
-        self._space.enter_all(self._index, more)
-        more.used[:] = self._index.used
-        self._index = more
+        old = self._seen
+        self._index = self._space.larger(self._index)
         seen = self._checks.new_seen(2 * flows)
         for grown, full in zip(seen[:3], old[:3], strict=True):
             grown[: 2 * flows] = full

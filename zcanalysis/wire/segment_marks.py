@@ -8,7 +8,7 @@ import numpy.typing as npt
 import polars as pl
 
 from zcanalysis.tables import MARKS, conform, empty
-from zcanalysis.wire.connections import batches
+from zcanalysis.wire.connections import as_array, batches
 
 if TYPE_CHECKING:
     from zcanalysis.wire import mark_pass
@@ -130,7 +130,7 @@ def as_arrays(batch: pl.DataFrame) -> "mark_pass.Packets":
 
     def column(name: str, null: int = 0) -> npt.NDArray[Any]:
         series = batch.get_column(name)
-        return _array(series.fill_null(null) if series.null_count() else series)
+        return as_array(series.fill_null(null) if series.null_count() else series)
 
     whole = batch.select(~(pl.col("more_fragments").fill_null(value=False) | (pl.col("frag_offset").fill_null(0) > 0)))
     blocks = batch.get_column("sack_blocks")
@@ -139,26 +139,20 @@ def as_arrays(batch: pl.DataFrame) -> "mark_pass.Packets":
     return mark_pass.Packets(
         ts_ns=column("ts_ns", space.UNTIMED),
         flow_id=column("flow_id"),
-        known=_array(batch.get_column("flow_id").is_not_null().cast(pl.UInt8)),
-        direction=_array(batch.get_column("direction").cast(pl.UInt8).fill_null(0)),
+        known=as_array(batch.get_column("flow_id").is_not_null().cast(pl.UInt8)),
+        direction=as_array(batch.get_column("direction").cast(pl.UInt8).fill_null(0)),
         protocol=column("protocol"),
         tcp_flags=column("tcp_flags"),
         seq=column("seq"),
         ack=column("ack"),
         window_raw=column("window_raw"),
-        window_scale=_array(batch.get_column("window_scale").cast(pl.Int16).fill_null(-1)),
+        window_scale=as_array(batch.get_column("window_scale").cast(pl.Int16).fill_null(-1)),
         payload_bytes=column("payload_bytes", -1),
-        whole=_array(whole.to_series().cast(pl.UInt8)),
+        whole=as_array(whole.to_series().cast(pl.UInt8)),
         first_block=np.concatenate([[0], np.cumsum(counts.to_numpy(), dtype=np.int64)]),
-        left=_array(edges.get_column("left").fill_null(0)),
-        right=_array(edges.get_column("right").fill_null(0)),
+        left=as_array(edges.get_column("left").fill_null(0)),
+        right=as_array(edges.get_column("right").fill_null(0)),
     )
-
-
-def _array(series: pl.Series) -> npt.NDArray[Any]:
-    """One type of array whatever polars shares: contiguous and writable, or numba compiles twice."""
-    array = np.ascontiguousarray(series.to_numpy())
-    return array if array.flags.writeable else array.copy()
 
 
 class _Judged:
@@ -189,10 +183,7 @@ class _Judged:
         if self._index.used[0] < self._index.first_row.size:
             self._memory = self._state.longer(self._memory)
             return
-        more = self._space.new_index(2 * self._index.first_row.size)
-        self._space.enter_all(self._index, more)
-        more.used[:] = self._index.used
-        self._index = more
+        self._index = self._space.larger(self._index)
         self._memory = self._state.larger(self._memory)
 
 

@@ -148,6 +148,16 @@ def enter_all(old: Index, new: Index) -> None:
             enter(new, old.flow_id[at], old.connection[at])
 
 
+def larger(full: Index) -> Index:
+    """The same index with twice the room."""
+    connections = full.first_row.size
+    more = new_index(2 * connections)
+    enter_all(full, more)
+    more.first_row[:connections] = full.first_row
+    more.used[:] = full.used
+    return more
+
+
 @compiled
 def _take(nodes: Nodes, index: Index, start: int, end: int, ts_ns: int) -> int:
     """A free node, filled in; `follow` has made sure that there is one."""

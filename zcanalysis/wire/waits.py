@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from zcanalysis.io.packet_bytes import signed
 from zcanalysis.io.packet_compile import compiled
-from zcanalysis.wire.sequence_space import ACK, FIN, REACH, RST, SYN, UNKNOWN, Index, Ints, slot_of
+from zcanalysis.wire.sequence_space import ACK, FIN, REACH, RST, SYN, UNKNOWN, Index, Ints, slot_of, unwrapped
 
 APPLICATION, DELAYED_ACK, LOSS, CLOSED, MOVING = range(5)
 """What a moment is waited through: for the sending application; for an ACK that the receiver holds back; for what was
@@ -111,13 +111,6 @@ def new_lives(connections: int) -> Lives:
     last_ns, last_side, last_kind, rtt_ns, held_side = (np.full(connections, UNKNOWN, np.int64) for _ in range(5))
     held_ns, own = np.zeros(connections, np.int64), np.zeros((connections, FIELDS), np.int64)
     return Lives(last_ns, last_side, last_kind, rtt_ns, held_ns, held_side, own)
-
-
-@compiled
-def _near(number: int, near: int) -> int:
-    """The position nearest to `near` whose low 32 bits are `number`."""
-    ahead = (number - near) & 0xFFFFFFFF
-    return near + (ahead if ahead < REACH else ahead - 2 * REACH)
 
 
 @compiled
@@ -336,12 +329,12 @@ def _segment(lives: Lives, ends: Ends, packets: Segments, row: int, side: int, g
     if flags & SYN:
         _open(lives, ends, packets, row, side)
         size = 0
-    position = _near(signed(packets.ack[row]), signed(ends.top[other])) if ends.top[other] != UNKNOWN else UNKNOWN
+    position = unwrapped(signed(packets.ack[row]), signed(ends.top[other])) if ends.top[other] != UNKNOWN else UNKNOWN
     if size > 0:
         if ends.top[side] == UNKNOWN:
             ends.top[side] = seq + 4 * REACH
             ends.acked[side] = ends.top[side]
-        start = _near(seq, signed(ends.top[side]))
+        start = unwrapped(seq, signed(ends.top[side]))
         cause = _data_cause(lives, ends, side, start, start + size, gap_ns)
         if _is_probe(ends, side, start, start + size):
             size = 0  # it comes again with the rest once the window is open
