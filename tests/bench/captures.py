@@ -13,7 +13,7 @@ from zcanalysis.lab.scenarios import Scenario
 
 PLACE: Final = Path("build/bench")
 PACKETS: Final = 3_000_000
-LOSSY_PACKETS: Final = 1_000_000
+LOSSY_PACKETS: Final = 3_000_000
 SNAP_BYTES: Final = 96
 BUFFER_KIB: Final = 1 << 18
 PATIENCE_S: Final = 180.0

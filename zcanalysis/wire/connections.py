@@ -107,15 +107,14 @@ def as_arrays(batch: pl.DataFrame) -> "space.Packets":
     from zcanalysis.wire import sequence_space as space
 
     def column(name: str, null: int = 0) -> pl.Series:
-        series = batch.get_column(name)
-        return series.fill_null(null) if series.null_count() else series
+        return without_nulls(batch.get_column(name), null)
 
-    flow_id, direction = batch.get_column("flow_id"), batch.get_column("direction").fill_null(value=False)
+    flow_id, direction = batch.get_column("flow_id"), batch.get_column("direction").cast(pl.UInt8)
     return space.Packets(
         ts_ns=as_array(column("ts_ns", space.UNTIMED)),
         flow_id=as_array(column("flow_id")),
         known=held(flow_id),
-        direction=_unwritten(np.ascontiguousarray(direction.to_numpy()).view(np.uint8)),
+        direction=as_array(without_nulls(direction)),
         protocol=as_array(column("protocol")),
         tcp_flags=as_array(column("tcp_flags")),
         seq=as_array(column("seq")),
@@ -123,6 +122,11 @@ def as_arrays(batch: pl.DataFrame) -> "space.Packets":
         payload_bytes=as_array(column("payload_bytes")),
         wire_bytes=as_array(column("wire_bytes")),
     )
+
+
+def without_nulls(series: pl.Series, null: int = 0) -> pl.Series:
+    """The numbers with `null` where there is none; asked first, for polars takes 60 us to find nothing to fill."""
+    return series.fill_null(null) if series.null_count() else series
 
 
 def held(series: pl.Series) -> npt.NDArray[np.uint8]:

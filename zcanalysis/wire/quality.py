@@ -101,7 +101,7 @@ class _Checked:
         seen = self._checks.new_seen(2 * flows)
         for grown, full in zip(seen[:3], old[:3], strict=True):
             grown[: 2 * flows] = full
-        self._seen = seen._replace(signature=old.signature, signature_ns=old.signature_ns, counts=old.counts)
+        self._seen = seen._replace(late=old.late, counts=old.counts)
 
     def result(self) -> CaptureQuality:
         """The counts of everything taken in."""

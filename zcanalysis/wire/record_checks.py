@@ -1,6 +1,6 @@
 """What only a look at every record in turn can tell of a capture: the compiled half of `quality`."""
 
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ SUPER, DUPLICATED, BACKWARD = range(3)
 LARGEST_MTU_BYTES: Final = 9216  # the largest that network cards and switches commonly carry
 DUPLICATE_NS: Final = 100_000_000
 REMEMBERED: Final = 1 << 16
+PACKET: Final = np.dtype([("signature", np.uint64), ("ts_ns", np.int64)])
 
 
 class Marks(NamedTuple):
@@ -29,8 +30,7 @@ class Seen(NamedTuple):
     packets: Ints
     payload_bytes: Ints
     mss: Ints  # that this side announced, 0 if it has not
-    signature: npt.NDArray[np.uint64]
-    signature_ns: Ints
+    late: Any  # records of PACKET, each where its signature says
     counts: Ints  # SUPER, DUPLICATED, BACKWARD, then the last time stamp
 
 
@@ -40,8 +40,7 @@ def new_seen(flows: int, remembered: int = REMEMBERED) -> Seen:
         packets=np.zeros(2 * flows, np.int64),
         payload_bytes=np.zeros(2 * flows, np.int64),
         mss=np.zeros(2 * flows, np.int64),
-        signature=np.zeros(remembered, np.uint64),
-        signature_ns=np.zeros(remembered, np.int64),
+        late=np.zeros(remembered, PACKET),
         counts=np.zeros(4, np.int64),
     )
     seen.counts[3] = UNTIMED
@@ -60,14 +59,14 @@ def is_copy(packets: Packets, marks: Marks, row: int, seen: Seen) -> bool:
     ts_ns = signed(packets.ts_ns[row])
     if marks.ip_id[row] == 0 or ts_ns == UNTIMED:
         return False
-    state = _mixed(packets.flow_id[row], signed(packets.direction[row]))
-    state = _mixed(_mixed(state, signed(marks.ip_id[row])), signed(packets.seq[row]))
-    state = _mixed(_mixed(state, signed(packets.ack[row])), signed(packets.payload_bytes[row]))
-    state = _mixed(state, signed(packets.tcp_flags[row]))
-    at = signed(state >> np.uint64(48)) & (seen.signature.size - 1)
-    copy = bool(seen.signature[at] == state and abs(ts_ns - seen.signature_ns[at]) < DUPLICATE_NS)
-    seen.signature[at] = state
-    seen.signature_ns[at] = ts_ns
+    state = packets.flow_id[row] ^ np.uint64(2 * packets.tcp_flags[row] + packets.direction[row])
+    state = _mixed(state, (signed(marks.ip_id[row]) << 32) | signed(packets.seq[row]))
+    state = _mixed(state, (signed(packets.ack[row]) << 32) ^ signed(packets.payload_bytes[row]))
+    at = signed(state >> np.uint64(48)) & (seen.late.size - 1)
+    last = seen.late[at]
+    copy = bool(last.signature == state and abs(ts_ns - last.ts_ns) < DUPLICATE_NS)
+    last.signature = state
+    last.ts_ns = ts_ns
     return copy
 
 

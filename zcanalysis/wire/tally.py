@@ -21,6 +21,8 @@ RTT, RTT_TS, ACK_DELAY, ACK_BYTES, IN_FLIGHT, WINDOW = range(SERIES)
 CLASS_BITS: Final = 12
 CLASSES: Final = 1 << CLASS_BITS
 EXACT: Final = 128
+FIRST_OCTAVE: Final = ((1023 + 7) << 6) - EXACT
+LARGEST: Final = 1 << 62
 ENTRIES: Final = 2  # of `used`: how many entries the tally has
 MIXER: Final = np.uint64(0x9E3779B97F4A7C15)
 
@@ -30,11 +32,8 @@ def class_of(value: int) -> int:
     """The class of a value; negative ones are zero."""
     if value < EXACT:
         return max(value, 0)
-    shift = 0
-    for step in (32, 16, 8, 4, 2, 1):
-        if value >> (shift + step) >= EXACT // 2:
-            shift += step
-    return (shift << 6) + (value >> shift)
+    bits = np.float64(min(value, LARGEST)).view(np.int64)  # the exponent is the octave, six bits behind it the class
+    return (signed(bits) >> 46) - FIRST_OCTAVE
 
 
 @compiled
