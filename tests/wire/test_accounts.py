@@ -386,14 +386,14 @@ VALUES = st.lists(st.one_of(st.integers(0, 300), st.integers(0, (1 << 62) - 1)),
 @given(values=VALUES, level=st.sampled_from([0.5, 0.95]))
 @settings(max_examples=200, deadline=None)
 def test_a_quantile_is_that_of_the_values_within_its_error(values, level):
-    from zcanalysis.wire import side_state, tally
+    from zcanalysis.wire import tally
 
-    counted, used = side_state.new_tally(512), np.zeros(3, np.int64)
+    counted, used = tally.new_tally(512), np.zeros(3, np.int64)
     for value in values:
         tally.count(counted, used, 5, 2, value)
         tally.count(counted, used, 4, 2, 7)
         tally.count(counted, used, 5, 3, 7)
-    grown = side_state.new_tally(1024)
+    grown = tally.new_tally(1024)
     tally.enter_all(counted, grown)
     ordered = tally.in_order(grown)
     found = tally.quantiles(ordered, 2, {"at": level}).filter(pl.col("side") == 5)["at"][0]

@@ -118,7 +118,7 @@ def mark_batches(packets: pl.LazyFrame | pl.DataFrame) -> Iterator[pl.DataFrame]
     polars.DataFrame
         MARKS.
     """
-    judged = _Judged()
+    judged = Judged()
     for batch in batches(packets, COLUMNS):
         yield judged.table(batch)
 
@@ -155,7 +155,7 @@ def as_arrays(batch: pl.DataFrame) -> "mark_pass.Packets":
     )
 
 
-class _Judged:
+class Judged:
     """All connections so far."""
 
     def __init__(self) -> None:
