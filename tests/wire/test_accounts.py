@@ -247,6 +247,56 @@ def test_four_acks_of_one_segment_each_are_one_quick_ack_phase():
     assert (back["single_acks"], back["quick_ack_phases"], back["ack_bytes_p95"]) == (6, 1, 1000)
 
 
+def test_a_packet_without_a_time_that_opens_the_window_tells_no_time():
+    _, back = sides(
+        *OPENED,
+        (20 * MS, "there", ACK, 100, 500, 100),
+        (21 * MS, "back", ACK, 500, 200, 0, {"window_raw": 0}),
+        (None, "back", ACK, 500, 200, 0),
+        (30 * MS, "back", ACK, 500, 200, 0),
+    )
+    assert (back["zero_windows"], back["zero_window_ms"]) == (1, 0.0)
+
+
+@pytest.mark.parametrize("far_ns", [(1 << 63) - 1, 1 << 62, -1, -(1 << 63) + 1])
+def test_times_out_of_all_bounds_are_none(far_ns):
+    there, back = sides(
+        *OPENED,
+        (far_ns, "there", ACK, 100, 500, 100),
+        (22 * MS, "back", ACK, 500, 200, 0),
+        (far_ns, "back", ACK, 500, 200, 100),
+        (23 * MS, "there", ACK, 200, 600, 0),
+    )
+    assert (there["rtt_samples"], back["rtt_samples"], there["stall_ms"], back["idle_periods"]) == (1, 1, None, 0)
+    assert flows(packets((far_ns, "there", ACK, 100, 500, 100)))["first_ns"].to_list() == [None]
+
+
+def test_a_mean_of_more_than_146_years_is_not_told():
+    rows = [
+        row
+        for n in range(3)
+        for row in ((0, "there", ACK, 100 * n, 5, 100), ((1 << 62) - 1, "back", ACK, 5, 100 * (n + 1), 0))
+    ]
+    there, _ = sides(*rows)
+    assert (there["rtt_samples"], there["rtt_mean_ms"], there["rtt_max_ms"]) == (3, None, ((1 << 62) - 1) / 1e6)
+
+
+def test_windows_that_are_closed_for_centuries_are_counted_to_a_bound():
+    rows = [(at_ns, "back", ACK, 5, 100, 0, {"window_raw": raw}) for at_ns, raw in ((0, 0), ((1 << 62) - 1, 9))]
+    back, _ = sides(*rows * 4, (0, "there", ACK, 100, 5, 100))
+    assert (back["zero_windows"], back["zero_window_ms"]) == (4, (1 << 62) / 1e6)
+
+
+def test_gaps_that_are_given_up_stay_lost_in_the_capture():
+    # 3 GiB in steps of 1 MiB of which the half is missing, then 20,000 gaps of 10 bytes
+    mib = 1 << 20
+    far = [(n, "there", ACK, n * mib, 5, mib // 2) for n in range(3072)]
+    near = [(3072 + n, "there", ACK, 3072 * mib + 20 * n, 5, 10) for n in range(20_000)]
+    end = 3072 * mib + 20 * 20_000
+    there, _ = sides(*far, *near, (99_000, "back", ACK, 5, end - 10, 0))
+    assert there["lost_in_capture_bytes"] == 3072 * mib // 2 + 19_999 * 10
+
+
 PAUSED = (*OPENED, (20 * MS, "there", ACK, 100, 500, 100))
 SHUT = (25 * MS, "back", ACK, 500, 200, 0, {"window_raw": 0})
 ACKED = (30 * MS, "back", ACK, 500, 200, 0)
@@ -261,6 +311,7 @@ NEXT = (1020 * MS, "there", ACK, 200, 500, 100)
         ([], (1020 * MS, "there", ACK, 100, 500, 100), "timeout"),
         ([SHUT, (1019 * MS, "back", ACK, 500, 200, 0)], NEXT, "zero window"),
         ([(1010 * MS, "back", ACK, 500, 200, 0)], NEXT, "delayed ack"),
+        ([(None, "back", ACK, 500, 200, 0)], NEXT, "application"),
         ([(30 * MS, "back", ACK, 500, 150, 0, {"window_raw": 40})], NEXT, "window"),
         ([(30 * MS, "back", ACK, 500, 150, 0)], NEXT, "unknown"),
     ],
