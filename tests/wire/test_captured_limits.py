@@ -113,6 +113,38 @@ def test_an_ack_held_back_that_nobody_waits_for_is_the_application():
     assert shares(made)["sender application"] > 0.99
 
 
+def test_without_handshake_and_time_stamps_no_round_trip_is_known_and_no_pause_too_long():
+    made = Written(handshake=False)
+    for number in range(20):
+        made.data(700 + 300 * (number % 2))
+        made.wait(20_000)
+        made.ack()
+        made.wait(30 * MS)
+    assert shares(made) == {"unknown": pytest.approx(1)}
+
+
+def test_an_ack_that_was_held_back_when_the_ports_are_used_again_keeps_its_time():
+    made = Written()
+    made.data(500)
+    made.wait(40 * MS)
+    made.ack()
+    made.wait(MS)
+    made.packet("there", SYN, seq=77_777, window_raw=OPEN)
+    rows = captured_limits(made.table())
+    assert rows.select("limit", pl.col("to_ns") - pl.col("from_ns")).rows() == [
+        ("sender application", RTT_NS + 40 * MS)
+    ]
+
+
+def test_connections_of_146_years_have_shares_of_time():
+    long = [Written(flow=flow) for flow in range(4)]
+    for made in long:
+        made.now_ns = (1 << 62) - 1
+        made.data()
+    rows = captured_limits(pl.concat([made.table() for made in long]))
+    assert rows.get_column("share_time").to_list() == [pytest.approx(0.25)] * 4
+
+
 def windows(closed_ns: int) -> Written:
     """Four segments fill the window; room for as many is told `closed_ns` later."""
     made = Written(scale=0)
