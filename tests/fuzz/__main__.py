@@ -22,8 +22,10 @@ from tests.fuzz import cases, laws, seeds, traffic
 from tests.fuzz.mutations import damaged
 
 PLACE: Final = Path("build/fuzz")
-CASE_SECONDS: Final = 5.0
+CASE_SECONDS: Final = 5.0  # of CPU time: other work on the machine is no failure
+STUCK_SECONDS: Final = 120.0  # of any time
 CASE_BYTES: Final = 500_000_000
+KEPT_BYTES: Final = 1_500_000_000  # allocators keep some 500 MB of what they gave out
 REPORT_SECONDS: Final = 60.0
 PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
 
@@ -32,24 +34,28 @@ Source = Callable[[Random], bytes]
 
 
 class Watchdog:
-    """Ends the process when one case takes too long or too much memory."""
+    """Ends the process when one case takes too long or too much memory, or all together keep too much."""
 
     def __init__(self) -> None:
-        self._started = time.monotonic()
-        self._usual_bytes = resident_bytes()
+        self._first_bytes = resident_bytes()
+        self.next_case("none")
         threading.Thread(target=self._watch, daemon=True).start()
 
-    def next_case(self) -> None:
+    def next_case(self, name: str) -> None:
         """The clock starts anew."""
-        self._started = time.monotonic()
+        self._name, self._usual_bytes = name, resident_bytes()
+        self._spent, self._started = time.process_time(), time.monotonic()
 
     def _watch(self) -> None:
         while True:
             time.sleep(0.05)
-            grown_bytes = resident_bytes() - self._usual_bytes
-            if time.monotonic() - self._started > CASE_SECONDS or grown_bytes > CASE_BYTES:
-                took = time.monotonic() - self._started
-                print(f"FAILED: {took:.1f} s, {grown_bytes:,} bytes more than at first: {PLACE}/case", flush=True)
+            took, now_bytes = time.process_time() - self._spent, resident_bytes()
+            grown_bytes, kept_bytes = now_bytes - self._usual_bytes, now_bytes - self._first_bytes
+            stuck = time.monotonic() - self._started > STUCK_SECONDS
+            if stuck or took > CASE_SECONDS or grown_bytes > CASE_BYTES or kept_bytes > KEPT_BYTES:
+                print(
+                    f"FAILED: {self._name}: {took:.1f} s CPU, {grown_bytes:,} bytes, {kept_bytes:,} in all", flush=True
+                )
                 os._exit(1)
 
 
@@ -72,8 +78,9 @@ def main() -> int:
             break
         chance = Random(f"{number}, case {case}")
         holds, source = chance.choice(kinds)
-        watchdog.next_case()
-        failed += not passes(holds, source(chance), chance, f"failed-{number}-{case}")
+        name = f"failed-{number}-{case}"
+        watchdog.next_case(f"FUZZ_SEED={number} FUZZ_CASE={case}, {PLACE}/case")
+        failed += not passes(holds, source(chance), chance, name)
         if time.monotonic() > reported + REPORT_SECONDS:
             reported = time.monotonic()
             print(f"{case + 1:,} cases, {failed} failed, {resident_bytes() / 1e6:.0f} MB", flush=True)

@@ -26,7 +26,7 @@ def capture_holds(path: Path, chance: Random) -> None:
     AssertionError
         If the result is not what was promised; anything else that is raised is a failure too.
     """
-    with small_rooms(chance), one_line_at_most(path):
+    with small_rooms(chance, path), one_line_at_most(path):
         lazy = scan_pcap(path)
         rows = lazy.collect()
         assert rows.schema == polars_schema(PACKETS)
@@ -44,7 +44,7 @@ def wire_holds(path: Path, chance: Random) -> None:
         rows = scan_pcap(path).collect()
         for law in chance.sample(LAWS, 2):
             law(rows, chance)
-        with small_rooms(chance):
+        with small_rooms(chance, path):
             lazy = flows_and_sides(scan_pcap(path))
         assert all(part.equals(whole) for part, whole in zip(lazy, flows_and_sides(rows), strict=True))
 
@@ -66,7 +66,7 @@ def follow_holds(path: Path, chance: Random) -> None:
             yield table
 
     grown.write_bytes(next(pieces, b""))
-    with small_rooms(chance), one_line_at_most(path):
+    with small_rooms(chance, path), one_line_at_most(path):
         whole = scan_pcap(path).select(FOLLOWED).collect()
         try:
             last = [*flows_so_far(tables())][-1]
@@ -95,9 +95,9 @@ def one_line_at_most(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def small_rooms(chance: Random) -> Iterator[None]:
-    """Blocks, batches and address books so small that small files cross their borders."""
-    rows = chance.choice((4, 16, 64))
+def small_rooms(chance: Random, path: Path) -> Iterator[None]:
+    """Blocks, batches and address books so small that a file crosses their borders; some hundred batches at most."""
+    rows = max(chance.choice((4, 16, 64)), 1 << (path.stat().st_size // 8192).bit_length())
     with replaced([
         (pcap_blocks, "BLOCK_BYTES", chance.choice((64, 300, 4096, 1 << 16))),
         *((module, "BATCH_ROWS", rows) for module in (pcap_blocks, packet_ahead, growing)),
