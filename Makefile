@@ -71,7 +71,7 @@ lab-validate: $(STAMP) ## foretell and measure 24 drawn cases (root, quiet machi
 bench: $(STAMP) ## speed against peers measured in the same run
 	$(BIN)/python -m tests.bench
 
-fuzz: $(STAMP) ## damaged captures and perf texts for FUZZ_SECONDS (600), array bounds checked
+fuzz: $(STAMP) ## damaged and hostile captures and perf texts for FUZZ_SECONDS (600), array bounds checked
 	NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=build/fuzz/compiled $(BIN)/python -m tests.fuzz
 
 clean: ## remove what was built here, not the recordings

@@ -206,7 +206,7 @@ TCP_SIDES: Final[Schema] = {
     "in_flight_median_bytes": Column(pl.UInt64(), "the same, half of the packets"),
     "rtt_samples": Column(pl.UInt64(), "ACKs that end where one packet ends and nothing sent twice confuses (Karn)"),
     "rtt_min_ms": Column(pl.Float64(), "from a packet with data, SYN or FIN of this side to its ACK, at the tap"),
-    "rtt_mean_ms": Column(pl.Float64(), "the same"),
+    "rtt_mean_ms": Column(pl.Float64(), "the same; null where they sum to 146 years or more"),
     "rtt_median_ms": Column(pl.Float64(), "the same, within 1.6 %"),
     "rtt_p95_ms": Column(pl.Float64(), "the same, within 1.6 %"),
     "rtt_max_ms": Column(pl.Float64(), "the same"),

@@ -12,6 +12,7 @@ from tests import builders as make
 from tests.wire.test_connections import ACK, SYN, packets
 from zcanalysis.io.pcap import scan_pcap
 from zcanalysis.tables import PACKETS, TRANSFER_RATES, polars_schema
+from zcanalysis.wire import connections
 from zcanalysis.wire.advance import sequence_lines, transfer_rates
 from zcanalysis.wire.connections import flows
 
@@ -143,6 +144,24 @@ def test_what_is_no_connection_is_refused():
         sequence_lines(packets(*HANDSHAKE), flow | {"protocol": "udp"})
     with pytest.raises(ValueError, match="slices must be at least 1, got 0"):
         sequence_lines(packets(*HANDSHAKE), flow, 0)
+
+
+def test_a_syn_tells_of_the_windows_behind_it_however_the_packets_come(monkeypatch):
+    early = (5, "back", ACK, 501, 7001, 0)
+    table = with_windows(packets(HANDSHAKE[0], early, HANDSHAKE[1], *EXCHANGE), 50, (7, 3))
+    whole = lines_of(table, 1)
+    assert (whole[0]["acked_byte"], whole[0]["edge_byte"]) == (6901, 1001 + (50 << 3))
+    for size in (1, 2, 3):
+        monkeypatch.setattr(connections, "BATCH_ROWS", size)
+        assert lines_of(table, 1) == whole
+
+
+def test_packets_that_tell_nothing_may_come_alone(monkeypatch):
+    monkeypatch.setattr(connections, "BATCH_ROWS", 1)
+    found = lines_of(
+        packets((20, "there", ACK, 101, 501, 1000), (30, "back", 0, 501, 0, 0), (40, "there", ACK, 1101, 501, 9)), 1
+    )
+    assert (found[0]["packets"], found[0]["high_byte"]) == (2, 1009)
 
 
 numbers = st.integers(0, (1 << 32) - 1)

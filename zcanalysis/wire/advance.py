@@ -21,6 +21,7 @@ MOST_SHIFT: Final = 14  # RFC 7323, section 2.3
 NOTHING: Final = -(1 << 62)
 HALF: Final = 1 << 31
 SACKED: Final = SEQUENCE_LINES["sacked"].dtype
+UNKNOWN: Final = -1
 
 Ints = npt.NDArray[np.int64]
 
@@ -116,7 +117,7 @@ class _Lines:
         self._origin: int | None = None
         self._top = self._answered = NOTHING
         self._near = 0
-        self._shift: int | None = None
+        self._shift = UNKNOWN
         self._scales: dict[bool, int | None] = {}
         self._sacked: dict[int, list[dict[str, int]]] = {}
 
@@ -126,14 +127,14 @@ class _Lines:
         rows = batch.filter(inside & (pl.col("tcp_flags") & RST == 0)).with_columns(from_sender.alias("sent"))
         if rows.is_empty():
             return
-        self._note_scale(rows)
+        shift = self._shifts(rows)
         sent = rows.get_column("sent").to_numpy()
         flags = rows.get_column("tcp_flags").to_numpy()
         numbers = np.where(sent, rows.get_column("seq").to_numpy(), rows.get_column("ack").to_numpy()).astype(np.int64)
         tells = sent | ((flags & ACK) != 0)
+        if not tells.any():
+            return
         if self._origin is None:
-            if not tells.any():
-                return
             self._origin = int(numbers[tells][0])
         at = np.zeros(numbers.size, np.int64)
         at[tells] = self._unwrapped(numbers[tells])
@@ -143,21 +144,28 @@ class _Lines:
         self._under_way(place, np.where(sent, at + payload, NOTHING), np.where(back, at, NOTHING))
         self._sent(place[sent], at[sent], payload[sent])
         self._reported(rows.get_column("sack_blocks"), back, place, at)
-        scaled = back & ((flags & SYN) == 0)
+        scaled = back & ((flags & SYN) == 0) & (shift != UNKNOWN)
         np.maximum.at(self._acked, place[back], at[back])
-        if self._shift is not None:
-            window = rows.get_column("window_raw").fill_null(0).to_numpy().astype(np.int64) << self._shift
-            np.maximum.at(self._edge, place[scaled], (at + window)[scaled])
+        window = rows.get_column("window_raw").fill_null(0).to_numpy().astype(np.int64)[scaled] << shift[scaled]
+        np.maximum.at(self._edge, place[scaled], at[scaled] + window)
 
-    def _note_scale(self, rows: pl.DataFrame) -> None:
-        """The window is scaled if both sides ask for it (RFC 7323, 2.2); an answer only asks if it was asked."""
-        opening = rows.filter(pl.col("tcp_flags") & SYN != 0).select("sent", "tcp_flags", "window_scale")
-        for sent, flags, scale in opening.iter_rows():
+    def _shifts(self, rows: pl.DataFrame) -> Ints:
+        """How far the other side's window is shifted at each row, UNKNOWN before the SYNs have told.
+
+        It is if both sides ask for it (RFC 7323, 2.2); an answer only asks if it was asked.
+        """
+        shift = np.full(rows.height, self._shift, np.int64)
+        opening = rows.with_row_index().filter(pl.col("tcp_flags") & SYN != 0)
+        for row, sent, flags, scale in opening.select("index", "sent", "tcp_flags", "window_scale").iter_rows():
             self._scales[sent] = scale
+            told, before = len(self._scales) == len(("there", "back")) or (flags & ACK and not sent), self._shift
             if scale is None:
                 self._shift = 0
-            elif self._shift is None and (len(self._scales) == len(("there", "back")) or (flags & ACK and not sent)):
+            elif self._shift == UNKNOWN and told:
                 self._shift = min(self._scales[False] or 0, MOST_SHIFT)
+            if self._shift != before:
+                shift[row:] = self._shift
+        return shift
 
     def _unwrapped(self, numbers: Ints) -> Ints:
         """Positions whose low 32 bits are these numbers, each the one nearest to the position before."""

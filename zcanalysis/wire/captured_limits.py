@@ -19,7 +19,7 @@ from zcanalysis.limit_spans import (
     WINDOW,
     joined_spans,
 )
-from zcanalysis.wire.connections import END_TYPES, ENDS, as_array, batches, joined
+from zcanalysis.wire.connections import END_TYPES, ENDS, LATEST_NS, as_array, batches, joined
 from zcanalysis.wire.plateaus import PLATEAU_SHARE, Rates, with_full_share
 
 COLUMNS: Final = (
@@ -35,7 +35,6 @@ OTHERS: Final = (WINDOW, READER, LINK)
 LIVES: Final = 1 << 10
 SLICES: Final = 1 << 12
 TCP: Final = 6
-LATEST_NS: Final = 1 << 62
 
 IDLE_WORDS: Final = "the sender had nothing under way and sent nothing for {} of the time"
 DELAYED_WORDS: Final = "the sender waited for a delayed ACK for {} of the time"

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 BATCH_ROWS: Final = 1 << 17
 CONNECTIONS: Final = 1 << 12
 NODES: Final = 1 << 14
+LATEST_NS: Final = (1 << 62) - 1  # the year 2116: differences of such times, and sums of two of them, fit
 ENDS: Final = ("src", "src_port", "dst", "dst_port", "protocol", "direction")
 NUMBERS: Final = ("ts_ns", "flow_id", "direction", "protocol", "tcp_flags", "seq", "ack", "payload_bytes", "wire_bytes")
 FOLLOWED: Final = tuple(dict.fromkeys(ENDS + NUMBERS))
@@ -60,7 +61,8 @@ def flows(packets: pl.LazyFrame | pl.DataFrame) -> pl.DataFrame:
     Notes
     -----
     ``unique_bytes`` is the TCP sequence space that payload covered: SYN, FIN, repeated bytes and the byte of a
-    keep-alive do not count, and a reset's text does not either. Missing bytes further than 2 GiB back are given up.
+    keep-alive do not count, and a reset's text does not either. Missing bytes further than 2 GiB back, or below
+    16,384 other gaps, are given up: should they still come, they count as sent again.
     ``rtt_ms`` is what the tap sees: near the receiver it is the receiver's share, near the sender the whole round
     trip. Packets that were sent twice are left out (Karn).
 
@@ -111,7 +113,7 @@ def as_arrays(batch: pl.DataFrame) -> "space.Packets":
 
     flow_id, direction = batch.get_column("flow_id"), batch.get_column("direction").cast(pl.UInt8)
     return space.Packets(
-        ts_ns=as_array(column("ts_ns", space.UNTIMED)),
+        ts_ns=times(batch.get_column("ts_ns")),
         flow_id=as_array(column("flow_id")),
         known=held(flow_id),
         direction=as_array(without_nulls(direction)),
@@ -127,6 +129,16 @@ def as_arrays(batch: pl.DataFrame) -> "space.Packets":
 def without_nulls(series: pl.Series, null: int = 0) -> pl.Series:
     """The numbers with `null` where there is none; asked first, for polars takes 60 us to find nothing to fill."""
     return series.fill_null(null) if series.null_count() else series
+
+
+def times(ts_ns: pl.Series) -> npt.NDArray[Any]:
+    """Times for the compiled loops: UNTIMED where there is none, or none from 1970 to `LATEST_NS`."""
+    from zcanalysis.wire.sequence_space import UNTIMED
+
+    usable = ts_ns.is_between(0, LATEST_NS)
+    if ts_ns.null_count() or not usable.all():
+        ts_ns = pl.select(pl.when(usable).then(ts_ns).otherwise(UNTIMED)).to_series()
+    return as_array(ts_ns)
 
 
 def held(series: pl.Series) -> npt.NDArray[np.uint8]:

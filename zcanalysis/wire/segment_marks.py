@@ -8,7 +8,7 @@ import numpy.typing as npt
 import polars as pl
 
 from zcanalysis.tables import MARKS, conform, empty
-from zcanalysis.wire.connections import as_array, batches
+from zcanalysis.wire.connections import as_array, batches, times
 
 if TYPE_CHECKING:
     from zcanalysis.wire import mark_pass
@@ -126,7 +126,6 @@ def mark_batches(packets: pl.LazyFrame | pl.DataFrame) -> Iterator[pl.DataFrame]
 def as_arrays(batch: pl.DataFrame) -> "mark_pass.Packets":
     """A slice of PACKETS as the compiled loops want it."""
     from zcanalysis.wire import mark_pass
-    from zcanalysis.wire import sequence_space as space
 
     def column(name: str, null: int = 0) -> npt.NDArray[Any]:
         series = batch.get_column(name)
@@ -137,7 +136,7 @@ def as_arrays(batch: pl.DataFrame) -> "mark_pass.Packets":
     counts = blocks.list.len().fill_null(0)
     edges = blocks.filter(counts > 0).explode().struct.unnest()
     return mark_pass.Packets(
-        ts_ns=column("ts_ns", space.UNTIMED),
+        ts_ns=times(batch.get_column("ts_ns")),
         flow_id=column("flow_id"),
         known=as_array(batch.get_column("flow_id").is_not_null().cast(pl.UInt8)),
         direction=as_array(batch.get_column("direction").cast(pl.UInt8).fill_null(0)),
