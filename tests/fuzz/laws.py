@@ -17,7 +17,10 @@ from zcanalysis.errors import TraceError
 from zcanalysis.limit_spans import LIMIT_NAMES
 from zcanalysis.tables import polars_schema
 from zcanalysis.wire import accounts, captured_limits, connections, datagrams, quality, segment_marks
-from zcanalysis.wire.advance import sequence_lines
+from zcanalysis.wire.ack_delays import ack_delays
+from zcanalysis.wire.advance import sequence_lines, transfer_rates
+from zcanalysis.wire.flow_limits import flows_sides_and_limits
+from zcanalysis.wire.round_trips import round_trips
 from zcanalysis.wire.two_taps import match_taps
 
 CLASS: Final = 1.016  # medians are told within 1.6 %
@@ -216,6 +219,37 @@ def lines_hold(packets: pl.DataFrame, chance: Random) -> None:
         )
 
 
+def waits_for_acks_hold(packets: pl.DataFrame, chance: Random) -> None:
+    """ROUND_TRIPS, ACK_DELAYS and TRANSFER_RATES of some flows."""
+    flows = connections.flows(packets).filter((pl.col("protocol") == "tcp") & pl.col("first_ns").is_not_null())
+    for flow in chance.sample(flows.rows(named=True), min(2, flows.height)):
+        trips, delays = round_trips(packets, flow, 5), ack_delays(packets, flow)
+        rates = transfer_rates(sequence_lines(packets, flow, 5))
+        assert trips.schema == polars_schema(tables.ROUND_TRIPS)
+        assert delays.schema == polars_schema(tables.ACK_DELAYS)
+        assert rates.schema == polars_schema(tables.TRANSFER_RATES)
+        with small_rooms(chance, packets.height):
+            assert round_trips(packets, flow, 5).equals(trips)
+            assert ack_delays(packets, flow).equals(delays)
+        order = pl.col("median_ms") * CLASS >= pl.col("min_ms"), pl.col("p95_ms") <= pl.col("max_ms") * CLASS
+        all_true(trips, pl.col("samples") > 0, pl.col("min_ms") >= 0, pl.col("min_ms") <= pl.col("max_ms"), *order)
+        all_true(delays, pl.col("acks") > 0, pl.col("from_ms") < pl.col("to_ms"), pl.col("share").is_between(0, 1))
+        all_true(rates, pl.col("from_s") <= pl.col("to_s"), pl.col("new_gbps") >= 0, pl.col("repeated_gbps") >= 0)
+        assert delays.is_empty() or abs(delays["share"].sum() - 1) < 1e-9
+
+
+def flow_limits_hold(packets: pl.DataFrame, chance: Random) -> None:
+    """FLOWS with limits: the rows of FLOWS, and shares of time."""
+    told, sides = flows_sides_and_limits(packets)
+    flows = connections.flows(packets)
+    assert told.select(flows.columns).equals(flows)
+    assert sides.equals(accounts.tcp_sides(packets))
+    with small_rooms(chance, packets.height):
+        assert flows_sides_and_limits(packets)[0].equals(told)
+    assert set(told["limit"].drop_nulls()) <= set(LIMIT_NAMES)
+    all_true(told, pl.col("limit").is_null() == pl.col("limit_share").is_null(), pl.col("limit_share") <= 1 + 1e-9)
+
+
 def fragments_hold(packets: pl.DataFrame, chance: Random) -> None:
     """FRAGMENTS."""
     found = datagrams.fragments(packets)
@@ -314,6 +348,8 @@ LAWS: Final[tuple[Callable[[pl.DataFrame, Random], None], ...]] = (
     marks_hold,
     limits_hold,
     lines_hold,
+    waits_for_acks_hold,
+    flow_limits_hold,
     fragments_hold,
     quality_holds,
     taps_hold,

@@ -35,7 +35,8 @@ def round_trips(packets: pl.LazyFrame | pl.DataFrame, flow: Mapping[str, Any], s
     Returns
     -------
     polars.DataFrame
-        ROUND_TRIPS; slices without a sample are left out, ACKs behind the direction's last packet are in the last one.
+        ROUND_TRIPS; slices without a sample are left out, ACKs behind the direction's last packet are in the last one,
+        and those that the file has before its earliest packet count in none.
 
     Raises
     ------
@@ -77,10 +78,11 @@ class _Samples:
     def take(self, rows: pl.DataFrame) -> None:
         """Packets of these addresses and ports: ``connection``, ``ack_rtt_ns``, ``ts_ns``, ``sent``."""
         if self._connection is None:
-            begins = rows.filter(pl.col("sent"), pl.col("ts_ns") == self._first_ns)
+            begins = rows.select((pl.col("sent") & (pl.col("ts_ns") == self._first_ns)).arg_true()).to_series()
             if begins.is_empty():
                 return
-            self._connection = int(begins.get_column("connection")[0])
+            rows = rows[int(begins[0]) :]  # not what came before in this batch: nothing may depend on its borders
+            self._connection = int(rows.get_column("connection")[0])
         mine = (pl.col("connection") == self._connection) & ~pl.col("sent")
         samples = rows.filter(mine).drop_nulls("ack_rtt_ns")
         since_ns = samples.get_column("ts_ns").to_numpy() - self._first_ns
