@@ -10,7 +10,9 @@ from typing import Final
 from zcanalysis.cases.case_answer import CaseAnswer
 from zcanalysis.errors import ZcError
 
-CASES: Final[dict[str, str]] = {}
+CASES: Final[dict[str, str]] = {
+    "modern": "the suspects of 2002 on today's kernel, by our own recordings: what remains of the answer?",
+}
 """Name, and the question in one line."""
 
 
