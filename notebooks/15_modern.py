@@ -24,16 +24,19 @@
 # out here.**
 
 # %%
-import altair as alt
 import polars as pl
 from IPython.display import Markdown
 
 import zcanalysis as zc
 from zcanalysis.cases import modern
 from zcanalysis.cases.modern_suspects import speed_ups, suspects
+from zcanalysis.charts.notebook_page import in_notebook
 
-alt.renderers.enable("jupyter", offline=True)  # charts need no network
-pl.Config(fmt_str_lengths=110, tbl_rows=60, tbl_cols=-1, tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True)
+pl.Config(fmt_str_lengths=110, tbl_rows=60, tbl_cols=-1, float_precision=3, tbl_hide_dataframe_shape=True,
+          tbl_hide_column_data_types=True)  # fmt: skip
+in_notebook()  # charts need no network, also in an exported page
+
+# %%
 case = zc.case("modern")
 tables = case.tables
 words = {"Question": case.question, "Answer": case.answer, "How sure": case.sure, "Next": case.next_step}
@@ -42,9 +45,10 @@ Markdown("\n\n".join(f"**{head}.** {text}" for head, text in words.items()))
 # %% [markdown]
 # ## The four receivers
 #
-# `veth-1500` is the usual one: packets of 1500 bytes, RPS hands them to CPU 1, where the reader runs too. The others
-# change one thing each: packets of 9000 bytes; GRO instead of RPS; neither. The ceiling is what the sender's CPU could
-# send if every stage of the receiver took no time; the limiting CPU is the one whose time is divided below.
+# `veth-1500` is the usual one: packets of 1500 bytes, RPS hands them to CPU 1, where the reader runs too. `veth-9000`
+# is the same with larger packets, `veth-no-rps` the same without RPS, and `veth-gro` is that with GRO. The ceiling is
+# what the sender's CPU could send if every stage of the receiver took no time; the limiting CPU is the one whose time is
+# divided below.
 
 # %%
 tables[modern.HOSTS]
@@ -115,9 +119,9 @@ tables[modern.UNASKED]
 # %% [markdown]
 # ## Prices then and now
 #
-# Nanoseconds. Those of 2002 are published (bytes) or assumed within wide bounds (packets); those of now are CPU samples
-# over counted uses. Bytes became cheaper by far more than interrupts and wake-ups did; in a virtual machine those are
-# dearer than then, and are paid less often.
+# Nanoseconds; `times` is how much cheaper. Of 2002 a sum, and a copy that sums, were published; the rest is assumed
+# within wide bounds. Those of now are CPU samples over counted uses. A byte became cheaper by far more than an
+# interrupt, a wake-up or a call did: in a virtual machine these are dear, and worth being paid seldom.
 
 # %%
 tables[modern.PRICES]

@@ -19,6 +19,7 @@ import polars as pl
 
 from zcanalysis.answer import Answer, answered
 from zcanalysis.cases.case_answer import CaseAnswer
+from zcanalysis.cases.modern_changes import CHANGES as ASKED
 from zcanalysis.cases.modern_changes import foretold, validated, with_validated
 from zcanalysis.cases.modern_prices import (
     COPY_PARTS,
@@ -101,7 +102,10 @@ def answers() -> Mapping[str, Answer]:
 def _tables(known: Mapping[str, Answer]) -> dict[str, pl.DataFrame]:
     lost = suspects(known)
     cases = validated(read_json(shipped("validation.json")))
-    changes = with_validated(foretold(known), cases)
+    order = {" + ".join(change): at for at, change in enumerate(ASKED)}
+    changes = with_validated(foretold(known), cases).sort(
+        pl.col("change").replace_strict(order, return_dtype=pl.Int64), maintain_order=True
+    )
     unasked = changes.filter(~pl.col("acts")).group_by("change", "why", maintain_order=True)
     return {
         HOSTS: _receivers(known),

@@ -79,7 +79,8 @@ def cheaper_suspects(speed_ups: pl.DataFrame) -> alt.Chart | alt.LayerChart | al
     now = base.mark_tick(color="#444b59", thickness=2, height=14).encode(x="gbps_before:Q")
     bar = base.mark_rule(strokeWidth=3, opacity=0.6).encode(x="gbps_before:Q", x2="gbps:Q", color=colour)
     dot = base.mark_point(filled=True, size=80, opacity=1).encode(x=x, color=colour, tooltip=tooltip)
-    panels = alt.layer(bar, now, dot).add_params(chosen).properties(width=SIDE, height={"step": 19})
+    every = alt.Chart(shown).mark_point(opacity=0).encode(x=x, y=alt.Y("suspect:N", sort=order))  # keeps the axis still
+    panels = alt.layer(bar, now, dot, every).add_params(chosen).properties(width=SIDE, height={"step": 19})
     return dressed(
         panels.facet(facet=alt.Facet("recording:N", title=None, sort=None), columns=2).resolve_scale(x="independent")
     )
