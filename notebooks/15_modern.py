@@ -47,7 +47,7 @@ Markdown("\n\n".join(f"**{head}.** {text}" for head, text in words.items()))
 #
 # `veth-1500` is the usual one: packets of 1500 bytes, RPS hands them to CPU 1, where the reader runs too. `veth-9000`
 # is the same with larger packets, `veth-no-rps` the same without RPS, and `veth-gro` is that with GRO. The ceiling is
-# what the sender's CPU could send if every stage of the receiver took no time; the limiting CPU is the one whose time is
+# what the sender's CPU could send were every stage of the receiver free; the limiting CPU is the one whose time is
 # divided below.
 
 # %%
