@@ -51,7 +51,8 @@ FREE_COPY: Final = "speedup:copy=100"
 NOT_SEEN: Final = (
     "The recordings are veth in a virtual machine, sender and receiver on two CPUs of it, ceilings by a model: no"
     " device, no bus, no DMA, no counters of cache or memory bandwidth, and interrupts that a hypervisor makes dearer."
-    " Zero-copy receive, busy polling and a software checksum were not measured; the price of a sum is assumed."
+    " Busy polling and a software checksum were not measured, the price of a sum is assumed; nor was zero-copy receive:"
+    " the one attempt was thrown away, because other processes disturbed every pair of its runs."
 )
 MEASURE: Final = "zcanalysis lab validate --scenario whole-pages --patch zero-copy-rx=on -o zero-copy"
 LOST: Final = "Where the missing bandwidth goes (Gbit/s of ceiling less goodput, 90 %)"
@@ -163,8 +164,8 @@ def _words(tables: Mapping[str, pl.DataFrame]) -> str:
         f" where it shares the limiting CPU with the softirq ({SHARED}) and nothing of the gap of the other"
         f" {sum(part == 0 for part in copied.values())}; a byte is touched {_cheaper(tables[BYTE])} times cheaper"
         " than in 2002; the prequeue is gone, and no sum is taken. "
-        f"Fewer skbs a byte help ({_told(*told, 'veth-no-rps', 'gro=on')}); zero-copy receive gives at most what a copy"
-        f" without time does ({_told(*told, SHARED, FREE_COPY)}), and next to nothing where another CPU limits."
+        f"Fewer skbs a byte help ({_told(*told, 'veth-no-rps', 'gro=on')}); zero-copy receive is bounded by a copy that"
+        f" takes no time ({_told(*told, SHARED, FREE_COPY)}), and next to nothing where another CPU limits."
     )
 
 
