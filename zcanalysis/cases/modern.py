@@ -51,8 +51,9 @@ FREE_COPY: Final = "speedup:copy=100"
 NOT_SEEN: Final = (
     "The recordings are veth in a virtual machine, sender and receiver on two CPUs of it, ceilings by a model: no"
     " device, no bus, no DMA, no counters of cache or memory bandwidth, and interrupts that a hypervisor makes dearer."
-    " Busy polling and a software checksum were not measured, the price of a sum is assumed; nor was zero-copy receive:"
-    " the one attempt was thrown away, because other processes disturbed every pair of its runs."
+    " Busy polling and a software checksum were not measured, and the price of a sum is assumed. Zero-copy receive was"
+    " tried once: other processes disturbed every pair of runs, so it counts for nothing here; it did not bear out what"
+    " was foretold, a loss, either."
 )
 MEASURE: Final = "zcanalysis lab validate --scenario whole-pages --patch zero-copy-rx=on -o zero-copy"
 LOST: Final = "Where the missing bandwidth goes (Gbit/s of ceiling less goodput, 90 %)"
