@@ -6,7 +6,7 @@ what the CPUs paid, per stage; `evidence` gathers both; `goodput`, `blame` and `
 `hosts` are receivers as data, `prices` makes one of a recording, `model` replays them, `gains` and `sensitivity` ask
 what matters there; `answer` puts it in words and JSON; `patches` are changes to a host, `whatif` and `sweeps` say what
 they would give back; `charts` draws; `document` writes the report. `journeys` follows recorded packets through a host,
-`offered` sends it datagrams that nobody acknowledges,
+`offered` sends it datagrams that nobody acknowledges, `cases` answers the systems this house was asked about,
 `kernel_check` holds the model against what a kernel did, `held_out` against what was not fitted. `recorder` makes
 recordings, `lab` the transfers to record. Nothing here is imported before it is used.
 """
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from zcanalysis import charts, hosts, patches
     from zcanalysis.advice import advise
     from zcanalysis.answer import calibrate, ladder
+    from zcanalysis.cases import case
     from zcanalysis.cpu.latency import latency
     from zcanalysis.evidence import costs
     from zcanalysis.hosts.toml_text import read_host, write_host
@@ -54,6 +55,7 @@ __all__ = [
     "attribute",
     "audit",
     "calibrate",
+    "case",
     "charts",
     "convert",
     "costs",
@@ -93,6 +95,7 @@ _HOMES: Final = {
     "attribute": "zcanalysis.journeys",
     "audit": "zcanalysis.trust",
     "calibrate": "zcanalysis.answer",
+    "case": "zcanalysis.cases",
     "convert": "zcanalysis.io.exports",
     "costs": "zcanalysis.evidence",
     "dissect": "zcanalysis.io.dissection",

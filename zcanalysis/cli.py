@@ -245,6 +245,24 @@ def patches(as_json: Json = False) -> None:
     print_catalogue(rows)
 
 
+@app.command("case")
+def case_command(
+    name: Annotated[str | None, typer.Argument(help="Which one; without it, they are listed.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Answer one of the systems this tool was made for, from published figures and recordings."""
+    from zcanalysis.cases import CASES, case
+    from zcanalysis.terminal import print_case, print_cases
+
+    if name is None:
+        print_json({"cases": CASES}) if as_json else print_cases(CASES)
+        return
+    with progress() as on_step:
+        on_step(name)
+        answered = case(name)
+    print_json(answered.document()) if as_json else print_case(answered)
+
+
 @app.command()
 def predict(
     recording: Annotated[Path, typer.Argument(help="A recording folder.")],

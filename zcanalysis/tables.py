@@ -608,6 +608,16 @@ LATENCY_ACCOUNT: Final[Schema] = {
     "addresses_agree": Column(pl.Int64(), "those that by address and by byte position are the same"),
 }
 
+ASSUMPTIONS: Final[Schema] = {
+    "name": Column(pl.String(), "what the number is of"),
+    "value": Column(pl.Float64(), "what was taken"),
+    "low": Column(pl.Float64(), "5 % of what is thought possible lies below; null where no range was taken"),
+    "high": Column(pl.Float64(), "95 % lies below"),
+    "unit": Column(pl.String(), "of all three"),
+    "origin": Column(pl.String(), "measured, calibrated, published or assumed"),
+    "source": Column(pl.String(), "paper, mail, kernel file and version, or recording"),
+}
+
 AUDIT: Final[Schema] = {
     "check": Column(pl.String(), "what was looked at"),
     "verdict": Column(pl.String(), "ok, warn or bad"),

@@ -17,6 +17,7 @@ from rich.table import Table
 
 from zcanalysis.advice import ranked_changes
 from zcanalysis.answer import Answer, gain_text, gbps_text, limit_text, limits_text, sentence, stage_name
+from zcanalysis.cases.case_answer import CaseAnswer
 from zcanalysis.output import printable, write
 from zcanalysis.trust import MOSTLY_SKID
 from zcanalysis.whatif import REPLAYED_TIERS
@@ -245,6 +246,33 @@ def print_table(table: pl.DataFrame) -> None:
     for row in table.iter_rows():
         shown.add_row(*(_cell(value) for value in row))
     emit(shown)
+
+
+def print_cases(cases: Mapping[str, str]) -> None:
+    """Which cases there are, and what each asks."""
+    shown = Table.grid(padding=(0, 2))
+    for name, question in cases.items():
+        shown.add_row(f"[bold]{safe(name)}[/bold]", safe(question))
+    emit(shown)
+
+
+def print_case(answered: CaseAnswer) -> None:
+    """A case: question, answer, how sure, what next, and its tables."""
+    head = Table.grid(padding=(0, 2))
+    head.add_column(style="bold", no_wrap=True)
+    head.add_column()
+    words = {
+        "question": answered.question,
+        "answer": answered.answer,
+        "how sure": answered.sure,
+        "next": answered.next_step,
+    }
+    for name, text in words.items():
+        head.add_row(name, safe(text))
+    emit(head)
+    for title, table in [*answered.tables.items(), ("What was assumed, and from where", answered.assumptions)]:
+        emit("", f"[bold]{safe(title)}[/bold]")
+        print_table(table)
 
 
 def print_catalogue(rows: Iterable[Mapping[str, str]]) -> None:

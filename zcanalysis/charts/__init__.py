@@ -5,6 +5,7 @@ picture. The only room, with the report, that knows altair.
 """
 
 from zcanalysis.charts.ack_delay_shares import ack_delays
+from zcanalysis.charts.change_ratios import ratios
 from zcanalysis.charts.climb import ladder
 from zcanalysis.charts.cost_bars import stage_cost
 from zcanalysis.charts.cpu_time import cpu_over_time
@@ -19,12 +20,13 @@ from zcanalysis.charts.price_swings import tornado
 from zcanalysis.charts.rate_over_time import rate_over_time
 from zcanalysis.charts.round_trip_times import round_trips
 from zcanalysis.charts.sequence_steps import time_sequence
+from zcanalysis.charts.suspect_bars import cheaper_suspects, suspects
 from zcanalysis.charts.sweep_lines import sweep_curve
 from zcanalysis.charts.transfer_rate import transfer_rate
 from zcanalysis.charts.virtual_speedup import speedup_curves
 
 __all__ = [
-    "ack_delays", "cpu_over_time", "flame_graph", "forecast", "ladder", "latency", "limits_band", "livelock",
-    "rate_over_time", "round_trips", "speedup_curves", "stage_cost", "sweep_curve", "time_sequence", "tornado",
-    "transfer_rate", "validation", "waterfall",
+    "ack_delays", "cheaper_suspects", "cpu_over_time", "flame_graph", "forecast", "ladder", "latency",
+    "limits_band", "livelock", "rate_over_time", "ratios", "round_trips", "speedup_curves", "stage_cost",
+    "suspects", "sweep_curve", "time_sequence", "tornado", "transfer_rate", "validation", "waterfall",
 ]  # fmt: skip

@@ -1,0 +1,98 @@
+"""The case of today's kernel: its sums are exact, its words are its tables', its neighbours are neighbours."""
+
+import json
+import re
+
+import pytest
+
+from zcanalysis.cases import modern
+from zcanalysis.cases.modern_changes import NEIGHBOURS, validated
+from zcanalysis.cases.modern_suspects import IPI_FUNCTIONS, SUSPECT_OF, SUSPECTS, WAKING, speed_ups, suspects
+from zcanalysis.cases.shipped import shipped
+from zcanalysis.cpu.kernel_stages import NOT_RECEIVE, STAGES, kernel_functions
+from zcanalysis.errors import ZcError
+
+LAB_SETTINGS = {"mtu": "mtu", "gro": "receiver_gro", "rps": "rps_cpu"}
+
+
+@pytest.fixture(scope="module")
+def answered():
+    return modern.answer()
+
+
+@pytest.mark.parametrize("recording", modern.RECORDINGS)
+def test_the_suspects_add_up_to_the_ceiling_less_the_goodput(answered, recording):
+    one = modern.answers()[recording]
+    gap_gbps = one.ceiling.gbps - one.goodput_gbps
+    for table in (suspects({recording: one})["lost_gbps"], answered.tables[modern.WIDE][recording]):
+        assert sum(table) == pytest.approx(gap_gbps, abs=1e-9)
+    assert sum(one.blame["lost_gbps"]) == pytest.approx(gap_gbps, abs=1e-9)
+
+
+def test_a_suspect_has_its_stages_blame(answered):
+    one = modern.answers()["veth-1500"]
+    stage_gbps = dict(one.blame.select("stage", "lost_gbps").iter_rows())
+    lost = dict(suspects({"veth-1500": one}).select("suspect", "lost_gbps").iter_rows())
+    assert lost["copy to the user"] == pytest.approx(stage_gbps["copy"])
+    assert lost["packet memory"] == pytest.approx(stage_gbps["skb_alloc"] + stage_gbps["skb_free"])
+    assert lost[WAKING] == pytest.approx(stage_gbps["hardirq"] + stage_gbps["wakeup_sched"])
+
+
+def test_telling_the_cpu_of_rps_is_an_interrupt_and_no_driver_work():
+    one = modern.answers()["veth-9000"]
+    lost = dict(suspects({"veth-9000": one}).select("suspect", "lost_gbps").iter_rows())
+    assert lost[WAKING] > 10 * lost["driver and netif_rx"]
+    assert {kernel_functions("linux-6").stage[name] for name in IPI_FUNCTIONS} == {"backlog"}
+
+
+def test_every_stage_of_the_receive_path_is_one_suspects():
+    stages = [stage for suspect in SUSPECTS for stage in suspect.stages]
+    assert len(stages) == len(set(stages)) == len(SUSPECT_OF)
+    assert set(STAGES) - set(stages) == NOT_RECEIVE - {"foreign", "unclassified"}
+
+
+def test_a_suspect_that_takes_no_less_time_changes_nothing():
+    speeds = speed_ups({"veth-1500": modern.answers()["veth-1500"]}, (0, 100))
+    goodput_gbps = modern.answers()["veth-1500"].goodput_gbps
+    assert speeds.filter(percent=0)["gbps"].to_list() == pytest.approx([goodput_gbps] * (speeds.height // 2))
+    assert speeds.filter(percent=100, suspect=modern.COPY)["gbps"].item() > 1.1 * goodput_gbps
+
+
+def test_recordings_that_stand_for_a_change_differ_in_that_only():
+    lab = {name: json.loads((shipped(name) / "host.json").read_text())["lab"] for name in modern.RECORDINGS}
+    for (before, change), after in NEIGHBOURS.items():
+        differ = {key for key in lab[before] if lab[before][key] != lab[after][key]} - {"name"}
+        assert differ == {LAB_SETTINGS[change.partition("=")[0]]}
+
+
+def test_the_words_say_what_the_tables_hold(answered):
+    wide, byte = answered.tables[modern.WIDE], answered.tables[modern.BYTE]
+    copy_gbps = wide.filter(suspect=modern.COPY)["veth-1500"].item()
+    assert f"{copy_gbps / wide['veth-1500'].sum():.0%} ({copy_gbps:.1f} Gbit/s)" in answered.answer
+    payload = dict(byte.select("host", "payload_ns").iter_rows())
+    now = [payload[name] for name in modern.RECORDINGS]
+    assert f"{payload['host_2002'] / max(now):.0f} to {payload['host_2002'] / min(now):.0f} times" in answered.answer
+    paired = answered.tables[modern.MEASURED]
+    said = re.search(r"Of (\d+) changes .*?, (\d+) are foretold within", answered.sure)
+    assert said is not None
+    assert [int(number) for number in said.groups()] == [paired.height, paired["meets"].sum()]
+    gro = paired.filter(change="gro=on").row(0, named=True)
+    assert f"x {gro['ratio']:.2f} foretold" in answered.answer
+    assert f"x {gro['measured']:.2f} measured" in answered.answer
+
+
+def test_only_changes_made_alone_are_taken_from_the_validation():
+    row = {"patch": "gro=on", "configuration": "mtu=1500", "predicted_ratio": 1.5, "low_ratio": 1.2,
+           "high_ratio": 2.0, "measured_ratio": 1.4, "measured_low": 1.3, "measured_high": 1.5, "inside": True,
+           "changed": True}  # fmt: skip
+    cases = [{"patches": ["gro=on"], "row": row}, {"patches": ["gro=on", "mtu=9000"], "row": row},
+             {"patches": ["competing-load=1"], "row": row}]  # fmt: skip
+    assert validated({"cases": cases})["measured"].to_list() == [1.4]
+
+
+def test_without_the_recordings_one_line_says_where_they_are(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("zcanalysis.cases.shipped.BESIDE_THE_CODE", tmp_path)
+    with pytest.raises(ZcError, match=r"traces/veth-1500 is missing: .* checkout") as raised:
+        shipped("veth-1500")
+    assert "\n" not in str(raised.value)

@@ -1,0 +1,35 @@
+"""The systems this house was asked about: each a question of record, answered by the model and by recordings.
+
+A case is a module of this room with a function ``answer()``; `CASES` names it. Its model parts live in `model`, its
+hosts in `hosts`, its pictures in `charts`, its argument in the notebook of the same name.
+"""
+
+from importlib import import_module
+from typing import Final
+
+from zcanalysis.cases.case_answer import CaseAnswer
+from zcanalysis.errors import ZcError
+
+CASES: Final[dict[str, str]] = {
+    "modern": "the suspects of 2002 on today's kernel, by our own recordings: what remains of the answer?",
+}
+"""Name, and the question in one line."""
+
+
+def case(name: str) -> CaseAnswer:
+    """The answer of one of `CASES`, worked out anew.
+
+    Parameters
+    ----------
+    name
+        Its name.
+
+    Raises
+    ------
+    ZcError
+        If there is none of that name.
+    """
+    if name not in CASES:
+        raise ZcError(f"no case {name!r}, there are {', '.join(CASES)}")
+    answered: CaseAnswer = import_module(f"zcanalysis.cases.{name}").answer()
+    return answered
