@@ -151,12 +151,12 @@ def flows(
     from zcanalysis.io.recording import read_recording
     from zcanalysis.wire.accounts import flows_and_sides, with_sides
 
-    packets = read_recording(capture).packets
-    if packets is None:
+    file = read_recording(capture).capture
+    if file is None:
         raise TraceError(f"{capture}: holds no capture; flows needs a pcap or pcapng file")
     with progress() as on_step:
         on_step("capture")
-        table, sides = flows_and_sides(packets)
+        table, sides = flows_and_sides(file)
     if as_json or csv:
         _print_table({"flows": with_sides(table, sides)}, as_json=as_json, csv=csv)
         return

@@ -8,7 +8,8 @@ import numpy.typing as npt
 import polars as pl
 
 from zcanalysis.tables import MARKS, conform, empty
-from zcanalysis.wire.connections import as_array, batches
+from zcanalysis.wire.connections import batches
+from zcanalysis.wire.table_arrays import as_array
 
 if TYPE_CHECKING:
     from zcanalysis.wire import mark_pass
