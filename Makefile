@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 TRACE ?= traces/veth-1500
+# real traffic and real timers: they have the machine to themselves
+ALONE := tests/lab tests/recorder tests/wire/test_two_taps_real.py tests/test_patches_kernel.py
 
 .PHONY: help setup demo test check lint types imports notebooks format traces probe-effects lab-validate bench fuzz report clean
 
@@ -26,7 +28,8 @@ report: $(STAMP) ## the same of your own: make report TRACE=folder-or-capture
 	$(BIN)/zcanalysis report $(TRACE) -o report.html
 
 test: $(STAMP) ## run the tests and the docstrings' examples
-	$(BIN)/python -m pytest -m "not notebook"
+	$(BIN)/python -m pytest -m "not notebook" -n 2 --dist loadfile $(ALONE:%=--ignore=%)
+	$(BIN)/python -m pytest -m "not notebook" $(ALONE)
 
 check: lint types imports test notebooks ## what CI runs
 
@@ -68,7 +71,7 @@ lab-validate: $(STAMP) ## foretell and measure 24 drawn cases (root, quiet machi
 bench: $(STAMP) ## speed against peers measured in the same run
 	$(BIN)/python -m tests.bench
 
-fuzz: $(STAMP) ## damaged captures and perf texts for FUZZ_SECONDS (600), array bounds checked
+fuzz: $(STAMP) ## damaged and hostile captures and perf texts for FUZZ_SECONDS (600), array bounds checked
 	NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=build/fuzz/compiled $(BIN)/python -m tests.fuzz
 
 clean: ## remove what was built here, not the recordings

@@ -47,14 +47,48 @@ flows
 # %% [markdown]
 # ## The transfer through its sequence space
 #
-# Above: what was sent and what was acknowledged; points mark what was sent again. Below: what was in flight, and the
-# window that the receiver allowed (known because the handshake, and with it the window's scale, is in the capture).
-# Drag and scroll to zoom.
+# Above: what was sent and what was acknowledged; points mark what was sent again, lines what SACK reported (here
+# neither happened). Below: the most that was in flight, and the window that the receiver allowed (known because the
+# handshake, and with it the window's scale, is in the capture). Drag and scroll to zoom.
 
 # %%
 transfer = flows.sort("payload_bytes").row(-1, named=True)
 lines = zc.sequence_lines(packets, transfer)
 zc.charts.time_sequence(lines)
+
+# %% [markdown]
+# ## How fast was it?
+#
+# Payload of this direction, a hundredth of its time a bar.
+
+# %%
+zc.charts.transfer_rate(zc.transfer_rates(lines))
+
+# %% [markdown]
+# ## How long did data wait for its ACK?
+#
+# From a packet to the ACK that ends where it does, at this tap: close to the receiver, so this is what the receiver
+# took to acknowledge, not the way there and back.
+
+# %%
+times = zc.round_trips(packets, transfer)
+zc.charts.round_trips(times)
+
+# %% [markdown]
+# ## How long were ACKs held back?
+#
+# Here none came late: data kept coming, and an ACK is due with every second segment. A request that is sent in two
+# parts (`traces/limits/delayed-ack`) is where the kernel waits 40 ms for more: half of the ACKs, nearly all of the
+# time.
+
+# %%
+prompt = zc.ack_delays(packets, transfer)
+zc.charts.ack_delays(prompt)
+
+# %%
+halves = zc.scan_pcap(root / "traces" / "limits" / "delayed-ack.first.pcap.zst")
+late = zc.ack_delays(halves, zc.flows(halves).row(0, named=True))
+zc.charts.ack_delays(late)
 
 # %% [markdown]
 # ## How much of the window was used?
@@ -102,6 +136,12 @@ found = pl.concat(
 found.pivot(on="limit", index="made to be limited by", values="share_time", aggregate_function="sum").fill_null(0)
 
 # %% [markdown]
+# And when, in one of them, a band a connection: the first is the one over which iperf3 talks about the second.
+
+# %%
+zc.charts.limits_band(zc.limits(zc.scan_pcap(root / "traces" / "limits" / "loss.first.pcap.zst")))
+
+# %% [markdown]
 # ## A few packets through tshark
 #
 # Every field that Wireshark knows, of the packets you choose: here the handshake, which carries the window's scale.
@@ -126,6 +166,9 @@ fields.pivot(on="name", index="frame_number", values="value")
 
 # %%
 assert transfer["retransmitted_bytes"] == 0
+assert times.get_column("median_ms").median() < 2
+assert prompt.get_column("to_ms").max() < 40
+assert late.filter(pl.col("from_ms") > 35).get_column("share_time").sum() > 0.9
 assert used.get_column("used").median() < 0.1
 assert used.get_column("used").max() < 1
 main = found.group_by("made to be limited by").agg(pl.col("limit").sort_by("share_time").last())

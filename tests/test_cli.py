@@ -51,6 +51,24 @@ def test_flows_tell_what_tcp_did_as_a_table_as_json_and_as_csv():
     assert run("flows", TRACE, "--csv").stdout.splitlines()[0].split(",") == list(rows[0])
 
 
+def test_flows_name_the_limit_of_each_direction_where_asked():
+    capture = Path(__file__).parent.parent / "traces/limits/window.first.pcap.zst"
+    told = run("flows", capture, "--limits")
+    assert told.returncode == 0, told.stderr
+    assert "receive window 100 %" in told.stdout
+    assert max(map(len, told.stdout.splitlines())) <= 110
+    rows = json.loads(run("flows", capture, "--limits", "--json").stdout)["flows"]
+    assert [row["limit"] for row in rows] == ["unknown", None, "receive window", None]
+    assert rows[2]["limit_share"] > 0.95
+    assert "limit_share" in run("flows", capture, "--limits", "--csv").stdout.splitlines()[0].split(",")
+    assert "limit" not in json.loads(run("flows", capture, "--json").stdout)["flows"][0]
+    refused = run("flows", capture, "--limits", "--follow")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr.count("\n") == 1
+    report = json.loads(run("report", capture, "--json").stdout)["flows"]
+    assert [row["limit"] for row in report] == [row["limit"] for row in rows]
+
+
 def bad_files(place: Path) -> dict[str, Path]:
     """Things that are no recording."""
     files = {name: place / name for name in ("empty", "noise", "half.pcap", "words.txt", "folder", "broken")}

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import builders as make
 from tests.test_report import HOSTILE, folder  # noqa: F401 - a fixture
 from zcanalysis.answer import answered
 from zcanalysis.document import write_report
@@ -12,6 +13,7 @@ from zcanalysis.io.recording import read_recording
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 TRACES = Path(__file__).parent.parent / "traces"
+CONNECTION = ("sequence", "throughput", "round-trips", "ack-delays")
 OFFLINE = [
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
     *("--disable-background-networking", "--disable-component-update", "--window-size=1200,2600"),
@@ -61,10 +63,31 @@ def drawn_charts(browser, page: Path) -> list[str]:
 @pytest.mark.parametrize("name", SHIPPED)
 def test_every_chart_of_a_shipped_recording_is_drawn_offline(browser, tmp_path, name):
     page = tmp_path / "report.html"
-    write_report(answered(read_recording(TRACES / name)), page)
+    recording = read_recording(TRACES / name)
+    write_report(answered(recording), page)
     assert drawn_charts(browser, page) == [
         "loss", "ladder", "forecast", "speedup", "costs", "prices", "cpus", "limits", "rate", "flame",
+        *(CONNECTION if recording.packets is not None else ()),
     ]  # fmt: skip
+
+
+CAPTURES = ("limits/loss.first.pcap.zst", "limits/delayed-ack.first.pcap.zst", "prequeue-4.10/mtu-65000.pcap.gz")
+
+
+@pytest.mark.parametrize("name", CAPTURES)
+def test_a_captures_charts_are_drawn_and_fit_into_a_narrow_window(browser, tmp_path, name):
+    page = tmp_path / "report.html"
+    write_report(answered(read_recording(TRACES / name)), page)
+    browser.set_window_size(800, 1200)
+    assert drawn_charts(browser, page) == ["limits", *CONNECTION]
+    assert browser.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_an_unanswered_transfer_has_no_chart_of_its_acks(browser, tmp_path):
+    data = [make.ethernet(make.ipv4(make.tcp(seq=1000 + 10 * n, payload=b"x" * 10))) for n in range(20)]
+    capture, page = make.saved(tmp_path, make.pcap(data)), tmp_path / "report.html"
+    write_report(answered(read_recording(capture)), page)
+    assert drawn_charts(browser, page) == ["limits", "sequence", "throughput"]
 
 
 def test_a_hostile_process_name_stays_text(browser, tmp_path, folder):  # noqa: F811

@@ -38,15 +38,18 @@ if TYPE_CHECKING:
     from zcanalysis.trust import audit
     from zcanalysis.whatif import what_if
     from zcanalysis.wire.accounts import tcp_sides
-    from zcanalysis.wire.advance import sequence_lines
+    from zcanalysis.wire.ack_delays import ack_delays
+    from zcanalysis.wire.advance import sequence_lines, transfer_rates
     from zcanalysis.wire.connections import flows
     from zcanalysis.wire.datagrams import fragments
+    from zcanalysis.wire.round_trips import round_trips
     from zcanalysis.wire.segment_marks import marks
     from zcanalysis.wire.two_taps import match_taps
 
 __version__: Final = "0.1.0"
 
 __all__ = [
+    "ack_delays",
     "advise",
     "attribute",
     "audit",
@@ -71,18 +74,21 @@ __all__ = [
     "read_machine_prices",
     "read_recording",
     "replay",
+    "round_trips",
     "scan_events",
     "scan_pcap",
     "scan_perf",
     "sequence_lines",
     "sweep",
     "tcp_sides",
+    "transfer_rates",
     "tshark_fields",
     "what_if",
     "write_host",
 ]
 
 _HOMES: Final = {
+    "ack_delays": "zcanalysis.wire.ack_delays",
     "advise": "zcanalysis.advice",
     "attribute": "zcanalysis.journeys",
     "audit": "zcanalysis.trust",
@@ -104,12 +110,14 @@ _HOMES: Final = {
     "offered_load": "zcanalysis.offered",
     "read_recording": "zcanalysis.io.recording",
     "replay": "zcanalysis.journeys",
+    "round_trips": "zcanalysis.wire.round_trips",
     "scan_events": "zcanalysis.io.trace_events",
     "scan_pcap": "zcanalysis.io.pcap",
     "scan_perf": "zcanalysis.io.perf",
     "sequence_lines": "zcanalysis.wire.advance",
     "sweep": "zcanalysis.sweeps",
     "tcp_sides": "zcanalysis.wire.accounts",
+    "transfer_rates": "zcanalysis.wire.advance",
     "tshark_fields": "zcanalysis.io.tshark_fields",
     "what_if": "zcanalysis.whatif",
     "write_host": "zcanalysis.hosts.toml_text",

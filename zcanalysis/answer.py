@@ -26,6 +26,7 @@ from zcanalysis.prices import calibration
 from zcanalysis.prices.machine import MachinePrices, require_same_machine, with_calibrated
 from zcanalysis.tables import BLAME, empty
 from zcanalysis.trust import Outcome, audit
+from zcanalysis.wire.flow_limits import with_limits
 
 SMALLEST_GBPS_SHOWN = 0.1
 SMALLEST_GAP_PART = 0.02
@@ -279,7 +280,7 @@ def report_document(answer: Answer) -> dict[str, Any]:
         "recording": answer.recording.name,
         "answer": sentence(answer),
         "audit": answer.audit.to_dicts(),
-        "flows": answer.evidence.flows.to_dicts(),
+        "flows": limited_flows(answer).to_dicts(),
         "goodput_gbps": answer.goodput_gbps,
         "goodput_low_gbps": answer.low_gbps,
         "goodput_high_gbps": answer.high_gbps,
@@ -307,6 +308,29 @@ def _limit_rows(answer: Answer) -> list[dict[str, Any]] | None:
     kind, where = answer.held_back_by.kind, answer.held_back_by.where
     limit = {"sender": APPLICATION, "drops": LOSS}.get(kind, kind)
     return [row | {"where": where if row["limit"] == limit else None} for row in answer.limits.to_dicts()]
+
+
+def limited_flows(answer: Answer) -> pl.DataFrame:
+    """FLOWS of the capture with ``limit`` and ``limit_share``; null where the limits are those of counters.
+
+    Parameters
+    ----------
+    answer
+        Of a recording or a capture.
+    """
+    told = answer.limits if answer.recording.counters is None else answer.limits.clear()
+    return with_limits(answer.evidence.flows, told)
+
+
+def limit_text(limit: str | None, share: float | None) -> str:
+    """The limit of a direction and its share of the time.
+
+    Examples
+    --------
+    >>> limit_text("receive window", 0.961), limit_text(None, None)
+    ('receive window 96 %', '-')
+    """
+    return "-" if limit is None or share is None else f"{limit} {share * 100:.0f} %"
 
 
 def limits_text(limits: pl.DataFrame) -> str:

@@ -126,6 +126,10 @@ def flows(
     capture: Annotated[Path, typer.Argument(help="A capture, or a recording that holds one.")],
     as_json: Json = False,
     csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values.")] = False,
+    limits: Annotated[
+        bool,
+        typer.Option("--limits", help="Also what limited each direction most of its time; two thirds slower."),
+    ] = False,
     follow: Annotated[bool, typer.Option("--follow", help="Print anew as the capture grows, until Ctrl-C.")] = False,
     idle: Annotated[
         float | None, typer.Option(min=0, help="With --follow: end when nothing was added for so many seconds.")
@@ -136,6 +140,8 @@ def flows(
         raise ZcError("--json and --csv exclude each other")
     if idle is not None and not follow:
         raise ZcError("--idle is for --follow")
+    if limits and follow:
+        raise ZcError("--limits needs the whole capture, and --follow has only what is there so far")
     if follow:
         from zcanalysis.cli_follow import followed_flows
 
@@ -150,19 +156,22 @@ def flows(
     from zcanalysis.errors import TraceError
     from zcanalysis.io.recording import read_recording
     from zcanalysis.wire.accounts import flows_and_sides, with_sides
+    from zcanalysis.wire.flow_limits import flows_sides_and_limits
 
-    file = read_recording(capture).capture
-    if file is None:
+    read = read_recording(capture)
+    if read.packets is None or read.capture is None:
         raise TraceError(f"{capture}: holds no capture; flows needs a pcap or pcapng file")
     with progress() as on_step:
         on_step("capture")
-        table, sides = flows_and_sides(file)
+        table, sides = flows_sides_and_limits(read.packets) if limits else flows_and_sides(read.capture)
     if as_json or csv:
         _print_table({"flows": with_sides(table, sides)}, as_json=as_json, csv=csv)
         return
-    from zcanalysis.terminal import print_flows, print_sides
+    from zcanalysis.terminal import print_flows, print_limited, print_sides
 
     print_flows(table)
+    if limits:
+        print_limited(table)
     print_sides(sides)
 
 

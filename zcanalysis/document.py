@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from zcanalysis.advice import ranked_changes
-from zcanalysis.answer import Answer, gain_text, gbps_text, limits_text, sentence, stage_name
+from zcanalysis.answer import Answer, gain_text, gbps_text, limit_text, limited_flows, limits_text, sentence, stage_name
 from zcanalysis.cpu.kernel_stages import NOT_RECEIVE
 from zcanalysis.cpu.timeline import cpu_timeline, flame
 from zcanalysis.errors import TraceError
@@ -21,6 +21,7 @@ from zcanalysis.goodput import throughput
 from zcanalysis.latency_figures import latency_cells, latency_figures, traced_latency
 from zcanalysis.model_figures import forecast_figures, ladder_figures, price_cells, price_figures, speedup_figures
 from zcanalysis.whatif import REPLAYED_TIERS
+from zcanalysis.wire_figures import wire_figures
 
 CPUS_DRAWN = 4
 FLOWS_SHOWN = 20
@@ -51,6 +52,8 @@ def report_html(answer: Answer, on_step: Callable[[str], None] = lambda step: No
     traced = traced_latency(answer.recording)
     on_step("charts")
     figures = [*_figures(answer, [*best, *rest]), *latency_figures(traced)]
+    on_step("connection")
+    figures += wire_figures(answer)
     on_step("page")
     return rendered(
         "report.html.j2",
@@ -304,7 +307,7 @@ def _change_rows(best: list[dict[str, Any]]) -> list[Row]:
 
 
 def _flow_rows(answer: Answer) -> list[Row]:
-    flows = answer.evidence.flows.sort("unique_bytes", descending=True).head(FLOWS_SHOWN)
+    flows = limited_flows(answer).sort("unique_bytes", descending=True).head(FLOWS_SHOWN)
     return [
         Row(
             (
@@ -315,6 +318,7 @@ def _flow_rows(answer: Answer) -> list[Row]:
                 f"{row['retransmitted_bytes']:,}",
                 "" if row["goodput_gbps"] is None else f"{row['goodput_gbps']:.3f}",
                 "" if row["rtt_ms"] is None else f"{row['rtt_ms']:.3f}",
+                limit_text(row["limit"], row["limit_share"]),
             )
         )
         for row in flows.iter_rows(named=True)

@@ -77,7 +77,7 @@ def joined_spans(
     return conform(
         rows.with_columns(
             evidence.alias("evidence"),
-            (elapsed_ns / elapsed_ns.sum()).alias("share_time"),
+            (elapsed_ns / elapsed_ns.cast(pl.Float64).sum()).alias("share_time"),
             (lost / lost.sum()).fill_nan(0.0).alias("share_bytes"),
         ),
         LIMITS,

@@ -122,10 +122,41 @@ SEQUENCE_LINES: Final[Schema] = {
     "packets": Column(pl.Int64(), "capture records of the direction"),
     "low_byte": Column(pl.Int64(), "lowest byte sent, counted from the first number seen; null without payload"),
     "high_byte": Column(pl.Int64(), "end of the highest byte sent; null without payload"),
+    "payload_bytes": Column(pl.Int64(), "payload sent, repeated bytes included"),
     "repeated_bytes": Column(pl.Int64(), "payload below the highest byte seen before: sent again, or out of order"),
     "acked_byte": Column(pl.Int64(), "highest byte acknowledged; null when no ACK came"),
     "edge_byte": Column(pl.Int64(), "end of the window that the other side allows; null when its scale is unknown"),
+    "sacked": Column(
+        pl.List(pl.Struct({"low_byte": pl.Int64(), "high_byte": pl.Int64()})),
+        "ranges beyond its number that the slice's last ACK with SACK blocks reports; empty without",
+    ),
     "in_flight_bytes": Column(pl.Int64(), "highest byte sent so far less highest acknowledged, at the slice's end"),
+    "in_flight_most_bytes": Column(pl.Int64(), "the same at its largest in the slice; null before the first ACK"),
+}
+
+TRANSFER_RATES: Final[Schema] = {
+    "from_s": Column(pl.Float64(), "begin of the slice, since the direction's first packet"),
+    "to_s": Column(pl.Float64(), "its end"),
+    "new_gbps": Column(pl.Float64(), "payload beyond all that was sent before, 1e9 bits per second"),
+    "repeated_gbps": Column(pl.Float64(), "payload sent again, or out of order"),
+}
+
+ROUND_TRIPS: Final[Schema] = {
+    "from_s": Column(pl.Float64(), "begin of the slice, since the direction's first packet"),
+    "to_s": Column(pl.Float64(), "its end"),
+    "samples": Column(pl.Int64(), "ACKs that end where a packet of the direction does, as tshark pairs them"),
+    "min_ms": Column(pl.Float64(), "shortest time from that packet to the ACK, at the tap"),
+    "median_ms": Column(pl.Float64(), "half of them took at most this, within 1.6 %"),
+    "p95_ms": Column(pl.Float64(), "95 % of them took at most this, within 1.6 %"),
+    "max_ms": Column(pl.Float64(), "longest"),
+}
+
+ACK_DELAYS: Final[Schema] = {
+    "from_ms": Column(pl.Float64(), "the class begins here: eight an octave, the first holds all below 1.024 µs"),
+    "to_ms": Column(pl.Float64(), "and ends before this"),
+    "acks": Column(pl.Int64(), "ACKs of new payload that came so long after the oldest packet that they cover"),
+    "share": Column(pl.Float64(), "of all such ACKs"),
+    "share_time": Column(pl.Float64(), "of all their delays together; null where all are 0"),
 }
 
 TCP_SIDES: Final[Schema] = {
@@ -175,7 +206,7 @@ TCP_SIDES: Final[Schema] = {
     "in_flight_median_bytes": Column(pl.UInt64(), "the same, half of the packets"),
     "rtt_samples": Column(pl.UInt64(), "ACKs that end where one packet ends and nothing sent twice confuses (Karn)"),
     "rtt_min_ms": Column(pl.Float64(), "from a packet with data, SYN or FIN of this side to its ACK, at the tap"),
-    "rtt_mean_ms": Column(pl.Float64(), "the same"),
+    "rtt_mean_ms": Column(pl.Float64(), "the same; null where they sum to 146 years or more"),
     "rtt_median_ms": Column(pl.Float64(), "the same, within 1.6 %"),
     "rtt_p95_ms": Column(pl.Float64(), "the same, within 1.6 %"),
     "rtt_max_ms": Column(pl.Float64(), "the same"),

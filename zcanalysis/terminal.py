@@ -16,7 +16,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from zcanalysis.advice import ranked_changes
-from zcanalysis.answer import Answer, gain_text, gbps_text, limits_text, sentence, stage_name
+from zcanalysis.answer import Answer, gain_text, gbps_text, limit_text, limits_text, sentence, stage_name
 from zcanalysis.output import printable, write
 from zcanalysis.trust import MOSTLY_SKID
 from zcanalysis.whatif import REPLAYED_TIERS
@@ -276,6 +276,20 @@ def print_flows(flows: pl.DataFrame) -> None:
         rest = (row["goodput_gbps"], row["rtt_ms"])
         shown.add_row(str(row["connection"]), safe(ends), row["protocol"], *map(_cell, counts), *map(_cell, rest))
     emit(shown)
+
+
+def print_limited(flows: pl.DataFrame) -> None:
+    """What limited each direction of FLOWS with `limit` and `limit_share` for most of its time."""
+    shown = Table(box=None, pad_edge=False, title="who limited, most of the time", title_justify="left")
+    shown.title_style = "bold"
+    shown.add_column("#", justify="right")
+    shown.add_column("from -> to", no_wrap=True, overflow="fold")
+    shown.add_column("limited by")
+    for row in flows.drop_nulls("limit").iter_rows(named=True):
+        ends = f"{row['src']}:{row['src_port']} -> {row['dst']}:{row['dst_port']}"
+        shown.add_row(str(row["connection"]), safe(ends), safe(limit_text(row["limit"], row["limit_share"])))
+    if shown.row_count:
+        emit("", shown)
 
 
 def print_sides(sides: pl.DataFrame) -> None:

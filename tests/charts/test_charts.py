@@ -9,7 +9,7 @@ import pytest
 from zcanalysis import charts
 from zcanalysis.answer import answered, ladder
 from zcanalysis.charts.limit_bands import LIMIT_COLOURS
-from zcanalysis.charts.theme import GROUP_COLOURS
+from zcanalysis.charts.theme import GROUP_COLOURS, WIRE_COLOURS
 from zcanalysis.cpu.kernel_stages import STAGE_GROUPS
 from zcanalysis.cpu.latency import latency
 from zcanalysis.cpu.timeline import cpu_timeline, flame
@@ -19,10 +19,12 @@ from zcanalysis.limit_spans import LIMIT_NAMES
 from zcanalysis.patches import parse_patch
 from zcanalysis.sensitivity import speedup_curve, tornado
 from zcanalysis.sweeps import sweep
-from zcanalysis.tables import LATENCY_STAGES, SEQUENCE_LINES, polars_schema
+from zcanalysis.tables import ACK_DELAYS, LATENCY_STAGES, ROUND_TRIPS, SEQUENCE_LINES, TRANSFER_RATES, polars_schema
 from zcanalysis.whatif import what_if
-from zcanalysis.wire.advance import sequence_lines
+from zcanalysis.wire.ack_delays import ack_delays
+from zcanalysis.wire.advance import sequence_lines, transfer_rates
 from zcanalysis.wire.connections import flows
+from zcanalysis.wire.round_trips import round_trips
 
 TRACE = Path(__file__).parent.parent.parent / "traces/veth-1500"
 MOST_ROWS = 5000
@@ -47,6 +49,9 @@ def specs() -> dict[str, dict]:
         "sweep": charts.sweep_curve(sweep(answer, {"mtu": [1500, 9000]})),
         "latency": charts.latency(*traced_packets()),
         "sequence": charts.time_sequence(advance(answer.recording.packets)),
+        "transfer rate": charts.transfer_rate(transfer_rates(advance(answer.recording.packets))),
+        "round trips": charts.round_trips(round_trips(*transfer(answer.recording.packets))),
+        "ack delays": charts.ack_delays(ack_delays(*transfer(answer.recording.packets))),
         "limits": charts.limits_band(answer.limits),
     }
     return {name: chart.to_dict() for name, chart in drawn.items()}
@@ -57,8 +62,12 @@ def traced_packets() -> tuple[pl.DataFrame, pl.DataFrame]:
     return found.summary, found.distribution
 
 
+def transfer(packets: pl.LazyFrame) -> tuple[pl.LazyFrame, dict]:
+    return packets, flows(packets).sort("payload_bytes").row(-1, named=True)
+
+
 def advance(packets: pl.LazyFrame) -> pl.DataFrame:
-    return sequence_lines(packets, flows(packets).sort("payload_bytes").row(-1, named=True))
+    return sequence_lines(*transfer(packets))
 
 
 def test_every_limit_has_one_colour_in_every_band():
@@ -107,6 +116,9 @@ def titles(spec: object) -> set[str]:
         ("speedup", {"less time for this stage alone (%)", "goodput (Gbit/s)"}),
         ("sweep", {"mtu (bytes)", "goodput (Gbit/s)"}),
         ("sequence", {"time since the first packet (s)", "sequence space (MB)", "in flight (MB)"}),
+        ("transfer rate", {"time since the first packet (s)", "payload (Gbit/s)"}),
+        ("round trips", {"time since the first packet (s)", "time to the ACK (ms)"}),
+        ("ack delays", {"an ACK came so long after the oldest packet it covers (ms)", "share"}),
         ("limits", {"time since the first interval (s)", "limited by"}),
         ("latency", {"share of the mean latency of a byte", "bytes that took at most this"}),
     ],
@@ -235,17 +247,108 @@ def test_a_stage_that_was_not_recorded_is_not_drawn():
     assert drawn == {"hand-over", "wake-up", "queue", "total"}
 
 
+def sequence_rows(**columns: list) -> pl.DataFrame:
+    """Two slices of SEQUENCE_LINES: 1000 bytes each, half of the second sent again; a window from the second on."""
+    rows = {
+        "from_s": [0.0, 1.0], "to_s": [1.0, 2.0], "packets": [1, 1], "low_byte": [0, 500], "high_byte": [1000, 1500],
+        "payload_bytes": [1000, 1000], "repeated_bytes": [0, 500], "acked_byte": [1000, 1500],
+        "edge_byte": [None, 9000], "sacked": [[], []], "in_flight_bytes": [0, 0], "in_flight_most_bytes": [1000, 500],
+    }  # fmt: skip
+    return pl.DataFrame(rows | columns, schema=polars_schema(SEQUENCE_LINES))
+
+
+def drawn_lines(spec: dict) -> set[str]:
+    """Which of `WIRE_COLOURS` have a layer."""
+    text = json.dumps(spec)
+    return {name for name in WIRE_COLOURS if f'"calculate": "\'{name}\'"' in text}
+
+
 def test_a_time_sequence_draws_what_was_sent_again_and_the_window_only_where_they_are_known():
-    lines = pl.DataFrame(
-        {
-            "from_s": [0.0, 1.0], "to_s": [1.0, 2.0], "packets": [1, 1], "low_byte": [0, 500],
-            "high_byte": [1000, 1500], "repeated_bytes": [0, 500], "acked_byte": [1000, 1500],
-            "edge_byte": [None, 9000], "in_flight_bytes": [0, 0],
-        },
-        schema=polars_schema(SEQUENCE_LINES),
-    )  # fmt: skip
-    spec = charts.time_sequence(lines).to_dict()
-    rows = next(iter(spec["datasets"].values()))
+    spec = charts.time_sequence(sequence_rows()).to_dict()
+    rows = spec["datasets"][spec["vconcat"][0]["layer"][0].get("data", spec["vconcat"][0].get("data"))["name"]]
     assert [row["allowed"] for row in rows] == [None, 0.0075]
     assert "datum.repeated_bytes > 0" in json.dumps(spec)
     assert spec["vconcat"][0]["layer"][0]["encoding"]["x"]["scale"]["domain"] == [0, 2.0]
+    assert drawn_lines(spec) == {"sent", "acknowledged", "window", "sent again"}
+
+
+def test_a_time_sequence_has_no_layer_without_values():
+    nothing = {"acked_byte": [None, None], "edge_byte": [None, None], "in_flight_most_bytes": [None, None]}
+    spec = charts.time_sequence(sequence_rows(repeated_bytes=[0, 0], **nothing)).to_dict()
+    assert drawn_lines(spec) == {"sent"}
+    assert len(spec["vconcat"]) == 1
+
+
+def test_every_range_that_sack_reports_is_drawn():
+    ranges = [[{"low_byte": 3_000_000, "high_byte": 4_000_000}, {"low_byte": 7_000_000, "high_byte": 8_000_000}], []]
+    spec = charts.time_sequence(sequence_rows(sacked=ranges)).to_dict()
+    found = [
+        row for rows in spec["datasets"].values() for row in rows if set(row) == {"from_s", "low_byte", "high_byte"}
+    ]
+    assert [(row["low_byte"], row["high_byte"]) for row in found] == [(3, 4), (7, 8)]
+    assert "SACKed" in drawn_lines(spec)
+
+
+@pytest.mark.parametrize(("most_bytes", "kind"), [([1000, 500], None), ([100, 50], "log")])
+def test_what_is_in_flight_is_on_a_log_axis_where_it_is_a_small_part_of_the_window(most_bytes, kind):
+    spec = charts.time_sequence(sequence_rows(in_flight_most_bytes=most_bytes)).to_dict()
+    assert spec["vconcat"][1]["layer"][0]["encoding"]["y"].get("scale", {}).get("type") == kind
+
+
+def test_rates_are_stacked_and_slow_ones_are_told_in_megabits():
+    rates = pl.DataFrame(
+        {"from_s": [0.0, 1.0], "to_s": [1.0, 2.0], "new_gbps": [0.05, 0.02], "repeated_gbps": [0.0, 0.01]},
+        schema=polars_schema(TRANSFER_RATES),
+    )
+    chart = charts.transfer_rate(rates)
+    assert "payload (Mbit/s)" in titles(chart.to_dict())
+    assert [(row["line"], row["low"], row["high"]) for row in rows_of(chart)] == [
+        ("sent", 0, 50), ("sent", 0, 20), ("sent again", 50, 50), ("sent again", 20, 30),
+    ]  # fmt: skip
+    faster = charts.transfer_rate(rates.with_columns(pl.col("new_gbps") * 10))
+    assert "payload (Gbit/s)" in titles(faster.to_dict())
+
+
+def test_round_trips_are_on_a_log_axis_with_their_true_values_in_the_words():
+    times = pl.DataFrame(
+        {"from_s": [0.0], "to_s": [2.0], "samples": [3], "min_ms": [0.0], "median_ms": [2.0], "p95_ms": [9.0],
+         "max_ms": [9.0]}, schema=polars_schema(ROUND_TRIPS),
+    )  # fmt: skip
+    chart = charts.round_trips(times)
+    (row,) = rows_of(chart)
+    assert (row["min_ms"], row["min_ms_at"], row["max_ms_at"]) == (0, 0.001, 9)  # a log axis has no 0
+    spec = chart.to_dict()
+    assert spec["layer"][0]["encoding"]["y"]["scale"]["type"] == "log"
+    assert drawn_lines(spec) == {"shortest to longest", "median", "95 %"}
+
+
+def test_delays_have_the_40_ms_of_linux_in_sight():
+    delays = pl.DataFrame(
+        {"from_ms": [0.0, 1.0], "to_ms": [0.001024, 1.1], "acks": [3, 1], "share": [0.75, 0.25],
+         "share_time": [0.01, 0.99]}, schema=polars_schema(ACK_DELAYS),
+    )  # fmt: skip
+    spec = charts.ack_delays(delays).to_dict()
+    scale = spec["layer"][0]["encoding"]["x"]["scale"]
+    assert scale["type"] == "log"
+    assert 0 < scale["domain"][0] < 0.001024
+    assert scale["domain"][1] >= 40
+    assert {"ms": 40, "text": "delayed ACK: 40 ms"} in [row for rows in spec["datasets"].values() for row in rows]
+
+
+@pytest.mark.parametrize("name", ["sequence", "transfer rate", "round trips", "ack delays", "limits"])
+def test_what_tcp_did_can_be_zoomed(specs, name):
+    selections = [param for param in specs[name]["params"] if param.get("bind") == "scales"]
+    assert [param["select"] for param in selections] == [{"type": "interval", "encodings": ["x"]}]
+
+
+def test_what_one_connection_did_has_one_colour_in_every_picture(specs):
+    for name in ("sequence", "transfer rate", "round trips", "ack delays"):
+        for scale in colour_scales(specs[name]):
+            assert dict(zip(scale["domain"], scale["range"], strict=True)).items() <= WIRE_COLOURS.items()
+
+
+def colour_scales(spec: object) -> list[dict]:
+    if isinstance(spec, dict):
+        own = [spec["color"]["scale"]] if isinstance(spec.get("color"), dict) and "scale" in spec["color"] else []
+        return own + [scale for part in spec.values() for scale in colour_scales(part)]
+    return [scale for part in spec for scale in colour_scales(part)] if isinstance(spec, list) else []

@@ -1,1 +1,1 @@
-"""Damaged captures and perf texts by the thousand: rows or one line of complaint, never anything else."""
+"""Damaged and hostile captures and perf texts by the thousand: rows that keep their laws, or one line of complaint."""

@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -12,7 +13,9 @@ from tests import builders as make
 from zcanalysis.io.pcap import scan_pcap
 from zcanalysis.tables import FLOWS, PACKETS, empty, polars_schema
 from zcanalysis.wire import connections
-from zcanalysis.wire.connections import flows
+from zcanalysis.wire.connections import Followed, flows
+from zcanalysis.wire.sequence_space import MAX_HOLES, MAX_PROBES, new_index, slot_of
+from zcanalysis.wire.table_arrays import TableArrays
 
 CAPTURES = make.real_captures()
 SYN, ACK, RST, FIN = 2, 16, 4, 1
@@ -142,7 +145,7 @@ def test_udp_payload_is_all_unique_and_later_fragments_belong_to_no_flow(tmp_pat
 
 
 def test_more_flows_and_holes_than_the_first_room_holds():
-    # 10,000 flows; the first also has 40,000 holes, filled again one by one
+    # 10,000 flows; the first also has 40,000 holes, then filled one by one: the highest of them count
     count = 10_000
     many = packets((0, "there", ACK, 0, 0, 10))
     many = pl.concat([many] * count).with_columns(flow_id=pl.int_range(count, dtype=pl.UInt64))
@@ -151,7 +154,26 @@ def test_more_flows_and_holes_than_the_first_room_holds():
     alone = packets(*holes, *fills).with_columns(flow_id=pl.lit(0, dtype=pl.UInt64))
     rows = flows(pl.concat([many, alone.tail(-1)]))
     assert rows.height == count
-    assert rows["unique_bytes"].to_list() == [800_000] + [10] * (count - 1)
+    assert rows["unique_bytes"].to_list() == [400_010 + 10 * MAX_HOLES] + [10] * (count - 1)
+
+
+def test_gaps_without_end_need_no_room_without_end():
+    followed = Followed()
+    gap = packets((0, "there", ACK, 0, 0, 10)).select(connections.FOLLOWED)
+    many = pl.concat([gap] * 50_000).with_columns(seq=pl.int_range(50_000, dtype=pl.UInt32) * 20)
+    split = pl.concat([gap] * 50_000).with_columns(seq=2_000_000 + pl.int_range(50_000, dtype=pl.UInt32) * 20)
+    far = packets((0, "there", ACK, 4_000_000, 0, 10)).select(connections.FOLLOWED)
+    for part in (many, far, split):
+        followed.take(TableArrays(part))
+    sides, nodes = followed.holes
+    assert sides.holes[0] == MAX_HOLES
+    assert nodes.start.size <= 2 * (MAX_HOLES + MAX_PROBES)
+
+
+def test_flows_that_are_alike_in_their_low_bits_do_not_want_the_same_place():
+    index = new_index(1 << 10)
+    places = {slot_of(index, np.uint64(number << 40)) for number in range(1000)}
+    assert len(places) > 100
 
 
 @given(

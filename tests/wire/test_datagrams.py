@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests import builders as make
 from zcanalysis.io.pcap import scan_pcap
 from zcanalysis.tables import FRAGMENTS, PACKETS, empty, polars_schema
-from zcanalysis.wire import connections
+from zcanalysis.wire import connections, datagrams
 from zcanalysis.wire.datagrams import fragments
 
 SECOND = 1_000_000_000
@@ -59,6 +59,20 @@ def test_an_identification_used_again_later_is_another_datagram():
     assert (row["datagrams"], row["bytes"], row["overlap_bytes"]) == (2, 96, 0)
 
 
+def test_a_piece_that_comes_again_is_no_new_datagram_however_the_packets_come(monkeypatch):
+    rows = [(0, 7, 0, 16, True), (1, 7, 24, 24, False), (2, 7, 24, 24, False)]
+    for size in (1, 2, 3):
+        monkeypatch.setattr(connections, "BATCH_ROWS", size)
+        (row,) = fragments(pieces(*rows)).to_dicts()
+        assert (row["datagrams"], row["incomplete_datagrams"], row["overlap_bytes"]) == (1, 0, 24)
+
+
+@pytest.mark.parametrize("far_ns", [(1 << 63) - 1, -(1 << 63), 1 << 62])
+def test_a_piece_with_a_time_out_of_all_bounds_is_a_piece(far_ns):
+    (row,) = fragments(pieces((5, 7, 0, 16, True), (far_ns, 7, 24, 24, False))).to_dicts()
+    assert (row["datagrams"], row["incomplete_datagrams"], row["bytes"]) == (1, 0, 48)
+
+
 PIECES = st.tuples(
     st.integers(-(1 << 62), 1 << 62),
     st.integers(0, 2),
@@ -71,12 +85,12 @@ PIECES = st.tuples(
 @given(rows=st.lists(PIECES, max_size=20), slice_rows=st.integers(1, 5))
 @settings(max_examples=50, deadline=None)
 def test_hostile_pieces_are_all_counted(rows, slice_rows):
-    before = connections.BATCH_ROWS
+    before = datagrams.CHUNK_PIECES
     try:
-        connections.BATCH_ROWS = slice_rows
+        datagrams.CHUNK_PIECES = slice_rows
         table = fragments(pieces(*rows))
     finally:
-        connections.BATCH_ROWS = before
+        datagrams.CHUNK_PIECES = before
     assert table.schema == polars_schema(FRAGMENTS)
     assert table["fragments"].sum() == sum(offset > 0 or more for _, _, offset, _, more in rows)
     assert table["incomplete_datagrams"].sum() <= table["datagrams"].sum()

@@ -62,7 +62,7 @@ def test_blocks_batches_and_address_books_of_any_size_count_the_same():
     small = [path for path in CAPTURES if path.stat().st_size < SMALL_BYTES]
     for number, path in enumerate(small[::EVERY]):
         by_table = said(lambda: flows_and_sides(scan_pcap(path)))  # noqa: B023
-        with small_rooms(Random(number)):
+        with small_rooms(Random(number), path):
             assert same(said(lambda: flows_and_sides(str(path))), by_table), path  # noqa: B023
 
 
@@ -109,7 +109,7 @@ def test_packets_before_damage_count_and_what_is_no_capture_is_refused(tmp_path)
 
 def test_arrays_stay_as_they_are_while_the_next_batch_is_made(tmp_path):
     path = make.saved(tmp_path, make.pcap([make.ethernet(make.ipv4(make.tcp(seq=n))) for n in range(500)]))
-    with small_rooms(Random(1)):
+    with small_rooms(Random(1), path):
         batches = (
             (batch, batch.numbers("seq"), batch.numbers("seq").copy()) for batch in captured_arrays(path, COLUMNS)
         )

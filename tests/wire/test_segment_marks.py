@@ -289,7 +289,7 @@ def test_nonsense_gives_sane_marks_however_it_is_cut(table):
     assert (whole["duplicate_ack"] == whole["repeats"].is_not_null()).all()
     assert (whole["in_flight_bytes"].drop_nulls() > 0).all()
     assert (whole["window_bytes"].drop_nulls() <= 65_535 << 14).all()
-    judged = segment_marks._Judged()
+    judged = segment_marks.Judged()
     parts = [judged.table(part) for part in packets.iter_slices(7)]
     assert pl.concat([empty(MARKS), *parts]).equals(whole)
 
@@ -301,7 +301,7 @@ def test_an_ack_is_timed_from_the_first_of_two_packets_in_whatever_part_they_com
         (70 * MS, "there", ACK, 100, 500, 10),
         (80 * MS, "back", ACK, 500, 110, 0),
     )
-    judged = segment_marks._Judged()
+    judged = segment_marks.Judged()
     parts = [judged.table(part) for part in again.select(segment_marks.COLUMNS).iter_slices(4)]
     assert pl.concat(parts)["ack_rtt_ns"].to_list()[-1] == 50 * MS
 
@@ -313,7 +313,7 @@ def one_sided(count: int) -> pl.DataFrame:
 
 
 def test_what_nobody_acknowledges_is_remembered_up_to_a_bound():
-    judged = segment_marks._Judged()
+    judged = segment_marks.Judged()
     for part in one_sided(50_000).iter_slices(5000):
         judged.table(part)
     assert judged._memory.used[0] == mark_state.MAX_SEGMENTS
@@ -323,7 +323,7 @@ def test_what_nobody_acknowledges_is_remembered_up_to_a_bound():
 @pytest.mark.parametrize("way", ["there", "back"])
 def test_a_connection_that_takes_over_the_ports_frees_the_memory_of_the_one_before(way):
     data = [(2 + n, way, ACK, 100 * n, 0, 100) for n in range(50)]
-    judged = segment_marks._Judged()
+    judged = segment_marks.Judged()
     for number in range(500):
         first = (0, "there", SYN, 1_000_000 + number, 0, 0)
         judged.table(packets(first, *data).select(segment_marks.COLUMNS))

@@ -4,6 +4,7 @@ Each function takes a documented table and returns a chart that works in a noteb
 picture. The only room, with the report, that knows altair.
 """
 
+from zcanalysis.charts.ack_delay_shares import ack_delays
 from zcanalysis.charts.climb import ladder
 from zcanalysis.charts.cost_bars import stage_cost
 from zcanalysis.charts.cpu_time import cpu_over_time
@@ -16,11 +17,14 @@ from zcanalysis.charts.loss import waterfall
 from zcanalysis.charts.offered_rate import livelock
 from zcanalysis.charts.price_swings import tornado
 from zcanalysis.charts.rate_over_time import rate_over_time
+from zcanalysis.charts.round_trip_times import round_trips
 from zcanalysis.charts.sequence_steps import time_sequence
 from zcanalysis.charts.sweep_lines import sweep_curve
+from zcanalysis.charts.transfer_rate import transfer_rate
 from zcanalysis.charts.virtual_speedup import speedup_curves
 
 __all__ = [
-    "cpu_over_time", "flame_graph", "forecast", "ladder", "latency", "limits_band", "livelock", "rate_over_time",
-    "speedup_curves", "stage_cost", "sweep_curve", "time_sequence", "tornado", "validation", "waterfall",
+    "ack_delays", "cpu_over_time", "flame_graph", "forecast", "ladder", "latency", "limits_band", "livelock",
+    "rate_over_time", "round_trips", "speedup_curves", "stage_cost", "sweep_curve", "time_sequence", "tornado",
+    "transfer_rate", "validation", "waterfall",
 ]  # fmt: skip

@@ -36,7 +36,7 @@ ROW_HEIGHT: Final = 26
 
 
 def limits_band(limits: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChart:
-    """A band a connection, coloured by its limit; the longest connections where there are many.
+    """A band a connection, coloured by its limit, zoomable; the longest connections where there are many.
 
     Parameters
     ----------
@@ -67,6 +67,7 @@ def limits_band(limits: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetC
             ],
         )
         .properties(width=WIDTH, height=alt.Step(ROW_HEIGHT))
+        .add_params(alt.selection_interval(bind="scales", encodings=["x"]))
     )
     return dressed(chart)
 

@@ -5,10 +5,12 @@ from typing import Any, Final
 import altair as alt
 import polars as pl
 
-from zcanalysis.charts.theme import WIDTH, dressed
+from zcanalysis.charts.theme import WIDTH, dressed, life_axis, wire_colour
 
-LINES: Final = {"sent": "#4477aa", "acknowledged": "#117733", "window": "#999933", "sent again": "#cc6677"}
+LINES: Final = ("sent", "acknowledged", "window", "SACKed", "sent again")
 BYTES_PER_MB: Final = 1e6
+LEAST_MB: Final = 0.0001  # on a log axis
+SMALL_PART: Final = 0.05
 
 
 def time_sequence(lines: pl.DataFrame) -> alt.VConcatChart:
@@ -19,33 +21,43 @@ def time_sequence(lines: pl.DataFrame) -> alt.VConcatChart:
     lines
         SEQUENCE_LINES, as `zcanalysis.sequence_lines` gives them.
     """
-    positions = ("low_byte", "high_byte", "acked_byte", "edge_byte", "in_flight_bytes")
+    positions = ("low_byte", "high_byte", "acked_byte", "edge_byte", "in_flight_most_bytes")
     allowed = ((pl.col("edge_byte") - pl.col("acked_byte")) / BYTES_PER_MB).round(6).alias("allowed")
     megabytes = [(pl.col(name) / BYTES_PER_MB).round(6) for name in positions]
     shown = lines.select("from_s", "packets", "repeated_bytes", *megabytes, allowed)
-    life = alt.Scale(domain=[0, float(lines.get_column("to_s").max() or 0)], nice=False)  # type: ignore[arg-type]
-    base = alt.Chart(shown).encode(x=alt.X("from_s:Q", title="time since the first packet (s)", scale=life))
+    last_s = float(lines.get_column("to_s").max() or 0)  # type: ignore[arg-type]
+    base = alt.Chart(shown).encode(x=life_axis(last_s))
     zoom = alt.selection_interval(bind="scales", encodings=["x"])
     above = alt.layer(
-        _sent(base), _line(base, "acked_byte", "acknowledged"), _line(base, "edge_byte", "window"), _again(base)
-    )
-    below = alt.layer(
-        _in_colour(base, "sent")
-        .mark_area(interpolate="step-after", opacity=0.45)
-        .encode(y=alt.Y("in_flight_bytes:Q", title="in flight (MB)"), tooltip=_said()),
-        _line(base, "allowed", "window"),
-    )
-    both: Any = alt.vconcat(
-        above.properties(width=WIDTH, height=260).add_params(zoom), below.properties(width=WIDTH, height=120)
-    ).resolve_scale(x="shared")
+        _sent(base), *_line(base, "acked_byte", "acknowledged"), *_line(base, "edge_byte", "window"),
+        *_sacked(lines, base), *_again(lines, base),
+    )  # fmt: skip
+    panels: list[Any] = [above.properties(width=WIDTH, height=260).add_params(zoom), *_under_way(shown, last_s)]
+    both: Any = alt.vconcat(*panels).resolve_scale(x="shared")
     found: alt.VConcatChart = dressed(both)  # type: ignore[assignment]
     return found
 
 
+def _under_way(shown: pl.DataFrame, last_s: float) -> list[Any]:
+    """In flight under its window, on a log axis where the one is a small part of the other; nothing without ACKs."""
+    if not shown.get_column("in_flight_most_bytes").count():
+        return []
+    flight, window = (shown.get_column(name).max() or 0 for name in ("in_flight_most_bytes", "allowed"))
+    small = flight < SMALL_PART * window  # type: ignore[operator]
+    floor = LEAST_MB if small else 0.0
+    drawn = shown.with_columns(flight=pl.col("in_flight_most_bytes").clip(floor), room=pl.col("allowed").clip(floor))
+    base = alt.Chart(drawn).encode(x=life_axis(last_s))
+    scale = alt.Scale(type="log") if small else alt.Scale()
+    area = _in_colour(base.transform_filter("isValid(datum.flight)"), "sent").mark_area(
+        interpolate="step-after", opacity=0.45
+    )
+    height = alt.Y("flight:Q", title="in flight (MB)", scale=scale, axis=alt.Axis(tickCount=5))
+    layers = area.encode(y=height, y2=alt.Y2Datum(floor), tooltip=_said()), *_line(base, "room", "window")
+    return [alt.layer(*layers).properties(width=WIDTH, height=120)]
+
+
 def _in_colour(chart: alt.Chart, line: str) -> alt.Chart:
-    scale = alt.Scale(domain=list(LINES), range=list(LINES.values()))
-    colour = alt.Color("line:N", title=None, scale=scale, legend=alt.Legend(orient="bottom"))
-    return chart.transform_calculate(line=f"'{line}'").encode(color=colour)
+    return chart.transform_calculate(line=f"'{line}'").encode(color=wire_colour(*LINES))
 
 
 def _said() -> list[alt.Tooltip]:
@@ -55,7 +67,7 @@ def _said() -> list[alt.Tooltip]:
         alt.Tooltip("high_byte:Q", title="sent up to (MB)", format=".3f"),
         alt.Tooltip("acked_byte:Q", title="acknowledged (MB)", format=".3f"),
         alt.Tooltip("allowed:Q", title="window (MB)", format=".3f"),
-        alt.Tooltip("in_flight_bytes:Q", title="in flight (MB)", format=".3f"),
+        alt.Tooltip("in_flight_most_bytes:Q", title="in flight at most (MB)", format=".3f"),
         alt.Tooltip("repeated_bytes:Q", title="sent again (bytes)"),
     ]
 
@@ -65,11 +77,30 @@ def _sent(base: alt.Chart) -> alt.Chart:
     return _in_colour(base, "sent").mark_bar(width=2).encode(y=low, y2="high_byte:Q", tooltip=_said())
 
 
-def _line(base: alt.Chart, column: str, name: str) -> alt.Chart:
+def _line(base: alt.Chart, column: str, name: str) -> list[alt.Chart]:
+    """Nothing where the column has no value: a browser complains of an axis without any."""
+    if not base.data.get_column(column).count():
+        return []
     there = _in_colour(base.transform_filter(f"isValid(datum.{column})"), name)
-    return there.mark_line(interpolate="step-after", strokeWidth=1.5).encode(y=alt.Y(f"{column}:Q"))
+    return [there.mark_line(interpolate="step-after", strokeWidth=1.5).encode(y=alt.Y(f"{column}:Q"))]
 
 
-def _again(base: alt.Chart) -> alt.Chart:
+def _sacked(lines: pl.DataFrame, base: alt.Chart) -> list[alt.Chart]:
+    ranges = lines.select("from_s", "sacked").explode("sacked").drop_nulls("sacked").unnest("sacked")
+    if ranges.is_empty():
+        return []
+    megabytes = ranges.with_columns((pl.col("low_byte", "high_byte") / BYTES_PER_MB).round(6))
+    there = _in_colour(base.properties(data=megabytes), "SACKed").mark_rule(strokeWidth=1.5)
+    said = [
+        alt.Tooltip("from_s:Q", title="at (s)", format=".4f"),
+        alt.Tooltip("low_byte:Q", title="SACKed from (MB)", format=".3f"),
+        alt.Tooltip("high_byte:Q", title="to (MB)", format=".3f"),
+    ]
+    return [there.encode(y="low_byte:Q", y2="high_byte:Q", tooltip=said)]
+
+
+def _again(lines: pl.DataFrame, base: alt.Chart) -> list[alt.Chart]:
+    if not lines.get_column("repeated_bytes").sum():
+        return []
     there = _in_colour(base.transform_filter("datum.repeated_bytes > 0"), "sent again")
-    return there.mark_point(size=36, filled=True).encode(y="low_byte:Q", tooltip=_said())
+    return [there.mark_point(size=14, filled=True).encode(y="low_byte:Q", tooltip=_said())]

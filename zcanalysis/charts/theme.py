@@ -25,7 +25,36 @@ GROUP_COLOURS: Final[Mapping[str, str]] = {
     "waiting, unexplained": "#c2a15a",
     "ceiling and goodput": "#444b59",
 }
+# What one connection did, in every picture of it; hues of the same schemes.
+WIRE_COLOURS: Final[Mapping[str, str]] = {
+    "sent": "#4477aa",
+    "acknowledged": "#117733",
+    "window": "#999933",
+    "SACKed": "#aa4499",
+    "sent again": "#cc6677",
+    "shortest to longest": "#88ccee",
+    "median": "#332288",
+    "95 %": "#cc6677",
+    "of the ACKs": "#4477aa",
+    "of the time waited": "#ddaa33",
+}
 WIDTH: Final = 780
+
+
+def life_axis(last_s: float) -> alt.X:
+    """The time axis of what one connection did: ``from_s``, from its first packet to its last."""
+    return alt.X(
+        "from_s:Q",
+        title="time since the first packet (s)",
+        scale=alt.Scale(domain=[0, last_s], nice=False),
+        axis=alt.Axis(tickCount=8),
+    )
+
+
+def wire_colour(*lines: str) -> alt.Color:
+    """The colour channel for a column ``line`` that holds these of `WIRE_COLOURS`, in this order."""
+    scale = alt.Scale(domain=list(lines), range=[WIRE_COLOURS[line] for line in lines])
+    return alt.Color("line:N", title=None, scale=scale, legend=alt.Legend(orient="bottom", columns=len(lines)))
 
 
 def group_colour(groups: list[str], *, legend: bool = True) -> alt.Color:

@@ -33,7 +33,7 @@ def _mix(state: np.uint64, word: np.uint64) -> np.uint64:
 def address_number(book: AddressBook, high: np.uint64, low: np.uint64) -> int:
     """The number of an address in the book, which learns it if it is new."""
     mask = signed(book.slot.size - 1)
-    at = signed(_mix(_mix(np.uint64(1), low), high) >> np.uint64(20)) & mask
+    at = signed(_mix(_mix(book.salt[0], low), high) >> np.uint64(20)) & mask
     while book.slot[at] >= 0:
         number = signed(book.slot[at])
         if book.low[number] == low and book.high[number] == high:

@@ -1,5 +1,6 @@
 """What is known of a packet and where it stands: lines of the decoded numbers, bits that say which mean something."""
 
+from secrets import randbits
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -56,6 +57,7 @@ class AddressBook(NamedTuple):
     low: npt.NDArray[np.uint64]
     slot: npt.NDArray[np.int32]  # open addressing, -1 free
     known: npt.NDArray[np.int64]  # one number: how many
+    salt: npt.NDArray[np.uint64]  # one number: nobody can send addresses that all want the same slot
 
 
 def new_rows(rows: int) -> Rows:
@@ -82,4 +84,5 @@ def new_address_book(addresses: int) -> AddressBook:
         low=np.zeros(addresses, np.uint64),
         slot=np.full(2 * addresses, -1, np.int32),
         known=np.zeros(1, np.int64),
+        salt=np.array([randbits(64) | 1], np.uint64),
     )

@@ -52,6 +52,7 @@ def add_lost(holes: Sides, nodes: Nodes, sides: Records) -> int:
     for side in range(sides.size):
         me, lost = sides[side], 0
         if me.ack_seen:
+            lost = min(signed(holes.given_up[side]), max(0, me.acked - me.first))
             node = signed(holes.hole_high[side])
             while node != UNKNOWN:
                 lost += max(0, min(signed(nodes.end[node]), me.acked) - max(signed(nodes.start[node]), me.first))

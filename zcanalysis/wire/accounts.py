@@ -77,7 +77,7 @@ def flows_and_sides(packets: PacketSource) -> tuple[pl.DataFrame, pl.DataFrame]:
     packets
         As for `tcp_sides`.
     """
-    accounts = _Accounts()
+    accounts = Accounts()
     for batch in packet_batches(packets, COLUMNS):
         accounts.take(batch)
     return accounts.tables()
@@ -95,7 +95,7 @@ def with_sides(flows: pl.DataFrame, sides: pl.DataFrame) -> pl.DataFrame:
     return flows.join(sides, on=keys, how="left", maintain_order="left")
 
 
-class _Accounts:
+class Accounts:
     """All sides so far."""
 
     def __init__(self) -> None:
@@ -108,7 +108,7 @@ class _Accounts:
         self._account = side_state.Account(
             sides=side_state.new_sides(CONNECTIONS),
             stretches=side_state.new_stretches(STRETCHES),
-            tally=side_state.new_tally(ENTRIES),
+            tally=tally.new_tally(ENTRIES),
             used=np.zeros(3, np.int64),
         )
 
@@ -147,9 +147,7 @@ class _Accounts:
     def _more_room(self) -> None:
         account, state = self._account, self._state
         if 2 * (account.used[self._tally.ENTRIES] + self._tally.SERIES) > account.tally.size:
-            tally = state.new_tally(2 * account.tally.size)
-            self._tally.enter_all(account.tally, tally)
-            self._account = account._replace(tally=tally)
+            self._account = account._replace(tally=self._tally.larger(account.tally))
         else:
             count = account.stretches.size
             stretches = np.concatenate([account.stretches, state.new_stretches(count, count)])
@@ -157,9 +155,17 @@ class _Accounts:
             account.used[1] = count
             self._account = account._replace(stretches=stretches)
 
+    def numbered_flows(self) -> pl.DataFrame:
+        """FLOWS of everything taken in, and `side`: the number under which a row is counted."""
+        return self._followed.sides()
+
+    def ack_delays(self, side: int) -> pl.DataFrame:
+        """How long a side held ACKs of new payload back: ``low_ns``, ``high_ns``, ``count``, ``sum_ns``, classes."""
+        return self._tally.classes(self._account.tally, side, self._tally.ACK_DELAY)
+
     def tables(self) -> tuple[pl.DataFrame, pl.DataFrame]:
         """FLOWS and TCP_SIDES of everything taken in."""
-        flows = self._followed.sides()
+        flows = self.numbered_flows()
         self._accounting.add_lost(*self._followed.holes, self._account.sides[: 2 * self._followed.connections])
         sides = self._account.sides[: 2 * self._followed.connections]
         counted = pl.DataFrame({name: sides[name] for name in self._state.SIDE.names or ()}, strict=False)

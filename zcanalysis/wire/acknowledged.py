@@ -76,7 +76,8 @@ def _shut(me: Records, raw: int, ts_ns: int) -> None:
         if me.zero_since_ns == UNTIMED:
             me.zero_since_ns = ts_ns
     elif me.zero_since_ns != UNTIMED:
-        me.zero_window_ns += max(0, ts_ns - me.zero_since_ns)
+        shut_ns = max(0, ts_ns - me.zero_since_ns) if ts_ns != UNTIMED else 0
+        me.zero_window_ns = min(me.zero_window_ns + shut_ns, NEVER)
         me.zero_until_ns = ts_ns
         me.zero_since_ns = UNTIMED
 
@@ -124,7 +125,7 @@ def _covered(me: Records, you: Records, account: Account, position: int, ts_ns: 
 @compiled
 def _sample(you: Records, account: Account, rtt_ns: int, side: int) -> None:
     you.rtt_samples += 1
-    you.rtt_sum_ns += rtt_ns
+    you.rtt_sum_ns = min(you.rtt_sum_ns + rtt_ns, NEVER)
     you.rtt_min_ns = min(signed(you.rtt_min_ns), rtt_ns)
     you.rtt_max_ns = max(signed(you.rtt_max_ns), rtt_ns)
     count(account.tally, account.used, side, RTT, rtt_ns)

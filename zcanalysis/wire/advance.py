@@ -1,6 +1,5 @@
 """PACKETS to SEQUENCE_LINES: how one direction of a connection moved through its sequence space, in slices of time."""
 
-import ipaddress
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -8,16 +7,21 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from zcanalysis.addresses import MAPPED_IPV4
-from zcanalysis.tables import SEQUENCE_LINES, conform
+from zcanalysis.rates import BITS_PER_BYTE
+from zcanalysis.tables import SEQUENCE_LINES, TRANSFER_RATES, conform, empty
 from zcanalysis.wire.connections import batches
+from zcanalysis.wire.one_connection import ENDS, is_of, packets_of
 
-COLUMNS: Final = ("ts_ns", "src", "src_port", "dst", "dst_port", "protocol", "tcp_flags", "seq", "ack", "window_raw",
-                  "window_scale", "payload_bytes")  # fmt: skip
+COLUMNS: Final = (*ENDS, "ts_ns", "tcp_flags", "seq", "ack", "window_raw", "window_scale", "payload_bytes",
+                  "sack_blocks")  # fmt: skip
 SLICES: Final = 800
-SYN, RST, ACK, TCP = 2, 4, 16, 6
+RATE_SLICES: Final = 100
+SYN, RST, ACK = 2, 4, 16
 MOST_SHIFT: Final = 14  # RFC 7323, section 2.3
 NOTHING: Final = -(1 << 62)
+HALF: Final = 1 << 31
+SACKED: Final = SEQUENCE_LINES["sacked"].dtype
+UNKNOWN: Final = -1
 
 Ints = npt.NDArray[np.int64]
 
@@ -46,44 +50,59 @@ def sequence_lines(packets: pl.LazyFrame | pl.DataFrame, flow: Mapping[str, Any]
     ValueError
         If the flow is not TCP, has no time stamps, or slices is below 1.
     """
-    if flow["protocol"] != "tcp" or flow["first_ns"] is None:
-        raise ValueError("sequence lines are of a TCP connection with time stamps")
     if slices < 1:
         raise ValueError(f"slices must be at least 1, got {slices}")
+    mine = packets_of(packets, flow)
     lines = _Lines(int(flow["first_ns"]), int(flow["last_ns"]), slices)
-    there, back = _ends(flow), _ends(flow, turned=True)
-    for batch in batches(_of(packets, there, back), list(COLUMNS)):
-        lines.take(batch, there)
+    for batch in batches(mine, list(COLUMNS)):
+        lines.take(batch, is_of(flow))
     return lines.table()
 
 
-def _ends(flow: Mapping[str, Any], *, turned: bool = False) -> dict[str, int]:
-    """Addresses and ports as PACKETS has them."""
-    src, dst = ("dst", "src") if turned else ("src", "dst")
-    return {
-        "src": _number(flow[src]), "src_port": flow[f"{src}_port"],
-        "dst": _number(flow[dst]), "dst_port": flow[f"{dst}_port"],
-    }  # fmt: skip
+def transfer_rates(lines: pl.DataFrame, slices: int = RATE_SLICES) -> pl.DataFrame:
+    """How fast a direction sent, in slices of time long enough to mean something.
 
+    Parameters
+    ----------
+    lines
+        SEQUENCE_LINES.
+    slices
+        At most so many, each a whole number of the slices of `lines`; at least 1.
 
-def _number(text: str) -> int:
-    address = ipaddress.ip_address(text)
-    return int(address) | (MAPPED_IPV4 << 32 if address.version == 4 else 0)  # noqa: PLR2004 - IPv4
-
-
-def _is(ends: Mapping[str, int]) -> pl.Expr:
-    return pl.all_horizontal(
-        pl.col(name) == pl.lit(value, pl.UInt128 if name in ("src", "dst") else pl.UInt16)
-        for name, value in ends.items()
+    Returns
+    -------
+    polars.DataFrame
+        TRANSFER_RATES from the first packet to the last; 0 where nothing was sent. The last slice may be cut short, and
+        counts as a whole one: a rate over next to no time means nothing.
+    """
+    fine_s = lines.select((pl.col("to_s") - pl.col("from_s")).max()).item()
+    if not fine_s:
+        return empty(TRANSFER_RATES)
+    number = (pl.col("from_s") / fine_s).round().cast(pl.Int64)
+    (last,) = lines.select(number.max()).row(0)
+    joined = -(-(last + 1) // slices)
+    sent = lines.group_by(number // joined).agg(pl.col("payload_bytes", "repeated_bytes").sum())
+    every = pl.DataFrame({"from_s": range(last // joined + 1)}, schema={"from_s": pl.Int64})
+    rates = every.join(sent, on="from_s", how="left", maintain_order="left").fill_null(0)
+    gbps = BITS_PER_BYTE / (joined * fine_s) / 1e9
+    return conform(
+        rates.select(
+            pl.col("from_s") * joined * fine_s,
+            to_s=(pl.col("from_s") + 1) * joined * fine_s,
+            new_gbps=(pl.col("payload_bytes") - pl.col("repeated_bytes")) * gbps,
+            repeated_gbps=pl.col("repeated_bytes") * gbps,
+        ),
+        TRANSFER_RATES,
     )
 
 
-def _of(
-    packets: pl.LazyFrame | pl.DataFrame, there: Mapping[str, int], back: Mapping[str, int]
-) -> pl.LazyFrame | pl.DataFrame:
-    """Its packets with a time stamp."""
-    mine = (pl.col("protocol") == TCP) & pl.col("ts_ns").is_not_null() & (_is(there) | _is(back))
-    return packets.filter(mine)
+def _range(acked: int, block: Mapping[str, int], origin: int) -> dict[str, int] | None:
+    """A SACK block as positions; None below the ACK, where it tells of what came twice (RFC 2883), or if absurd."""
+    above = (block["left"] - origin - acked) & 0xFFFFFFFF
+    size = (block["right"] - block["left"]) & 0xFFFFFFFF
+    if above >= HALF or not 0 < size < HALF:
+        return None
+    return {"low_byte": acked + above, "high_byte": acked + above + size}
 
 
 class _Lines:
@@ -92,68 +111,96 @@ class _Lines:
     def __init__(self, first_ns: int, last_ns: int, slices: int) -> None:
         self._first_ns, self._last_ns = first_ns, max(last_ns, first_ns)
         self._slice_ns = max((self._last_ns - first_ns) // slices + 1, 1)
-        self._packets = np.zeros(slices, np.int64)
-        self._repeated = np.zeros(slices, np.int64)
+        self._packets, self._payload, self._repeated = (np.zeros(slices, np.int64) for _ in range(3))
         self._low = np.full(slices, 1 << 62, np.int64)
-        self._high, self._acked, self._edge = (np.full(slices, NOTHING, np.int64) for _ in range(3))
+        self._high, self._acked, self._edge, self._most = (np.full(slices, NOTHING, np.int64) for _ in range(4))
         self._origin: int | None = None
-        self._top = NOTHING
+        self._top = self._answered = NOTHING
         self._near = 0
-        self._shift: int | None = None
+        self._shift = UNKNOWN
         self._scales: dict[bool, int | None] = {}
+        self._sacked: dict[int, list[dict[str, int]]] = {}
 
-    def take(self, batch: pl.DataFrame, there: Mapping[str, int]) -> None:
+    def take(self, batch: pl.DataFrame, from_sender: pl.Expr) -> None:
         """One slice of PACKETS of this connection, in file order."""
         inside = pl.col("ts_ns").is_between(self._first_ns, self._last_ns)
-        rows = batch.filter(inside & (pl.col("tcp_flags") & RST == 0)).with_columns(_is(there).alias("sent"))
+        rows = batch.filter(inside & (pl.col("tcp_flags") & RST == 0)).with_columns(from_sender.alias("sent"))
         if rows.is_empty():
             return
-        self._note_scale(rows)
+        shift = self._shifts(rows)
         sent = rows.get_column("sent").to_numpy()
         flags = rows.get_column("tcp_flags").to_numpy()
         numbers = np.where(sent, rows.get_column("seq").to_numpy(), rows.get_column("ack").to_numpy()).astype(np.int64)
         tells = sent | ((flags & ACK) != 0)
+        if not tells.any():
+            return
         if self._origin is None:
-            if not tells.any():
-                return
             self._origin = int(numbers[tells][0])
         at = np.zeros(numbers.size, np.int64)
         at[tells] = self._unwrapped(numbers[tells])
         place = (rows.get_column("ts_ns").to_numpy() - self._first_ns) // self._slice_ns
         payload = rows.get_column("payload_bytes").fill_null(0).to_numpy()
-        self._sent(place[sent], at[sent], payload[sent])
         back = ~sent & tells
-        scaled = back & ((flags & SYN) == 0)
+        self._under_way(place, np.where(sent, at + payload, NOTHING), np.where(back, at, NOTHING))
+        self._sent(place[sent], at[sent], payload[sent])
+        self._reported(rows.get_column("sack_blocks"), back, place, at)
+        scaled = back & ((flags & SYN) == 0) & (shift != UNKNOWN)
         np.maximum.at(self._acked, place[back], at[back])
-        if self._shift is not None:
-            window = rows.get_column("window_raw").fill_null(0).to_numpy().astype(np.int64) << self._shift
-            np.maximum.at(self._edge, place[scaled], (at + window)[scaled])
+        window = rows.get_column("window_raw").fill_null(0).to_numpy().astype(np.int64)[scaled] << shift[scaled]
+        np.maximum.at(self._edge, place[scaled], at[scaled] + window)
 
-    def _note_scale(self, rows: pl.DataFrame) -> None:
-        """The window is scaled if both sides ask for it (RFC 7323, 2.2); an answer only asks if it was asked."""
-        opening = rows.filter(pl.col("tcp_flags") & SYN != 0).select("sent", "tcp_flags", "window_scale")
-        for sent, flags, scale in opening.iter_rows():
+    def _shifts(self, rows: pl.DataFrame) -> Ints:
+        """How far the other side's window is shifted at each row, UNKNOWN before the SYNs have told.
+
+        It is if both sides ask for it (RFC 7323, 2.2); an answer only asks if it was asked.
+        """
+        shift = np.full(rows.height, self._shift, np.int64)
+        opening = rows.with_row_index().filter(pl.col("tcp_flags") & SYN != 0)
+        for row, sent, flags, scale in opening.select("index", "sent", "tcp_flags", "window_scale").iter_rows():
             self._scales[sent] = scale
+            told, before = len(self._scales) == len(("there", "back")) or (flags & ACK and not sent), self._shift
             if scale is None:
                 self._shift = 0
-            elif self._shift is None and (len(self._scales) == len(("there", "back")) or (flags & ACK and not sent)):
+            elif self._shift == UNKNOWN and told:
                 self._shift = min(self._scales[False] or 0, MOST_SHIFT)
+            if self._shift != before:
+                shift[row:] = self._shift
+        return shift
 
     def _unwrapped(self, numbers: Ints) -> Ints:
         """Positions whose low 32 bits are these numbers, each the one nearest to the position before."""
         assert self._origin is not None
         wrapped = np.concatenate([[self._near], numbers - self._origin])
         steps = np.diff(wrapped) & 0xFFFFFFFF
-        steps = np.where(steps >= 1 << 31, steps - (1 << 32), steps)
+        steps = np.where(steps >= HALF, steps - (1 << 32), steps)
         at: Ints = self._near + np.cumsum(steps)
         self._near = int(at[-1])
         return at
+
+    def _under_way(self, place: Ints, ends: Ints, acked: Ints) -> None:
+        """The most that was in flight in each slice, from what was sent and acknowledged up to each packet."""
+        top = np.maximum(np.maximum.accumulate(ends), self._top)
+        answered = np.maximum(np.maximum.accumulate(acked), self._answered)
+        known = (top > NOTHING) & (answered > NOTHING)
+        np.maximum.at(self._most, place[known], np.maximum(top - answered, 0)[known])
+        self._answered = int(answered[-1])
+
+    def _reported(self, blocks: pl.Series, back: npt.NDArray[np.bool_], place: Ints, at: Ints) -> None:
+        """What the last ACK with SACK blocks in each slice reports beyond its own number (RFC 2018)."""
+        telling = np.flatnonzero(back & (blocks.list.len().fill_null(0) > 0).to_numpy())
+        slices, latest = np.unique(place[telling[::-1]], return_index=True)
+        last = telling[::-1][latest]
+        assert self._origin is not None
+        for slice_, acked, edges in zip(slices, at[last], blocks.gather(last).to_list(), strict=True):
+            ranges = (_range(int(acked), block, self._origin) for block in edges)
+            self._sacked[int(slice_)] = [found for found in ranges if found is not None]
 
     def _sent(self, place: Ints, at: Ints, payload: Ints) -> None:
         ends = at + payload
         tops = np.maximum.accumulate(np.concatenate([[self._top], ends]))
         repeated = np.clip(np.minimum(tops[:-1], ends) - at, 0, payload)
         np.add.at(self._packets, place, 1)
+        np.add.at(self._payload, place, payload)
         np.add.at(self._repeated, place, repeated)
         full = payload > 0
         np.minimum.at(self._low, place[full], at[full])
@@ -166,12 +213,14 @@ class _Lines:
         at = np.arange(self._packets.size) * self._slice_ns
         rows = pl.DataFrame({
             "from_s": at / 1e9, "to_s": np.minimum(at + self._slice_ns, self._last_ns - self._first_ns) / 1e9,
-            "packets": self._packets, "low_byte": self._low, "high_byte": self._high, "repeated_bytes": self._repeated,
-            "acked_byte": self._acked, "edge_byte": self._edge,
+            "packets": self._packets, "payload_bytes": self._payload, "repeated_bytes": self._repeated,
+            "low_byte": self._low, "high_byte": self._high, "acked_byte": self._acked, "edge_byte": self._edge,
+            "in_flight_most_bytes": self._most,
+            "sacked": pl.Series([self._sacked.get(slice_, []) for slice_ in range(at.size)], dtype=SACKED),
         })  # fmt: skip
         known = [
             pl.when(pl.col(name).abs() < 1 << 61).then(pl.col(name)).alias(name)
-            for name in ("low_byte", "high_byte", "acked_byte", "edge_byte")
+            for name in ("low_byte", "high_byte", "acked_byte", "edge_byte", "in_flight_most_bytes")
         ]
         seen = rows.with_columns(known).filter((pl.col("packets") > 0) | pl.col("acked_byte").is_not_null())
         held = seen.with_columns(pl.col("high_byte").cum_max().forward_fill().alias("top"),

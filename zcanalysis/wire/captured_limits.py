@@ -19,7 +19,7 @@ from zcanalysis.limit_spans import (
     WINDOW,
     joined_spans,
 )
-from zcanalysis.wire.connections import END_TYPES, ENDS, batches, joined
+from zcanalysis.wire.connections import END_TYPES, ENDS, LATEST_NS, batches, joined
 from zcanalysis.wire.plateaus import PLATEAU_SHARE, Rates, with_full_share
 from zcanalysis.wire.table_arrays import as_array
 
@@ -36,7 +36,6 @@ OTHERS: Final = (WINDOW, READER, LINK)
 LIVES: Final = 1 << 10
 SLICES: Final = 1 << 12
 TCP: Final = 6
-LATEST_NS: Final = 1 << 62
 
 IDLE_WORDS: Final = "the sender had nothing under way and sent nothing for {} of the time"
 DELAYED_WORDS: Final = "the sender waited for a delayed ACK for {} of the time"
@@ -97,14 +96,14 @@ def captured_limits(packets: pl.LazyFrame | pl.DataFrame, link_gbps: float | Non
     ``unknown``: everything else, every connection of which only one side was captured, and windows whose scale is
     unknown because the capture began after the handshake.
     """
-    followed = _Followed()
+    waits = Waits()
     for batch in batches(packets, list(COLUMNS)):
-        followed.take(batch)
-    return _labelled(followed, link_gbps)
+        waits.take(batch)
+    return waits.limits(link_gbps)
 
 
-class _Followed:
-    """All connections so far: their slices, and the rate at which each host receives."""
+class Waits:
+    """All connections so far: what each moment waited for, and the rate at which each host receives."""
 
     def __init__(self) -> None:
         from zcanalysis.wire import sequence_space, waits
@@ -130,6 +129,16 @@ class _Followed:
             self._names.append(batch.select(ENDS)[self._index.first_row[known:brought]])
         data = (pl.col("payload_bytes") > 0) & (pl.col("protocol") == TCP) & pl.col("ts_ns").is_between(0, LATEST_NS)
         self.rates.take(batch.filter(data).select("dst", "ts_ns", "wire_bytes"))
+
+    def limits(self, link_gbps: float | None = None) -> pl.DataFrame:
+        """LIMITS of everything taken in; nothing can be taken in after.
+
+        Parameters
+        ----------
+        link_gbps
+            Rate of the link, headers included, where it is known.
+        """
+        return _labelled(self, link_gbps)
 
     def _segments(self, batch: pl.DataFrame) -> Any:  # noqa: ANN401 - of a module that is imported late
         dated = pl.col("ts_ns").is_between(0, LATEST_NS)
@@ -179,7 +188,7 @@ class _Followed:
         return pl.concat([pl.DataFrame(schema=END_TYPES), *(part.cast(END_TYPES) for part in self._names)])
 
 
-def _labelled(followed: _Followed, link_gbps: float | None) -> pl.DataFrame:
+def _labelled(followed: Waits, link_gbps: float | None) -> pl.DataFrame:
     table = with_full_share(_table(followed), followed.rates.full_bins(link_gbps)).sort("number", "from_ns")
     part = pl.col("lost") / pl.col("packets")
     foretold = MATHIS * pl.col("payload_bytes") / pl.col("packets") / pl.col("rtt_ns") / part.sqrt()
@@ -196,7 +205,7 @@ def _labelled(followed: _Followed, link_gbps: float | None) -> pl.DataFrame:
     return joined_spans(_decided(table, moving), _FACTS, _evidence())
 
 
-def _table(followed: _Followed) -> pl.DataFrame:
+def _table(followed: Waits) -> pl.DataFrame:
     """Every slice with the figures of its larger direction, by connection and time."""
     waits, slices = followed.waits, followed.slices()
     moved = slices[:, waits.BYTES : waits.BYTES + 2]

@@ -10,7 +10,7 @@ import polars as pl
 
 from zcanalysis.addresses import address_texts
 from zcanalysis.tables import FLOWS, conform
-from zcanalysis.wire.table_arrays import PacketArrays, TableArrays
+from zcanalysis.wire.table_arrays import UNTIMED, PacketArrays, TableArrays, unwritten
 
 if TYPE_CHECKING:
     from zcanalysis.wire import sequence_space as space
@@ -20,6 +20,7 @@ PacketSource = pl.LazyFrame | pl.DataFrame | str | Path
 BATCH_ROWS: Final = 1 << 17
 CONNECTIONS: Final = 1 << 12
 NODES: Final = 1 << 14
+LATEST_NS: Final = (1 << 62) - 1  # the year 2116: differences of such times, and sums of two of them, fit
 ENDS: Final = ("src", "src_port", "dst", "dst_port", "protocol", "direction")
 NUMBERS: Final = ("ts_ns", "flow_id", "direction", "protocol", "tcp_flags", "seq", "ack", "payload_bytes", "wire_bytes")
 FOLLOWED: Final = tuple(dict.fromkeys(ENDS + NUMBERS))
@@ -69,7 +70,8 @@ def flows(packets: PacketSource) -> pl.DataFrame:
     Notes
     -----
     ``unique_bytes`` is the TCP sequence space that payload covered: SYN, FIN, repeated bytes and the byte of a
-    keep-alive do not count, and a reset's text does not either. Missing bytes further than 2 GiB back are given up.
+    keep-alive do not count, and a reset's text does not either. Missing bytes further than 2 GiB back, or below
+    16,384 other gaps, are given up: should they still come, they count as sent again.
     ``rtt_ms`` is what the tap sees: near the receiver it is the receiver's share, near the sender the whole round
     trip. Packets that were sent twice are left out (Karn).
 
@@ -133,7 +135,16 @@ def as_arrays(batch: PacketArrays) -> "space.Packets":
     """A batch as `follow` wants it."""
     from zcanalysis.wire import sequence_space as space
 
-    return space.Packets(known=batch.held("flow_id"), **{name: batch.numbers(name) for name in NUMBERS})
+    columns = {name: batch.numbers(name) for name in NUMBERS}
+    columns["ts_ns"] = times(columns["ts_ns"])
+    return space.Packets(known=batch.held("flow_id"), **columns)
+
+
+def times(ts_ns: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Times for the compiled loops: UNTIMED where there is none, or none from 1970 to `LATEST_NS`."""
+    if ts_ns.size and (ts_ns.min() < 0 or ts_ns.max() > LATEST_NS):
+        return unwritten(np.where((ts_ns >= 0) & (ts_ns <= LATEST_NS), ts_ns, UNTIMED))
+    return ts_ns
 
 
 class Followed:

@@ -1,12 +1,13 @@
 """PACKETS to FRAGMENTS: what was sent in pieces, put together as accounting, never as bytes."""
 
+from collections.abc import Iterator
 from typing import Final
 
 import polars as pl
 
 from zcanalysis.addresses import address_texts
 from zcanalysis.tables import FRAGMENTS, PACKETS, conform, polars_schema
-from zcanalysis.wire.connections import batches
+from zcanalysis.wire.connections import LATEST_NS, batches
 
 DATAGRAM: Final = ("src", "dst", "protocol", "ip_version", "ip_id")
 PIECE: Final = ("ts_ns", "frag_offset", "more_fragments", "payload_bytes")
@@ -15,6 +16,7 @@ ALIKE: Final = (*PAIR, "fragments", "complete", "overlapping")
 SUMS: Final = ("datagrams", "covered", "overlap")
 APART_NS: Final = 1_000_000_000  # pieces travel together; an id that comes later is another datagram's (RFC 4963)
 OPEN_PIECES: Final = 1 << 16
+CHUNK_PIECES: Final = 1 << 14
 UDP: Final = 17
 UDP_HEADER_BYTES: Final = 8
 
@@ -44,16 +46,31 @@ def fragments(packets: pl.LazyFrame | pl.DataFrame) -> pl.DataFrame:
     >>> fragments(empty(PACKETS)).height
     0
     """
-    types = polars_schema(PACKETS)
-    pieces = pl.DataFrame(schema={name: types[name] for name in (*DATAGRAM, *PIECE)})
+    pieces = _no_pieces()
     done = _counted(_datagrams(pieces))
-    for batch in batches(packets, [*DATAGRAM, *PIECE]):
-        new = batch.filter((pl.col("frag_offset") > 0) | pl.col("more_fragments"))
-        if new.is_empty():
-            continue
+    for new in _chunks(packets):
         closed, pieces = _closed(pl.concat([pieces, new]), int(new["ts_ns"].fill_null(0).max()))  # type: ignore[arg-type]
         done = _merged(pl.concat([done, _counted(closed)]))
     return _summary(_merged(pl.concat([done, _counted(_datagrams(pieces))])))
+
+
+def _no_pieces() -> pl.DataFrame:
+    types = polars_schema(PACKETS)
+    return pl.DataFrame(schema={name: types[name] for name in (*DATAGRAM, *PIECE)})
+
+
+def _chunks(packets: pl.LazyFrame | pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """All pieces, `CHUNK_PIECES` at a time however the packets come: the answer must not depend on that."""
+    waiting = _no_pieces()
+    usable = pl.when(pl.col("ts_ns").is_between(0, LATEST_NS)).then(pl.col("ts_ns"))
+    for batch in batches(packets, waiting.columns):
+        new = batch.filter((pl.col("frag_offset") > 0) | pl.col("more_fragments")).with_columns(ts_ns=usable)
+        waiting = pl.concat([waiting, new])
+        while waiting.height >= CHUNK_PIECES:
+            yield waiting[:CHUNK_PIECES]
+            waiting = waiting[CHUNK_PIECES:]
+    if waiting.height:
+        yield waiting
 
 
 def _closed(pieces: pl.DataFrame, now_ns: int) -> tuple[pl.DataFrame, pl.DataFrame]:

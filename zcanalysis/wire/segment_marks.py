@@ -8,8 +8,8 @@ import numpy.typing as npt
 import polars as pl
 
 from zcanalysis.tables import MARKS, conform, empty
-from zcanalysis.wire.connections import batches
-from zcanalysis.wire.table_arrays import as_array
+from zcanalysis.wire.connections import batches, times
+from zcanalysis.wire.table_arrays import TableArrays, as_array
 
 if TYPE_CHECKING:
     from zcanalysis.wire import mark_pass
@@ -119,7 +119,7 @@ def mark_batches(packets: pl.LazyFrame | pl.DataFrame) -> Iterator[pl.DataFrame]
     polars.DataFrame
         MARKS.
     """
-    judged = _Judged()
+    judged = Judged()
     for batch in batches(packets, COLUMNS):
         yield judged.table(batch)
 
@@ -127,7 +127,6 @@ def mark_batches(packets: pl.LazyFrame | pl.DataFrame) -> Iterator[pl.DataFrame]
 def as_arrays(batch: pl.DataFrame) -> "mark_pass.Packets":
     """A slice of PACKETS as the compiled loops want it."""
     from zcanalysis.wire import mark_pass
-    from zcanalysis.wire import sequence_space as space
 
     def column(name: str, null: int = 0) -> npt.NDArray[Any]:
         series = batch.get_column(name)
@@ -138,7 +137,7 @@ def as_arrays(batch: pl.DataFrame) -> "mark_pass.Packets":
     counts = blocks.list.len().fill_null(0)
     edges = blocks.filter(counts > 0).explode().struct.unnest()
     return mark_pass.Packets(
-        ts_ns=column("ts_ns", space.UNTIMED),
+        ts_ns=times(TableArrays(batch).numbers("ts_ns")),
         flow_id=column("flow_id"),
         known=as_array(batch.get_column("flow_id").is_not_null().cast(pl.UInt8)),
         direction=as_array(batch.get_column("direction").cast(pl.UInt8).fill_null(0)),
@@ -156,7 +155,7 @@ def as_arrays(batch: pl.DataFrame) -> "mark_pass.Packets":
     )
 
 
-class _Judged:
+class Judged:
     """All connections so far."""
 
     def __init__(self) -> None:

@@ -152,7 +152,7 @@ def _cause(me: Records, you: Records, start: int, size: int, ts_ns: int, pause_n
     if me.acked < me.top:
         in_flight = me.top - me.acked
         return WINDOW_FULL if you.window >= 0 and in_flight + size > you.window else UNTOLD
-    waited_ns = me.clear_ns - me.data_ns
+    waited_ns = me.clear_ns - me.data_ns if me.clear_ns != UNTIMED else 0
     if 2 * waited_ns >= pause_ns:
         floor_ns = me.rtt_min_ns if me.rtt_min_ns < NEVER else 0
         return DELAYED_ACK if waited_ns - floor_ns >= STALL_NS else ROUND_TRIP

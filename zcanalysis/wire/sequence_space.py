@@ -5,6 +5,7 @@ covered yet. Positions are sequence numbers unwrapped to 64 bits, so nothing her
 """
 # ruff: noqa: PLR0913, PLR0917 - compiled loops take numbers
 
+from secrets import randbits
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -23,6 +24,7 @@ UNKNOWN: Final = -1
 UNTIMED: Final = -(1 << 63)
 NEVER: Final = 1 << 62
 REACH: Final = 1 << 31  # sequence numbers further back than this mean the future
+MAX_HOLES: Final = 16_384  # stretches a side may lack; the lowest is given up for a new one
 MAX_PROBES: Final = 16_384  # data packets a side waits for ACKs of; an ACK's round trip is that of the latest
 NODES_A_PACKET: Final = 3
 
@@ -56,8 +58,11 @@ class Sides(NamedTuple):
     rtt_ns: Ints
     first_seq: Ints  # of its SYN, UNKNOWN before
     top: Ints  # end of its data, UNKNOWN before
+    first: Ints  # where its data begin, as far as was seen
     hole_low: Ints  # nodes, lowest and highest
     hole_high: Ints
+    holes: Ints
+    given_up: Ints  # bytes of holes that nothing fills any more
     probe_old: Ints  # nodes, oldest and newest
     probe_new: Ints
     probes: Ints
@@ -87,6 +92,7 @@ class Index(NamedTuple):
     connection: Ints  # UNKNOWN: free
     first_row: Ints  # of each connection, in the batch that brought it
     used: Ints  # connections, nodes in use, first free node
+    salt: npt.NDArray[np.uint64]  # a random odd factor, and how far its product is shifted
 
 
 def new_sides(connections: int) -> Sides:
@@ -119,14 +125,19 @@ def new_index(connections: int) -> Index:
         connection=np.full(2 * connections, UNKNOWN, np.int64),
         first_row=np.zeros(connections, np.int64),
         used=np.zeros(3, np.int64),
+        salt=np.array([randbits(64) | 1, 65 - (2 * connections).bit_length()], np.uint64),
     )
 
 
 @compiled
 def slot_of(index: Index, flow_id: np.uint64) -> int:
-    """Where the flow stands in the index, or where it may be entered."""
+    """Where the flow stands in the index, or where it may be entered.
+
+    The factor is another one each time, so that nobody can send flows that all want the same place (Dietzfelbinger et
+    al., Journal of Algorithms 25, 1997: multiply and shift is universal).
+    """
     mask = np.uint64(index.connection.size - 1)
-    at = flow_id & mask
+    at = (flow_id * index.salt[0]) >> index.salt[1]
     while index.connection[at] != UNKNOWN and index.flow_id[at] != flow_id:
         at = (at + np.uint64(1)) & mask
     return signed(at)
@@ -204,9 +215,18 @@ def _append(nodes: Nodes, node: int, low: Ints, high: Ints, side: int) -> None:
 @compiled
 def _add_hole(sides: Sides, nodes: Nodes, index: Index, side: int, start: int, end: int) -> None:
     _append(nodes, _take(nodes, index, start, end, 0), sides.hole_low, sides.hole_high, side)
+    sides.holes[side] += 1
+    _give_up(sides, nodes, index, side, end - REACH)
+
+
+@compiled
+def _give_up(sides: Sides, nodes: Nodes, index: Index, side: int, below: int) -> None:
+    """Forget the lowest hole if it ends below the position, or if there are too many."""
     lowest = sides.hole_low[side]
-    if nodes.end[lowest] < end - REACH:
+    if nodes.end[lowest] < below or sides.holes[side] > MAX_HOLES:
+        sides.given_up[side] += max(0, signed(nodes.end[lowest]) - max(signed(nodes.start[lowest]), sides.first[side]))
         _give_back(nodes, index, lowest, sides.hole_low, sides.hole_high, side)
+        sides.holes[side] -= 1
 
 
 @compiled
@@ -235,12 +255,14 @@ def _fill_holes(sides: Sides, nodes: Nodes, index: Index, side: int, start: int,
             filled += high - low
             if low == nodes.start[node] and high == nodes.end[node]:
                 _give_back(nodes, index, node, sides.hole_low, sides.hole_high, side)
+                sides.holes[side] -= 1
             elif low == nodes.start[node]:
                 nodes.start[node] = high
             elif high == nodes.end[node]:
                 nodes.end[node] = low
             else:
                 _split_hole(nodes, index, node, low, high, sides.hole_high, side)
+                sides.holes[side] += 1
         node = below
     return filled
 
@@ -288,6 +310,8 @@ def _data(sides: Sides, nodes: Nodes, index: Index, side: int, start: int, size:
         sides.unique_bytes[side] += size
     else:
         sides.unique_bytes[side] += max(0, end - top) + _fill_holes(sides, nodes, index, side, start, min(end, top))
+        if sides.holes[side] > MAX_HOLES:
+            _give_up(sides, nodes, index, side, 0)
         _forget_probes(sides, nodes, index, side, start, end)
     sides.top[side] = max(top, end)
 
@@ -346,6 +370,7 @@ def _segment(sides: Sides, nodes: Nodes, index: Index, packets: Packets, row: in
         start = (start + 1) & 0xFFFFFFFF
     if sides.top[side] == UNKNOWN and not flags & RST:
         sides.top[side] = start + 4 * REACH
+        sides.first[side] = sides.top[side]
         if not flags & SYN:  # the capture began later: what came before may still show up
             _add_hole(sides, nodes, index, side, start + 3 * REACH, start + 4 * REACH)
     if size > 0 and not flags & RST:

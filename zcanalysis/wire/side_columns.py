@@ -87,6 +87,7 @@ def _port_use() -> pl.Expr:
 def _sender() -> list[pl.Expr]:
     acked = pl.col("ack_seen") > 0
     paused = pl.col("data_packets") > 1
+    timed = (pl.col("rtt_samples") > 0) & (pl.col("rtt_sum_ns") < NEVER)
     return [
         _known("wire_packets", pl.col("unsized_packets") == 0).alias("estimated_wire_packets"),
         _known("lost_bytes", acked).alias("lost_in_capture_bytes"),
@@ -95,9 +96,7 @@ def _sender() -> list[pl.Expr]:
         .otherwise(0)
         .alias("sequence_wraps"),
         _known("in_flight_max_bytes", acked),
-        (pl.when(pl.col("rtt_samples") > 0).then(pl.col("rtt_sum_ns") / pl.col("rtt_samples")) / 1e6).alias(
-            "rtt_mean_ms"
-        ),
+        (_known("rtt_sum_ns", timed) / pl.col("rtt_samples") / 1e6).alias("rtt_mean_ms"),
         (pl.col("idle_ns") / 1e6).alias("idle_ms"),
         (_known("stall_ns", paused) / 1e6).alias("stall_ms"),
         _known("stall_at_ns", pl.col("stall_ns") > 0),

@@ -118,9 +118,6 @@ class Account(NamedTuple):
     used: Ints  # stretches, first free stretch, entries of the tally
 
 
-TALLIED: Final = np.dtype([(name, np.int64) for name in ("key", "count", "sum")])
-
-
 def new_sides(connections: int) -> Records:
     """Both sides of `connections` that have not said anything."""
     sides = np.zeros(2 * connections, SIDE)
@@ -135,10 +132,3 @@ def new_stretches(count: int, first: int = 0) -> Records:
     stretches = np.zeros(count, STRETCH)
     stretches["above"] = np.arange(first + 1, first + count + 1)
     return stretches
-
-
-def new_tally(entries: int) -> Records:
-    """Room for half of `entries`, a power of two."""
-    tally = np.zeros(entries, TALLIED)
-    tally["key"] = UNKNOWN
-    return tally

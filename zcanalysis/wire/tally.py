@@ -25,6 +25,22 @@ FIRST_OCTAVE: Final = ((1023 + 7) << 6) - EXACT
 LARGEST: Final = 1 << 62
 ENTRIES: Final = 2  # of `used`: how many entries the tally has
 MIXER: Final = np.uint64(0x9E3779B97F4A7C15)
+TALLIED: Final = np.dtype([(name, np.int64) for name in ("key", "count", "sum")])
+COARSE: Final = 8  # classes of `classes` an octave
+
+
+def new_tally(entries: int) -> Records:
+    """Room for half of `entries`, a power of two."""
+    tally = np.zeros(entries, TALLIED)
+    tally["key"] = UNKNOWN
+    return tally
+
+
+def larger(tally: Records) -> Records:
+    """The same with twice the room."""
+    fresh = new_tally(2 * tally.size)
+    enter_all(tally, fresh)
+    return fresh
 
 
 @compiled
@@ -56,6 +72,16 @@ def count(tally: Records, used: Ints, side: int, series: int, value: int) -> Non
         used[ENTRIES] += 1
     entry.count += 1
     entry.sum += value
+
+
+@compiled
+def count_all(tally: Records, used: Ints, sides: Ints, values: Ints, series: int, first: int) -> int:
+    """Count a value of each side from row `first` on; the row to go on from: less than all when room ran out."""
+    for row in range(first, values.size):
+        if 2 * (used[ENTRIES] + 1) > tally.size:
+            return row
+        count(tally, used, signed(sides[row]), series, signed(values[row]))
+    return values.size
 
 
 @compiled
@@ -119,3 +145,22 @@ def quantiles(ordered: Sorted, series: int, levels: dict[str, float]) -> pl.Data
     }
     sides = (ordered.group[first] // SERIES).astype(np.uint32)
     return pl.DataFrame({"side": sides, **{name: ordered.mean[place] for name, place in places.items()}})
+
+
+def classes(tally: Records, side: int, series: int) -> pl.DataFrame:
+    """One series of one side in eight classes an octave: ``low``, ``high``, ``count``, ``sum``, lowest first.
+
+    Parameters
+    ----------
+    tally
+        Keys, counts and sums, as `count` leaves them.
+    side, series
+        Whose, and which one.
+    """
+    held = tally[tally["key"] >> CLASS_BITS == side * SERIES + series]
+    number = held["key"] % CLASSES
+    shift = np.maximum(number // 64 - 1, 0)
+    step = EXACT // 2 // COARSE
+    low = ((number - 64 * shift) // step * step) << shift
+    rows = pl.DataFrame({"low": low, "high": low + (step << shift), "count": held["count"], "sum": held["sum"]})
+    return rows.group_by("low").agg(pl.col("high").first(), pl.col("count", "sum").sum()).sort("low")

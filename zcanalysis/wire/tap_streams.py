@@ -11,8 +11,8 @@ import polars as pl
 
 from zcanalysis.errors import TraceError
 from zcanalysis.wire import byte_ranges as ranges
+from zcanalysis.wire.connections import LATEST_NS
 
-LATEST_NS: Final = 1 << 62
 STREAM: Final = ("flow_id", "direction")
 NEEDED: Final = (
     *STREAM, "ts_ns", "protocol", "tcp_flags", "seq", "ack", "window_raw", "payload_bytes", "ip_id", "tsval", "tsecr",

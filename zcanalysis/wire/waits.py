@@ -132,8 +132,8 @@ def _round_trip(lives: Lives, ends: Ends, life: int) -> int:
     """That of the handshake, else of both halves by echoed time stamps; UNKNOWN."""
     if lives.rtt_ns[life] != UNKNOWN:
         return signed(lives.rtt_ns[life])
-    halves_ns = ends.half_ns[2 * life] + ends.half_ns[2 * life + 1]
-    return signed(halves_ns) if halves_ns < NOTHING else UNKNOWN
+    there_ns, back_ns = signed(ends.half_ns[2 * life]), signed(ends.half_ns[2 * life + 1])
+    return there_ns + back_ns if max(there_ns, back_ns) < NOTHING else UNKNOWN
 
 
 @compiled
@@ -147,7 +147,7 @@ def _is_idle(lives: Lives, ends: Ends, side: int, gap_ns: int) -> bool:
     # a sender stopped by its congestion window, or by losing all that it sent, ends with a whole segment
     if rtt_ns == UNKNOWN or ends.small[side] == 0:
         return False
-    return gap_ns >= max(IDLE_ROUND_TRIPS * rtt_ns, LEAST_IDLE_NS)
+    return gap_ns >= LEAST_IDLE_NS and gap_ns // IDLE_ROUND_TRIPS >= rtt_ns
 
 
 @compiled
@@ -182,6 +182,13 @@ def _settle(lives: Lives, life: int, side: int, fresh: bool, gap_ns: int) -> boo
     released = fresh and lives.held_side[life] == side and gap_ns <= max(ANSWERED_NS, held_ns // 4)
     lives.slice[life, NS + (DELAYED_ACK if released else APPLICATION)] += held_ns
     return released
+
+
+@compiled
+def _end(lives: Lives, ends: Ends, life: int, slices: Ints, used: Ints) -> None:
+    """Nothing more comes of a connection: no packet will tell what it waited for at last."""
+    _settle(lives, life, UNKNOWN, False, 0)
+    _close(lives, ends, life, signed(lives.last_ns[life]), slices, used)
 
 
 @compiled
@@ -389,7 +396,7 @@ def follow(packets: Segments, first: int, lives: Lives, ends: Ends, index: Index
         side = 2 * life + signed(packets.direction[row])
         if life == UNKNOWN or _is_another(ends, packets, row, side):
             if life != UNKNOWN:
-                _close(lives, ends, life, signed(lives.last_ns[life]), slices, used)
+                _end(lives, ends, life, slices, used)
             life = signed(index.used[0])
             index.used[0] += 1
             index.flow_id[slot] = packets.flow_id[row]
@@ -416,8 +423,6 @@ def close_all(lives: Lives, ends: Ends, first: int, last: int, slices: Ints, use
     for life in range(first, last):
         if used[0] == slices.shape[0]:
             return life
-        if lives.held_ns[life] > 0:
-            _settle(lives, life, UNKNOWN, False, 0)
         if lives.last_side[life] != UNKNOWN:
-            _close(lives, ends, life, signed(lives.last_ns[life]), slices, used)
+            _end(lives, ends, life, slices, used)
     return last
