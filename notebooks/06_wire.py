@@ -31,7 +31,8 @@ import zcanalysis as zc
 
 alt.renderers.enable("jupyter", offline=True)  # charts need no network
 root = Path("..") if Path("../traces").exists() else Path()
-packets = zc.scan_pcap(root / "traces" / "prequeue-4.10" / "delay-2ms.pcap.gz")
+capture = root / "traces" / "prequeue-4.10" / "delay-2ms.pcap.gz"
+packets = zc.scan_pcap(capture)
 
 # %% [markdown]
 # ## Who talked, and how much
@@ -40,7 +41,7 @@ packets = zc.scan_pcap(root / "traces" / "prequeue-4.10" / "delay-2ms.pcap.gz")
 # `retransmitted_bytes`.
 
 # %%
-flows = zc.flows(packets)
+flows = zc.flows(capture)
 flows
 
 # %% [markdown]
@@ -112,7 +113,7 @@ used.select(
 # and, as a second witness, by time stamps; `stall_ms` is the longest pause between packets with payload.
 
 # %%
-sides = zc.tcp_sides(packets).filter(pl.col("connection") == transfer["connection"])
+sides = zc.tcp_sides(capture).filter(pl.col("connection") == transfer["connection"])
 telling = ("src", "handshake_ms", "mss_bytes", "window_shift", "resent_bytes", "rtt_median_ms", "rtt_p95_ms",
            "in_flight_max_bytes", "window_max_bytes", "ack_bytes_mean", "ack_delay_median_ms", "stall_ms")  # fmt: skip
 sides.select(telling)

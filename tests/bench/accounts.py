@@ -19,6 +19,7 @@ from zcanalysis.wire.connections import flows
 
 REPETITIONS: Final = 5
 TCPTRACE: Final = "tcptrace -l -n -r"
+TABLE: Final = "tcp_sides of a table"
 FACTOR: Final = 2.0
 SAMPLES_DIFFER: Final = 0.001
 EXCHANGES: Final = 50  # of one data packet and its ACK, after the handshake
@@ -37,13 +38,19 @@ def main() -> None:
 def compare(path: Path) -> None:
     """Everything TCP_SIDES holds against tcptrace's long output with round trips, in turns."""
     packets, scan = peers.capinfos_count(path), scan_pcap(path)
-    ways = {"flows": lambda: flows(scan), "tcp_sides": lambda: tcp_sides(scan), TCPTRACE: lambda: totals(path)}
+    ways = {
+        "flows": lambda: flows(path),
+        "tcp_sides": lambda: tcp_sides(path),
+        TABLE: lambda: tcp_sides(scan),
+        TCPTRACE: lambda: totals(path),
+    }
     found = {way.name: way for way in measured(ways, packets, REPETITIONS)}
     theirs, ours = found[TCPTRACE], found["tcp_sides"]
     print(f"\n{path}: {packets:,} packets; medians of {REPETITIONS}; load {os.getloadavg()[0]:.1f}")
     for name, way in found.items():
         times = way.packets_per_s / theirs.packets_per_s
         print(f"{name:20} {way.packets_per_s / 1e6:8.2f} M packets/s {times:8.2f} times {TCPTRACE}")
+    assert ours.result.equals(found[TABLE].result)
     unique_bytes = found["flows"].result["unique_bytes"].sum()
     assert (unique_bytes, ours.result["resent_bytes"].sum()) == theirs.result[:2]
     # of acknowledged data it remembers only when the oldest was sent: of a retransmission in the middle it knows less

@@ -39,14 +39,14 @@ def capture_holds(path: Path, chance: Random) -> None:
 
 
 def wire_holds(path: Path, chance: Random) -> None:
-    """What TCP did, of any bytes: two of the laws, and the same of a table that is read as it is needed."""
+    """What TCP did, of any bytes: two of the laws, and the same of a table read as it is needed, and of the file."""
     with one_line_at_most(path):
         rows = scan_pcap(path).collect()
         for law in chance.sample(LAWS, 2):
             law(rows, chance)
         with small_rooms(chance, path):
-            lazy = flows_and_sides(scan_pcap(path))
-        assert all(part.equals(whole) for part, whole in zip(lazy, flows_and_sides(rows), strict=True))
+            of_file = [*flows_and_sides(scan_pcap(path)), *flows_and_sides(path)]
+        assert all(part.equals(whole) for part, whole in zip(of_file, 2 * flows_and_sides(rows), strict=True))
 
 
 def follow_holds(path: Path, chance: Random) -> None:

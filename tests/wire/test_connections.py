@@ -15,6 +15,7 @@ from zcanalysis.tables import FLOWS, PACKETS, empty, polars_schema
 from zcanalysis.wire import connections
 from zcanalysis.wire.connections import Followed, flows
 from zcanalysis.wire.sequence_space import MAX_HOLES, MAX_PROBES, new_index, slot_of
+from zcanalysis.wire.table_arrays import TableArrays
 
 CAPTURES = make.real_captures()
 SYN, ACK, RST, FIN = 2, 16, 4, 1
@@ -163,7 +164,7 @@ def test_gaps_without_end_need_no_room_without_end():
     split = pl.concat([gap] * 50_000).with_columns(seq=2_000_000 + pl.int_range(50_000, dtype=pl.UInt32) * 20)
     far = packets((0, "there", ACK, 4_000_000, 0, 10)).select(connections.FOLLOWED)
     for part in (many, far, split):
-        followed.take(part)
+        followed.take(TableArrays(part))
     sides, nodes = followed.holes
     assert sides.holes[0] == MAX_HOLES
     assert nodes.start.size <= 2 * (MAX_HOLES + MAX_PROBES)

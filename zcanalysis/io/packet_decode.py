@@ -59,8 +59,8 @@ def _network(
 @compiled
 def _packet(block: Bytes, records: Records, row: int, want: int, out: Rows, book: AddressBook) -> tuple[int, int]:
     start = records.start[row]
-    captured = signed(records.captured_bytes[row])
-    wire = signed(records.wire_bytes[row])
+    captured = records.captured_bytes[row]
+    wire = records.wire_bytes[row]
     end = start + captured
     kind, at, vlan = link_layer(block, start, end, signed(records.link[row]))
     if vlan >= 0:

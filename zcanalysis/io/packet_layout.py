@@ -22,8 +22,9 @@ HAS_OPTIONS: Final = 1024
 # rows of the blocks of numbers
 VERSION, PROTOCOL, TTL, ECN, DSCP, MORE, SCALE, SACK_OK, CHECKSUM, DIRECTION, FAULT = range(11)
 VLAN, SRC_PORT, DST_PORT, FLAGS, WINDOW, MSS, HAS = range(7)
-SRC, DST, IP_ID, FRAGMENT, SEQ, ACK, PAYLOAD, TSVAL, TSECR = range(9)
+SRC, DST, IP_ID, FRAGMENT, SEQ, ACK, TSVAL, TSECR = range(8)
 FLOW, FAULT_VALUE = range(2)
+PAYLOAD = 0
 
 # what is wanted, bits
 WANT_OPTIONS: Final = 1
@@ -44,6 +45,7 @@ class Rows(NamedTuple):
     u16: npt.NDArray[np.uint16]
     u32: npt.NDArray[np.uint32]
     u64: npt.NDArray[np.uint64]
+    i64: npt.NDArray[np.int64]
     sack: npt.NDArray[np.uint32]  # (row, left, right), one line an edge pair
     totals: npt.NDArray[np.int64]  # lines in sack, HAS bits of every row, HAS bits of any row
 
@@ -67,8 +69,9 @@ def new_rows(rows: int) -> Rows:
     return Rows(
         u8=np.zeros((11, rows), np.uint8),
         u16=np.zeros((7, rows), np.uint16),
-        u32=np.zeros((9, rows), np.uint32),
+        u32=np.zeros((8, rows), np.uint32),
         u64=np.zeros((2, rows), np.uint64),
+        i64=np.zeros((1, rows), np.int64),
         sack=np.zeros((3, 4 * rows), np.uint32),
         totals=np.zeros(3, np.int64),
     )

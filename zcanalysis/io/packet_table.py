@@ -32,7 +32,7 @@ NUMBERS: Final = {
     "seq": ("u32", packet.SEQ, packet.HAS_TCP),
     "ack": ("u32", packet.ACK, packet.HAS_TCP),
     "window_raw": ("u16", packet.WINDOW, packet.HAS_TCP),
-    "payload_bytes": ("u32", packet.PAYLOAD, packet.HAS_PAYLOAD),
+    "payload_bytes": ("i64", packet.PAYLOAD, packet.HAS_PAYLOAD),
     "mss": ("u16", packet.MSS, packet.HAS_MSS),
     "window_scale": ("u8", packet.SCALE, packet.HAS_SCALE),
     "sack_permitted": ("u8", packet.SACK_OK, packet.HAS_OPTIONS),

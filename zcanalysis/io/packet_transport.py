@@ -94,7 +94,7 @@ def _tcp(block: Bytes, at: int, end: int, stop: int, want: int, row: int, out: R
     if header < 20 or at + header > stop:
         return faults.TCP_HEADER, header
     out.u16[HAS, row] |= HAS_PAYLOAD
-    out.u32[PAYLOAD, row] = stop - at - header
+    out.i64[PAYLOAD, row] = stop - at - header
     if want & WANT_OPTIONS and header > 20:
         bad = _tcp_options(block, at + 20, min(end, at + header), row, out)
         if at + header <= end:
@@ -111,7 +111,7 @@ def _udp(at: int, stop: int, row: int, out: Rows) -> tuple[int, int]:
     if at + 8 > stop:
         return faults.TRANSPORT_CUT, stop - at
     out.u16[HAS, row] |= HAS_PAYLOAD
-    out.u32[PAYLOAD, row] = stop - at - 8
+    out.i64[PAYLOAD, row] = stop - at - 8
     return 0, 0
 
 
@@ -120,7 +120,7 @@ def transport(block: Bytes, at: int, end: int, stop: int, want: int, row: int, o
     """The TCP or UDP header at `at`, in a datagram that ends at `stop` on the wire."""
     if out.u32[FRAGMENT, row] > 0:
         out.u16[HAS, row] |= HAS_PAYLOAD
-        out.u32[PAYLOAD, row] = stop - at
+        out.i64[PAYLOAD, row] = stop - at
         return 0, 0
     if at + 4 > end:
         return faults.TRANSPORT_CUT, max(0, end - at)

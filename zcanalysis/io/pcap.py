@@ -46,12 +46,23 @@ def scan_pcap(path: str | Path) -> pl.LazyFrame:
     --------
     >>> scan_pcap("capture.pcap").filter(pl.col("payload_bytes") > 0).collect()  # doctest: +SKIP
     """
+    capture = Path(path)
+    check_capture(capture)
+    return lazy_scan(lambda columns: _tables(capture, columns), PACKETS, "PCAP")
+
+
+def check_capture(path: Path) -> None:
+    """Look at a file's first bytes.
+
+    Raises
+    ------
+    TraceError
+        If the file is missing, empty or not a capture.
+    """
     from zcanalysis.io.pcap_blocks import OPENING_BYTES, identify
 
-    capture = Path(path)
-    with open_bytes(capture) as stream:
-        identify(capture, _read_up_to(stream, OPENING_BYTES))
-    return lazy_scan(lambda columns: _tables(capture, columns), PACKETS, "PCAP")
+    with open_bytes(path) as stream:
+        identify(path, _read_up_to(stream, OPENING_BYTES))
 
 
 def _read_up_to(stream: BinaryIO, count: int) -> bytes:

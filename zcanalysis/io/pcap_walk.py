@@ -42,8 +42,8 @@ class Records(NamedTuple):
     """One batch of records, found but not decoded; arrays are reused from batch to batch."""
 
     start: Ints  # position in the block
-    captured_bytes: npt.NDArray[np.uint32]
-    wire_bytes: npt.NDArray[np.uint32]
+    captured_bytes: Ints
+    wire_bytes: Ints
     ts_ns: Ints  # UNTIMED where the record has none
     interface: npt.NDArray[np.uint32]
     link: npt.NDArray[np.int32]  # -1: not to be decoded
@@ -78,8 +78,8 @@ def new_records(rows: int) -> Records:
     """Room for `rows` records."""
     return Records(
         start=np.zeros(rows, np.int64),
-        captured_bytes=np.zeros(rows, np.uint32),
-        wire_bytes=np.zeros(rows, np.uint32),
+        captured_bytes=np.zeros(rows, np.int64),
+        wire_bytes=np.zeros(rows, np.int64),
         ts_ns=np.zeros(rows, np.int64),
         interface=np.zeros(rows, np.uint32),
         link=np.zeros(rows, np.int32),
@@ -198,7 +198,7 @@ def _simple_block(
         return
     out.link[row] = seen.link[base]
     if seen.snap_bytes[base] > 0:
-        out.captured_bytes[row] = min(signed(out.captured_bytes[row]), seen.snap_bytes[base])
+        out.captured_bytes[row] = min(out.captured_bytes[row], seen.snap_bytes[base])
 
 
 @compiled

@@ -39,6 +39,8 @@ class Recording:
     samples: pl.LazyFrame | None = None
     """SAMPLES, on the epoch's time axis where the recording holds clock pairs."""
     packets: pl.LazyFrame | None = None
+    capture: Path | None = None
+    """The file that `packets` scans: `flows` and `tcp_sides` are quicker of it."""
     events: pl.LazyFrame | None = None
     """EVENTS of batches, of a tracing phase, on the same axis; they never price anything."""
     packet_events: pl.LazyFrame | None = None
@@ -87,6 +89,7 @@ def read_recording(path: str | Path, perf: str | Path | None = None) -> Recordin
         unreadable_counters=0 if table is None or usable is None else table.height - usable.height,
         samples=_on_epoch(scan_perf(trace), clock) if trace else None,
         packets=_scan_capture(capture) if capture else None,
+        capture=capture,
         events=_on_epoch(scan_events(events), clock) if events else None,
         packet_events=_on_epoch(scan_events(packet_events), clock) if packet_events else None,
         load=read_json(load) if load.exists() else None,
@@ -98,7 +101,7 @@ def _single_file(file: Path, perf: str | Path | None) -> Recording:
     """A capture, with or without a perf trace; or a perf trace alone, told by its first bytes."""
     if is_capture(file):
         samples = scan_perf(perf) if perf else None
-        return Recording(name=file.name, path=file, packets=_scan_capture(file), samples=samples)
+        return Recording(name=file.name, path=file, packets=_scan_capture(file), capture=file, samples=samples)
     return Recording(name=file.name, path=file, samples=scan_perf(file))
 
 

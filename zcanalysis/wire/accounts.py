@@ -7,8 +7,9 @@ import numpy.typing as npt
 import polars as pl
 
 from zcanalysis.tables import FLOWS, TCP_SIDES, conform
-from zcanalysis.wire.connections import ENDS, NUMBERS, Followed, as_array, batches, held, without_nulls
+from zcanalysis.wire.connections import ENDS, NUMBERS, Followed, PacketSource, packet_batches
 from zcanalysis.wire.side_columns import QUANTILES, side_columns
+from zcanalysis.wire.table_arrays import PacketArrays
 
 if TYPE_CHECKING:
     from zcanalysis.wire import side_state as state
@@ -29,29 +30,27 @@ OPTIONS: Final = (
     "ip_id",
 )
 COLUMNS: Final = list(dict.fromkeys(ENDS + NUMBERS + OPTIONS))
-EDGES: Final = ("left", "right", "next_left", "next_right")
-LARGEST_SHIFT: Final = 14  # RFC 7323
-RARE: Final = {
-    "mss": np.uint16,
-    "shift": np.uint8,
-    "sack_permitted": np.uint8,
-    "sacks": np.uint8,
-    **dict.fromkeys(EDGES, np.uint32),
-}
+SACKS: Final = {"sacks": np.uint8, **dict.fromkeys(("left", "right", "next_left", "next_right"), np.uint32)}
 
 
-def tcp_sides(packets: pl.LazyFrame | pl.DataFrame) -> pl.DataFrame:
+def tcp_sides(packets: PacketSource) -> pl.DataFrame:
     """What each side of each TCP connection did, as sender of data and as receiver.
 
     Parameters
     ----------
     packets
-        PACKETS in file order, as `scan_pcap` gives them.
+        PACKETS in file order, as `scan_pcap` gives them, or the path of a capture, which is quicker: no table is made
+        of its packets.
 
     Returns
     -------
     polars.DataFrame
         TCP_SIDES, in the order of FLOWS.
+
+    Raises
+    ------
+    TraceError
+        If a path is given, and it is no capture.
 
     Notes
     -----
@@ -70,16 +69,16 @@ def tcp_sides(packets: pl.LazyFrame | pl.DataFrame) -> pl.DataFrame:
     return flows_and_sides(packets)[1]
 
 
-def flows_and_sides(packets: pl.LazyFrame | pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+def flows_and_sides(packets: PacketSource) -> tuple[pl.DataFrame, pl.DataFrame]:
     """FLOWS and TCP_SIDES from the same pass.
 
     Parameters
     ----------
     packets
-        PACKETS in file order.
+        As for `tcp_sides`.
     """
     accounts = Accounts()
-    for batch in batches(packets, COLUMNS):
+    for batch in packet_batches(packets, COLUMNS):
         accounts.take(batch)
     return accounts.tables()
 
@@ -105,7 +104,7 @@ class Accounts:
         self._accounting, self._checks, self._state, self._tally = accounting, record_checks, side_state, tally
         self._followed = Followed()
         self._seen = record_checks.new_seen(1, REMEMBERED)
-        self._rare = _Rare()
+        self._sacks = _Sacks()
         self._account = side_state.Account(
             sides=side_state.new_sides(CONNECTIONS),
             stretches=side_state.new_stretches(STRETCHES),
@@ -113,25 +112,29 @@ class Accounts:
             used=np.zeros(3, np.int64),
         )
 
-    def take(self, batch: pl.DataFrame) -> None:
-        """Take in the packets of one slice."""
+    def take(self, batch: PacketArrays) -> None:
+        """Take in the packets of one batch."""
         arrays, told = self._followed.take(batch)
         self._more_sides()
         details, row = self._details(batch), 0
-        marks = self._checks.Marks(ip_id=_numbers(batch, "ip_id"), mss=details.mss)
+        marks = self._checks.Marks(ip_id=batch.numbers("ip_id"), mss=details.mss)
         while row < batch.height:
             row = self._accounting.take_in(arrays, details, told, (marks, self._seen), self._account, row)
             if row < batch.height:
                 self._more_room()
 
-    def _details(self, batch: pl.DataFrame) -> "state.Details":
+    def _details(self, batch: PacketArrays) -> "state.Details":
         return self._state.Details(
-            window_raw=_numbers(batch, "window_raw"),
-            timed=held(batch.get_column("tsval")),
-            tsval=_numbers(batch, "tsval"),
-            tsecr=_numbers(batch, "tsecr"),
-            ecn=_numbers(batch, "ecn"),
-            **self._rare.of(batch),
+            window_raw=batch.numbers("window_raw"),
+            timed=batch.held("tsval"),
+            tsval=batch.numbers("tsval"),
+            tsecr=batch.numbers("tsecr"),
+            ecn=batch.numbers("ecn"),
+            mss=batch.numbers("mss"),
+            scaled=batch.held("window_scale"),
+            scale=batch.numbers("window_scale"),
+            sack_permitted=batch.numbers("sack_permitted"),
+            **self._sacks.of(batch),
         )
 
     def _more_sides(self) -> None:
@@ -176,55 +179,34 @@ class Accounts:
         return conform(flows, FLOWS), conform(rows.with_columns(side_columns()), TCP_SIDES)
 
 
-def _numbers(batch: pl.DataFrame, name: str, null: int = 0) -> npt.NDArray[Any]:
-    return as_array(without_nulls(batch.get_column(name), null))
-
-
-class _Rare:
-    """Columns that few packets have, as arrays of zeros that are used again and again."""
+class _Sacks:
+    """SACK blocks, which few packets have, as arrays of zeros that are used again and again."""
 
     def __init__(self) -> None:
-        self._arrays = {name: np.zeros(0, kind) for name, kind in RARE.items()}
-        self._written: dict[str, npt.NDArray[Any]] = {}
+        self._arrays = _new_sacks(0)
+        self._written: npt.NDArray[Any] = np.zeros(0, np.int64)
 
-    def of(self, batch: pl.DataFrame) -> dict[str, npt.NDArray[Any]]:
+    def of(self, batch: PacketArrays) -> dict[str, npt.NDArray[Any]]:
         """Those of these packets, until asked for the next."""
-        for name, rows in self._written.items():
-            self._arrays[name][rows] = 0
-        self._written = {}
-        if batch.height > self._arrays["mss"].size:
-            self._arrays = {name: np.zeros(batch.height, kind) for name, kind in RARE.items()}
-        self._write("mss", batch.get_column("mss"))
-        self._write("shift", batch.get_column("window_scale"))
-        shift = self._arrays["shift"]
-        if "shift" in self._written:
-            shift[self._written["shift"]] = np.minimum(shift[self._written["shift"]], LARGEST_SHIFT) + 1
-        if (permitted := batch.get_column("sack_permitted")).any():
-            self._written["sack_permitted"] = permitted.arg_true().to_numpy()
-            self._arrays["sack_permitted"][self._written["sack_permitted"]] = 1
-        self._write_blocks(batch)
+        for array in self._arrays.values():
+            array[self._written] = 0
+        self._written = self._written[:0]
+        if batch.height > self._arrays["sacks"].size:
+            self._arrays = _new_sacks(batch.height)
+        edges = batch.sack_edges()
+        if edges[0].size:
+            self._write(*edges)
         return {name: array[: batch.height] for name, array in self._arrays.items()}
 
-    def _write(self, name: str, values: pl.Series) -> None:
-        if values.null_count() < len(values):
-            self._written[name] = values.is_not_null().arg_true().to_numpy()
-            self._arrays[name][self._written[name]] = values.drop_nulls().to_numpy()
+    def _write(self, rows: npt.NDArray[Any], left: npt.NDArray[np.uint32], right: npt.NDArray[np.uint32]) -> None:
+        first = np.flatnonzero(np.diff(rows, prepend=rows[:1] + 1))
+        counts = np.diff(first, append=rows.size)
+        second, more = first[counts > 1] + 1, rows[first[counts > 1]]
+        self._written = rows[first]
+        self._arrays["sacks"][self._written] = np.minimum(counts, 255)
+        self._arrays["left"][self._written], self._arrays["right"][self._written] = left[first], right[first]
+        self._arrays["next_left"][more], self._arrays["next_right"][more] = left[second], right[second]
 
-    def _write_blocks(self, batch: pl.DataFrame) -> None:
-        if batch.get_column("sack_blocks").null_count() == batch.height:
-            return
-        lists = pl.col("sack_blocks").drop_nulls()
-        told = batch.select_seq(rows=pl.col("sack_blocks").is_not_null().arg_true(), counts=lists.list.len())
-        told = told.filter(pl.col("counts") > 0)
-        edges = batch.select_seq(lists.explode(empty_as_null=False).struct.unnest())
-        rows, counts = told.get_column("rows").to_numpy(), told.get_column("counts").to_numpy().astype(np.int64)
-        self._written |= dict.fromkeys(("sacks", *EDGES), rows)
-        self._arrays["sacks"][rows] = np.minimum(counts, 255)
-        first = np.cumsum(counts) - counts
-        more = counts > 1
-        for name, edge in zip(EDGES, ("left", "right") * 2, strict=True):
-            values = without_nulls(edges.get_column(edge)).to_numpy()
-            if name in EDGES[:2]:
-                self._arrays[name][rows] = values[first]
-            else:
-                self._arrays[name][rows[more]] = values[first[more] + 1]
+
+def _new_sacks(packets: int) -> dict[str, npt.NDArray[Any]]:
+    return {name: np.zeros(packets, kind) for name, kind in SACKS.items()}

@@ -7,7 +7,7 @@ import polars as pl
 
 from zcanalysis.tables import ACK_DELAYS, conform, empty
 from zcanalysis.wire.accounts import COLUMNS, Accounts
-from zcanalysis.wire.connections import batches
+from zcanalysis.wire.connections import packet_batches
 from zcanalysis.wire.one_connection import packets_of
 
 LEAST_NS: Final = 1024  # captures rarely tell less apart than a microsecond
@@ -40,7 +40,7 @@ def ack_delays(packets: pl.LazyFrame | pl.DataFrame, flow: Mapping[str, Any]) ->
     a round trip comes on top. ACKs of bytes that were sent twice or that came late tell nothing and are left out.
     """
     accounts = Accounts()
-    for batch in batches(packets_of(packets, flow), COLUMNS):
+    for batch in packet_batches(packets_of(packets, flow), COLUMNS):
         accounts.take(batch)
     flows = accounts.numbered_flows()
     own = flows.filter(pl.all_horizontal(pl.col(name) == pl.lit(flow[name]) for name in KEYS)).get_column("side")

@@ -12,6 +12,7 @@ from zcanalysis.wire.stretches import ONCE, TWICE, drop_echo, drop_oldest
 from zcanalysis.wire.tally import ACK_BYTES, ACK_DELAY, RTT, RTT_TS, WINDOW, count
 
 LARGEST_WINDOW_BYTES: Final = 1 << 30
+LARGEST_SHIFT: Final = 14  # RFC 7323, section 2.3
 QUICK_ACKS: Final = 4  # so many ACKs of one segment each, one after the other, are a quick-ACK phase
 
 
@@ -20,7 +21,7 @@ def open_side(me: Records, you: Records, packets: Packets, details: Details, row
     """What a SYN announces."""
     me.syn_flags = signed(packets.tcp_flags[row])
     me.mss = signed(details.mss[row])
-    me.scale = signed(details.shift[row]) - 1
+    me.scale = min(signed(details.scale[row]), LARGEST_SHIFT) if details.scaled[row] else UNKNOWN
     me.sack_permitted = signed(details.sack_permitted[row])
     me.timestamps = signed(details.timed[row])
     if me.syn_ns == UNTIMED:

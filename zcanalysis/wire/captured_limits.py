@@ -19,8 +19,9 @@ from zcanalysis.limit_spans import (
     WINDOW,
     joined_spans,
 )
-from zcanalysis.wire.connections import END_TYPES, ENDS, LATEST_NS, as_array, batches, joined
+from zcanalysis.wire.connections import END_TYPES, ENDS, LATEST_NS, batches, joined
 from zcanalysis.wire.plateaus import PLATEAU_SHARE, Rates, with_full_share
+from zcanalysis.wire.table_arrays import as_array
 
 COLUMNS: Final = (
     *ENDS, "ts_ns", "flow_id", "tcp_flags", "seq", "ack", "payload_bytes", "wire_bytes", "window_raw", "window_scale",

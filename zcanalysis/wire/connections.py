@@ -1,6 +1,7 @@
 """PACKETS to FLOWS: one row per connection and direction, from one pass whose memory grows with connections only."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -9,9 +10,12 @@ import polars as pl
 
 from zcanalysis.addresses import address_texts
 from zcanalysis.tables import FLOWS, conform
+from zcanalysis.wire.table_arrays import UNTIMED, PacketArrays, TableArrays, unwritten
 
 if TYPE_CHECKING:
     from zcanalysis.wire import sequence_space as space
+
+PacketSource = pl.LazyFrame | pl.DataFrame | str | Path
 
 BATCH_ROWS: Final = 1 << 17
 CONNECTIONS: Final = 1 << 12
@@ -42,14 +46,14 @@ END_TYPES: Final = pl.Schema(
 )
 
 
-def flows(packets: pl.LazyFrame | pl.DataFrame) -> pl.DataFrame:
+def flows(packets: PacketSource) -> pl.DataFrame:
     """The connections of a capture, one row a direction.
 
     Parameters
     ----------
     packets
-        PACKETS in file order, as `scan_pcap` gives them. Rows without ``flow_id`` (not TCP or UDP, later fragments,
-        damaged) belong to no connection.
+        PACKETS in file order, as `scan_pcap` gives them, or the path of a capture, which is quicker: no table is made
+        of its packets. Those without ``flow_id`` (not TCP or UDP, later fragments, damaged) belong to no connection.
 
     Returns
     -------
@@ -57,6 +61,11 @@ def flows(packets: pl.LazyFrame | pl.DataFrame) -> pl.DataFrame:
         FLOWS: in the order of the connections' first packets, the side that was seen first before the other.
         A direction without packets has no row. A SYN with another sequence number than the connection's own
         starts a new connection on the same ports.
+
+    Raises
+    ------
+    TraceError
+        If a path is given, and it is no capture.
 
     Notes
     -----
@@ -73,7 +82,7 @@ def flows(packets: pl.LazyFrame | pl.DataFrame) -> pl.DataFrame:
     0
     """
     followed = Followed()
-    for batch in batches(packets, list(FOLLOWED)):
+    for batch in packet_batches(packets, FOLLOWED):
         followed.take(batch)
     return followed.table()
 
@@ -89,7 +98,7 @@ def flows_so_far(tables: Iterable[pl.DataFrame | None]) -> Iterator[pl.DataFrame
     followed, is_new = Followed(), True
     for table in tables:
         if table is not None:
-            followed.take(table.select(FOLLOWED))
+            followed.take(TableArrays(table))
             is_new = True
         elif is_new:
             yield followed.table()
@@ -104,58 +113,38 @@ def batches(packets: pl.LazyFrame | pl.DataFrame, columns: list[str]) -> Iterato
         yield from packets.select(columns).collect_batches(engine="streaming")
 
 
-def as_arrays(batch: pl.DataFrame) -> "space.Packets":
-    """A slice of PACKETS as the compiled loops want it."""
+def packet_batches(packets: PacketSource, columns: Sequence[str]) -> Iterator[PacketArrays]:
+    """Packets in batches of bounded size, in order, for compiled passes.
+
+    Parameters
+    ----------
+    packets
+        PACKETS in file order, or the path of a capture: of a file no tables are made.
+    columns
+        Those that will be asked for.
+    """
+    if isinstance(packets, str | Path):
+        from zcanalysis.io.packet_arrays import captured_arrays
+
+        yield from captured_arrays(Path(packets), columns)
+    else:
+        yield from map(TableArrays, batches(packets, list(columns)))
+
+
+def as_arrays(batch: PacketArrays) -> "space.Packets":
+    """A batch as `follow` wants it."""
     from zcanalysis.wire import sequence_space as space
 
-    def column(name: str, null: int = 0) -> pl.Series:
-        return without_nulls(batch.get_column(name), null)
-
-    flow_id, direction = batch.get_column("flow_id"), batch.get_column("direction").cast(pl.UInt8)
-    return space.Packets(
-        ts_ns=times(batch.get_column("ts_ns")),
-        flow_id=as_array(column("flow_id")),
-        known=held(flow_id),
-        direction=as_array(without_nulls(direction)),
-        protocol=as_array(column("protocol")),
-        tcp_flags=as_array(column("tcp_flags")),
-        seq=as_array(column("seq")),
-        ack=as_array(column("ack")),
-        payload_bytes=as_array(column("payload_bytes")),
-        wire_bytes=as_array(column("wire_bytes")),
-    )
+    columns = {name: batch.numbers(name) for name in NUMBERS}
+    columns["ts_ns"] = times(columns["ts_ns"])
+    return space.Packets(known=batch.held("flow_id"), **columns)
 
 
-def without_nulls(series: pl.Series, null: int = 0) -> pl.Series:
-    """The numbers with `null` where there is none; asked first, for polars takes 60 us to find nothing to fill."""
-    return series.fill_null(null) if series.null_count() else series
-
-
-def times(ts_ns: pl.Series) -> npt.NDArray[Any]:
+def times(ts_ns: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Times for the compiled loops: UNTIMED where there is none, or none from 1970 to `LATEST_NS`."""
-    from zcanalysis.wire.sequence_space import UNTIMED
-
-    usable = ts_ns.is_between(0, LATEST_NS)
-    if ts_ns.null_count() or not usable.all():
-        ts_ns = pl.select(pl.when(usable).then(ts_ns).otherwise(UNTIMED)).to_series()
-    return as_array(ts_ns)
-
-
-def held(series: pl.Series) -> npt.NDArray[np.uint8]:
-    """One where there is a value, else zero."""
-    if series.null_count() in (0, len(series)):
-        return _unwritten(np.full(len(series), series.null_count() == 0, np.uint8))
-    return as_array(series.is_not_null().cast(pl.UInt8))
-
-
-def as_array(series: pl.Series) -> npt.NDArray[Any]:
-    """One type of array whatever polars shares: contiguous and never written to, or numba compiles twice."""
-    return _unwritten(np.ascontiguousarray(series.to_numpy()))
-
-
-def _unwritten(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    array.flags.writeable = False
-    return array
+    if ts_ns.size and (ts_ns.min() < 0 or ts_ns.max() > LATEST_NS):
+        return unwritten(np.where((ts_ns >= 0) & (ts_ns <= LATEST_NS), ts_ns, UNTIMED))
+    return ts_ns
 
 
 class Followed:
@@ -171,8 +160,8 @@ class Followed:
         self._told = space.new_told(0)
         self._ends: list[pl.DataFrame] = []
 
-    def take(self, batch: pl.DataFrame) -> "tuple[space.Packets, space.Told]":
-        """Follow the packets of one slice; they as arrays, and what this told of each, until the next."""
+    def take(self, batch: PacketArrays) -> "tuple[space.Packets, space.Told]":
+        """Follow the packets of one batch; they as arrays, and what this told of each, until the next."""
         arrays, row = as_arrays(batch), 0
         told = self._told_of(batch.height)
         known = int(self._index.used[0])
@@ -182,11 +171,11 @@ class Followed:
                 self._make_room()
         brought = int(self._index.used[0])
         if brought > known:
-            self._ends.append(batch.select(ENDS)[self._index.first_row[known:brought]])
+            self._ends.append(batch.table(self._index.first_row[known:brought], ENDS))
         return arrays, told
 
     def _told_of(self, packets: int) -> "space.Told":
-        """Room that the slice before used, as far as it goes."""
+        """Room that the batch before used, as far as it goes."""
         if packets > self._told.side.size:
             self._told = self._space.new_told(packets)
         return self._space.Told(*(array[:packets] for array in self._told))

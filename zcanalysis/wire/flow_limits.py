@@ -8,6 +8,7 @@ from zcanalysis.wire.accounts import COLUMNS, Accounts
 from zcanalysis.wire.captured_limits import COLUMNS as WAIT_COLUMNS
 from zcanalysis.wire.captured_limits import Waits
 from zcanalysis.wire.connections import batches
+from zcanalysis.wire.table_arrays import TableArrays
 
 ENDS: Final = ("src", "dst")
 
@@ -22,7 +23,7 @@ def flows_sides_and_limits(packets: pl.LazyFrame | pl.DataFrame) -> tuple[pl.Dat
     """
     accounts, waits = Accounts(), Waits()
     for batch in batches(packets, list(dict.fromkeys([*COLUMNS, *WAIT_COLUMNS]))):
-        accounts.take(batch)
+        accounts.take(TableArrays(batch))
         waits.take(batch)
     flows, sides = accounts.tables()
     return with_limits(flows, waits.limits()), sides

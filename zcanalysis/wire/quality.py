@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 
 from zcanalysis.wire.connections import NUMBERS, as_arrays, batches
+from zcanalysis.wire.table_arrays import TableArrays
 
 FLOW_ROOM: Final = 1 << 12
 COLUMNS: Final = (*NUMBERS, "ip_id", "mss", "captured_bytes", "ip_version", "error")
@@ -84,11 +85,9 @@ class _Checked:
         self._follow(batch)
 
     def _follow(self, batch: pl.DataFrame) -> None:
-        arrays, row = as_arrays(batch), 0
-        marks = self._checks.Marks(
-            ip_id=batch.get_column("ip_id").fill_null(0).to_numpy().copy(),
-            mss=batch.get_column("mss").fill_null(0).to_numpy().copy(),
-        )
+        columns = TableArrays(batch)
+        arrays, row = as_arrays(columns), 0
+        marks = self._checks.Marks(ip_id=columns.numbers("ip_id"), mss=columns.numbers("mss"))
         while row < batch.height:
             row = self._checks.check(arrays, marks, row, self._index, self._seen)
             if row < batch.height:

@@ -8,9 +8,10 @@ import numpy.typing as npt
 import polars as pl
 
 from zcanalysis.tables import ROUND_TRIPS, conform
-from zcanalysis.wire.connections import as_array, batches
+from zcanalysis.wire.connections import batches
 from zcanalysis.wire.one_connection import ENDS, is_of, packets_of
 from zcanalysis.wire.segment_marks import COLUMNS, Judged
+from zcanalysis.wire.table_arrays import as_array
 
 SLICES: Final = 400
 ENTRIES: Final = 1 << 12

@@ -8,7 +8,8 @@ import numpy.typing as npt
 import polars as pl
 
 from zcanalysis.tables import MARKS, conform, empty
-from zcanalysis.wire.connections import as_array, batches, times
+from zcanalysis.wire.connections import batches, times
+from zcanalysis.wire.table_arrays import TableArrays, as_array
 
 if TYPE_CHECKING:
     from zcanalysis.wire import mark_pass
@@ -136,7 +137,7 @@ def as_arrays(batch: pl.DataFrame) -> "mark_pass.Packets":
     counts = blocks.list.len().fill_null(0)
     edges = blocks.filter(counts > 0).explode().struct.unnest()
     return mark_pass.Packets(
-        ts_ns=times(batch.get_column("ts_ns")),
+        ts_ns=times(TableArrays(batch).numbers("ts_ns")),
         flow_id=column("flow_id"),
         known=as_array(batch.get_column("flow_id").is_not_null().cast(pl.UInt8)),
         direction=as_array(batch.get_column("direction").cast(pl.UInt8).fill_null(0)),

@@ -95,7 +95,8 @@ class Details(NamedTuple):
 
     window_raw: npt.NDArray[np.uint16]
     mss: npt.NDArray[np.uint16]
-    shift: npt.NDArray[np.uint8]  # one more than it says
+    scaled: npt.NDArray[np.uint8]  # 1: says how far windows are shifted
+    scale: npt.NDArray[np.uint8]
     sack_permitted: npt.NDArray[np.uint8]
     timed: npt.NDArray[np.uint8]  # 1: has timestamps
     tsval: npt.NDArray[np.uint32]
