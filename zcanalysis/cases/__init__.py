@@ -10,7 +10,9 @@ from typing import Final
 from zcanalysis.cases.case_answer import CaseAnswer
 from zcanalysis.errors import ZcError
 
-CASES: Final[dict[str, str]] = {}
+CASES: Final[dict[str, str]] = {
+    "pinned_buffers": "A relay stopped copying and gained 60 %: where does that figure come out, and where not?",
+}
 """Name, and the question in one line."""
 
 

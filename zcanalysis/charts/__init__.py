@@ -16,11 +16,15 @@ from zcanalysis.charts.loss import waterfall
 from zcanalysis.charts.offered_rate import livelock
 from zcanalysis.charts.price_swings import tornado
 from zcanalysis.charts.rate_over_time import rate_over_time
+from zcanalysis.charts.relay_crossings import relay_crossings
+from zcanalysis.charts.relay_gain import relay_gain
+from zcanalysis.charts.relay_messages import relay_messages
 from zcanalysis.charts.sequence_steps import time_sequence
 from zcanalysis.charts.sweep_lines import sweep_curve
 from zcanalysis.charts.virtual_speedup import speedup_curves
 
 __all__ = [
     "cpu_over_time", "flame_graph", "forecast", "ladder", "latency", "limits_band", "livelock", "rate_over_time",
-    "speedup_curves", "stage_cost", "sweep_curve", "time_sequence", "tornado", "validation", "waterfall",
+    "relay_crossings", "relay_gain", "relay_messages", "speedup_curves", "stage_cost", "sweep_curve", "time_sequence",
+    "tornado", "validation", "waterfall",
 ]  # fmt: skip

@@ -76,7 +76,7 @@ class Machines:
     payload_bytes: Floats  # of a packet
     message_bytes: Floats  # that the program handles at once
     message_ns: Floats  # two calls, and to wake up for them
-    page_ns: Floats  # put into the page table, lock, take away
+    page_ns: Floats  # put into the page table, lock, take away: one for each packet, or for each page of a longer one
     flush_ns: Floats  # of the TLB, other CPUs included: once a message
     kept_received: Floats  # share of bytes still in the cache at the next touch
     kept_program: Floats
@@ -147,7 +147,8 @@ def _crossed(design: Design, machines: Machines) -> dict[str, Floats]:
 
 def _work_ns_per_byte(design: Design, machines: Machines) -> Floats:
     """What the CPU works, apart from waiting."""
-    pages = np.ceil(machines.message_bytes / PAGE_BYTES)
+    # a page that is shown to a program holds one packet only: another's bytes must not be seen
+    pages = np.ceil(machines.message_bytes / np.minimum(machines.payload_bytes, PAGE_BYTES))
     mapping_ns = design.mapped * (pages * machines.page_ns + machines.flush_ns)
     message_ns: Floats = (machines.message_ns + mapping_ns) / machines.message_bytes
     return design.passes * machines.pass_ns_per_byte + machines.packet_ns / machines.payload_bytes + message_ns
