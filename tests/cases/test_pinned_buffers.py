@@ -6,7 +6,7 @@ import pytest
 
 from zcanalysis import charts
 from zcanalysis.cases import pinned_buffers as pinned
-from zcanalysis.cases.pinned_buffers_machines import CHOICES, RANGES, SHARES, drawn, machines, typical
+from zcanalysis.cases.pinned_buffers_machines import CHOICES, OF_2000, RANGES, drawn, machines
 from zcanalysis.model.relay import DESIGNS, RESOURCES, relay_rates
 
 DRAWS = 4_000
@@ -23,12 +23,12 @@ def test_draws_lie_in_their_ranges_as_often_as_they_say():
         assert (values[name] < price.low).mean() == pytest.approx(0.05, abs=0.01), name
         if price.high < values[name].max():  # a share is cut at the whole, a payload at a full packet
             assert (values[name] > price.high).mean() == pytest.approx(0.05, abs=0.01), name
-    assert all(values[name].max() <= 1 for name in SHARES)
+    assert all(values[name].max() <= 1 for name in values if name.endswith(("(share)", "(of raw)")))
     assert all(set(values[name]) == set(choice.values) for name, choice in CHOICES.items())
 
 
 def test_the_middle_machine_is_made_of_the_middles():
-    made = machines(typical())
+    made = machines(OF_2000.middle())
     assert made.front_side_gbps == pytest.approx([6.4 * 0.65])
     assert made.pci_gbps == pytest.approx([1.056 * 0.65])
 
@@ -61,8 +61,8 @@ def test_pinning_never_carries_less_than_mapping_pages(gains):
 def test_a_planted_machine_gains_what_its_crossings_say():
     # memory alone limits: 8 crossings before and 2 after are 4 times the rate, and 3 after are 8 / 3
     wide = {"CPUs (CPUs)": 1e6, "PCI raw (Gbit/s)": 1e6, "links, one way (Gbit/s)": 1e6}
-    cold = dict.fromkeys([name for name in SHARES if name.endswith("(share)")], 0.0)
-    values = typical() | {name: np.array([value]) for name, value in (wide | cold).items()}
+    cold = dict.fromkeys([name for name in RANGES if name.endswith("(share)")], 0.0)
+    values = OF_2000.middle() | {name: np.array([value]) for name, value in (wide | cold).items()}
     values["front-side bus reached (of raw)"] = np.array([1.0])
     planted = machines(values)
     before = relay_rates(DESIGNS[pinned.HIS_BEFORE], planted)

@@ -48,11 +48,17 @@ def test_what_the_cpu_waits_for_crosses_both_buses(touches, kept):
 
 
 def test_half_in_the_cache_is_half_way():
-    mixed = mixed_crossings([IN, READ, READ], 0.5)
-    np.testing.assert_allclose(mixed, (2.5, 1.5, 1, 1.5))
+    mixed = mixed_crossings([([IN, READ, READ], 0.5)])
+    assert mixed == {"memory": 2.5, "front_side": 1.5, "io": 1, "missed": 1.5}
+
+
+def test_buffers_add_up_for_each_share():
+    mixed = mixed_crossings([([IN, OUT], 0.0), ([WRITE, READ], np.array([0.0, 1.0]))])
+    assert mixed["memory"].tolist() == [5, 2]
+    assert mixed["front_side"].tolist() == [3, 0]
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.1])
 def test_a_share_beyond_the_whole_is_refused(share):
-    with pytest.raises(ValueError, match="kept_share must be >= 0"):
-        mixed_crossings([READ], share)
+    with pytest.raises(ValueError, match="must be 0 to 1"):
+        mixed_crossings([([READ], share)])

@@ -7,14 +7,7 @@ import numpy as np
 import polars as pl
 
 from zcanalysis.cases.case_answer import CaseAnswer
-from zcanalysis.cases.pinned_buffers_machines import (
-    REPORTED_GAIN,
-    TOLERANCE,
-    assumptions,
-    drawn,
-    machines,
-    typical,
-)
+from zcanalysis.cases.pinned_buffers_machines import OF_2000, REPORTED_GAIN, TOLERANCE, drawn, machines
 from zcanalysis.model.arrays import Floats, Mask
 from zcanalysis.model.memory_bus import buffer_crossings
 from zcanalysis.model.relay import BUFFERS, DESIGNS, RESOURCES, Machines, Rates, design_crossings, relay_rates
@@ -72,7 +65,7 @@ def answer() -> CaseAnswer:
             "CPU time for a byte on the middle machine (ns), by bytes a message": shown,
             "Published rates held against the bus they ran on": published_table(),
         },
-        assumptions=assumptions(),
+        assumptions=OF_2000.assumptions(),
     )
 
 
@@ -248,7 +241,7 @@ def mapping_table(draws: int = DRAWS) -> pl.DataFrame:
 
 
 def _machine(changed: Mapping[str, float]) -> Machines:
-    return machines(typical() | {name: np.array([float(value)]) for name, value in changed.items()})
+    return machines(OF_2000.middle() | {name: np.array([float(value)]) for name, value in changed.items()})
 
 
 def published_table() -> pl.DataFrame:

@@ -3,25 +3,14 @@
 His mail names no processor, card, bus, message or number of links; only what limited him, and how much he gained.
 """
 
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
-import polars as pl
 
-from zcanalysis.hosts.drawing import drawn_values
-from zcanalysis.hosts.price import Origin, Price
+from zcanalysis.cases.ranges import Choice, Ranges
+from zcanalysis.hosts.price import Price
 from zcanalysis.model.arrays import Floats
 from zcanalysis.model.relay import Machines
-from zcanalysis.tables import ASSUMPTIONS, conform
-
-
-class Choice(NamedTuple):
-    """What was one of a few things in 2000, each as likely."""
-
-    values: tuple[float, ...]
-    origin: Origin
-    source: str
-
 
 REPORTED_GAIN: Final = 1.6  # "an immediate 60% performance gain"
 TOLERANCE: Final = 0.05  # a round figure: 55 to 65 %
@@ -69,16 +58,14 @@ RANGES: Final[dict[str, Price]] = {
     "program's buffer still cached (share)": Price(0.5, 0.05, 0.95, "assumed", UNKNOWN),
     "sent bytes still cached (share)": Price(0.5, 0.05, 0.95, "assumed", UNKNOWN),
 }  # fmt: skip
-SHARES: Final = tuple(name for name in RANGES if name.endswith(("(share)", "(of raw)")))
+OF_2000: Final = Ranges(CHOICES, RANGES)
 
 
-def drawn(draws: int, seed: int = 1) -> dict[str, Floats]:
+def drawn(draws: int) -> dict[str, Floats]:
     """Every choice and range, drawn for itself; shape (draws,) each."""
-    rng = np.random.default_rng(seed)
-    values = {name: rng.choice(choice.values, draws) for name, choice in CHOICES.items()}
-    values |= {name: drawn_values(price, rng, draws) for name, price in RANGES.items()}
-    values["payload of a packet (bytes)"] = np.clip(values["payload of a packet (bytes)"], 1, 1448)
-    return values | {name: np.minimum(values[name], 1.0) for name in SHARES}
+    values = OF_2000.drawn(draws)
+    name = "payload of a packet (bytes)"
+    return values | {name: np.minimum(values[name], RANGES[name].high)}
 
 
 def machines(values: dict[str, Floats]) -> Machines:
@@ -102,23 +89,3 @@ def machines(values: dict[str, Floats]) -> Machines:
         kept_program=values["program's buffer still cached (share)"],
         kept_sent=values["sent bytes still cached (share)"],
     )
-
-
-def typical() -> dict[str, Floats]:
-    """Every range at its middle, and the first of each choice; shape (1,) each."""
-    values = {name: choice.values[0] for name, choice in CHOICES.items()}
-    values |= {name: price.value for name, price in RANGES.items()}
-    return {name: np.array([float(value)]) for name, value in values.items()}
-
-
-def assumptions() -> pl.DataFrame:
-    """ASSUMPTIONS: all of the above."""
-    middle = {name: value.item() for name, value in typical().items()}
-    rows = [
-        (name, middle[name], min(choice.values), max(choice.values), choice.origin, choice.source)
-        for name, choice in CHOICES.items()
-    ]
-    rows += [(name, price.value, price.low, price.high, price.origin, price.source) for name, price in RANGES.items()]
-    table = pl.DataFrame(rows, schema=["name", "value", "low", "high", "origin", "source"], orient="row")
-    named = pl.col("name").str.strip_suffix(")").str.splitn(" (", 2).struct
-    return conform(table.with_columns(unit=named.field("field_1"), name=named.field("field_0")), ASSUMPTIONS)

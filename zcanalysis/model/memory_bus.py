@@ -1,10 +1,12 @@
 """The memory bus: how often each payload byte crosses it, from what is done with the buffers it lies in, in order."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import Enum
 from typing import NamedTuple
 
-from zcanalysis.model.arrays import require
+import numpy as np
+
+from zcanalysis.model.arrays import Floats
 
 
 class Touch(Enum):
@@ -32,9 +34,9 @@ class Crossings(NamedTuple):
     io: float = 0.0  # PCI
     missed: float = 0.0  # fetched into the cache for the CPU, which waits
 
-    def plus(self, other: "Crossings", share: float = 1.0) -> "Crossings":
-        """These and a share of those."""
-        return Crossings(*(mine + share * its for mine, its in zip(self, other, strict=True)))
+    def plus(self, other: "Crossings") -> "Crossings":
+        """These and those."""
+        return Crossings(*(mine + its for mine, its in zip(self, other, strict=True)))
 
 
 NOTHING = Crossings()
@@ -94,22 +96,28 @@ def buffer_crossings(touches: Sequence[Touch], *, kept: bool) -> Crossings:
     return crossed
 
 
-def mixed_crossings(touches: Sequence[Touch], kept_share: float) -> Crossings:
-    """The same when a share of the bytes stays in the cache.
+def mixed_crossings(buffers: Iterable[tuple[Sequence[Touch], float | Floats]]) -> dict[str, Floats]:
+    """What several buffers cost together, when a share of the bytes of each stays in the cache.
 
     Parameters
     ----------
-    touches
-        As for `buffer_crossings`.
-    kept_share
-        From 0 to 1.
+    buffers
+        What is done with each, and its share from 0 to 1: one number, or shape (n,).
+
+    Returns
+    -------
+    dict
+        By the names of `Crossings`; shape (n,) each, or one number.
 
     Examples
     --------
-    >>> mixed_crossings([Touch.WRITE, Touch.READ], 0.5).memory
+    >>> float(mixed_crossings([((Touch.WRITE, Touch.READ), 0.5)])["memory"])
     1.5
     """
-    require(kept_share, "kept_share", 0)
-    require(1 - kept_share, "1 - kept_share", 0)
-    cold, warm = (buffer_crossings(touches, kept=kept) for kept in (False, True))
-    return Crossings(0.0, 0.0, 0.0, 0.0).plus(cold, 1 - kept_share).plus(warm, kept_share)
+    total: dict[str, Floats] = {name: np.zeros(()) for name in Crossings._fields}
+    for touches, share in buffers:
+        if not ((np.asarray(share) >= 0) & (np.asarray(share) <= 1)).all():
+            raise ValueError(f"the share that stays in the cache must be 0 to 1, got {share}")
+        cold, warm = (buffer_crossings(touches, kept=kept)._asdict() for kept in (False, True))
+        total = {name: total[name] + (1 - share) * cold[name] + share * warm[name] for name in total}
+    return total

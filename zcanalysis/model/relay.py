@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from zcanalysis.model.arrays import Floats, Rows
-from zcanalysis.model.memory_bus import Crossings, Touch, buffer_crossings
+from zcanalysis.model.memory_bus import Crossings, Touch, buffer_crossings, mixed_crossings
 
 DMA_IN, READ, WRITE, DMA_OUT = Touch.DMA_IN, Touch.READ, Touch.WRITE, Touch.DMA_OUT
 BUFFERS: Final = ("received", "program", "sent")
@@ -120,7 +120,8 @@ def relay_rates(design: Design, machines: Machines) -> Rates:
     CPU, buses and cards work at the same time, each is full at its own rate, and the slowest is the limit. What the
     CPU waits for a line is a price of its own, the same whether the bus is busy or not.
     """
-    crossed = _crossed(design, machines)
+    kept = (machines.kept_received, machines.kept_program, machines.kept_sent)
+    crossed = mixed_crossings(zip(design.buffers(), kept, strict=True))
     waiting_ns = crossed["missed"] * machines.miss_ns_per_byte
     byte_ns = waiting_ns + _work_ns_per_byte(design, machines)
     with np.errstate(divide="ignore"):
@@ -133,16 +134,6 @@ def relay_rates(design: Design, machines: Machines) -> Rates:
         machines.link_gbps,
     )
     return Rates(np.stack(np.broadcast_arrays(*per_resource)), waiting_ns / byte_ns)
-
-
-def _crossed(design: Design, machines: Machines) -> dict[str, Floats]:
-    """Crossings of each machine: each buffer's, mixed of what stays in the cache and what does not."""
-    kept = (machines.kept_received, machines.kept_program, machines.kept_sent)
-    total = {name: np.zeros_like(machines.cpus) for name in Crossings._fields}
-    for share, touches in zip(kept, design.buffers(), strict=True):
-        cold, warm = (buffer_crossings(touches, kept=stays)._asdict() for stays in (False, True))
-        total = {name: total[name] + (1 - share) * cold[name] + share * warm[name] for name in total}
-    return total
 
 
 def _work_ns_per_byte(design: Design, machines: Machines) -> Floats:
