@@ -53,7 +53,7 @@ in_notebook()  # charts need no network, and no kernel once drawn
 # the payload is not read again (RFC 1624). It works only for segments that leave as they came.
 
 # %%
-zc.charts.relay_crossings(pinned.buffer_table())
+zc.charts.bus_crossings(pinned.buffer_table())
 
 # %% [markdown]
 # The front-side bus counts otherwise: what a card writes or reads does not pass the CPU, unless its cache holds the

@@ -101,7 +101,7 @@ def test_published_rates_that_no_bus_could_carry_are_found():
 
 
 def test_the_charts_show_every_design():
-    crossings = charts.relay_crossings(pinned.buffer_table()).to_dict()
+    crossings = charts.bus_crossings(pinned.buffer_table()).to_dict()
     assert crossings["spec"]["encoding"]["y"]["sort"] == list(DESIGNS)
     gain = charts.relay_gain(pinned.gain_bins(DRAWS), (1.55, 1.65)).to_dict()
     choices = {param["name"]: param["bind"]["options"] for param in gain["params"]}

@@ -21,13 +21,13 @@ RANGES: Final[dict[str, Price]] = {
         "memory reached (of raw)", "CPU waits for a line (ns/byte)", "a pass in the cache (ns/byte)",
     )},
     "a sum meanwhile (of a pass)": Price(0.2, 0.05, 0.6, "assumed", "a sum made while copying waits for nothing more"),
-    "a piece, received (ns)": Price(
+    "a piece, received or sent (ns)": Price(
         6_000, 3_000, 15_000, "assumed", "half of 1 GHz for 1 Gbit/s, 12,000 ns for 1,500 bytes, which has a copy in it"
     ),
     "a request: UDP, RPC, NFS, files (ns)": Price(40_000, 15_000, 100_000, "assumed", UNKNOWN),
     "packets still cached (share)": Price(0.5, 0.05, 0.95, "assumed", UNKNOWN),
     "datagram still cached (share)": Price(0.5, 0.05, 0.95, "assumed", UNKNOWN),
-    "page cache still cached (share)": Price(0.2, 0.02, 0.6, "assumed", "files are larger than caches of 256 KB to 2 MB"),
+    "page cache still cached (share)": Price(0.2, 0.02, 0.6, "assumed", "files are larger than caches of 256 KB"),
     "program still cached (share)": Price(0.5, 0.05, 0.95, "assumed", UNKNOWN),
 }  # fmt: skip
 OF_2001: Final = Ranges(CHOICES, RANGES)
@@ -39,7 +39,7 @@ def prices(values: dict[str, Floats]) -> Prices:
         miss_ns_per_byte=values["CPU waits for a line (ns/byte)"],
         pass_ns_per_byte=values["a pass in the cache (ns/byte)"],
         fused_share=values["a sum meanwhile (of a pass)"],
-        packet_ns=values["a piece, received (ns)"],
+        packet_ns=values["a piece, received or sent (ns)"],
         packet_bytes=values["payload of a piece (bytes)"],
         request_ns=values["a request: UDP, RPC, NFS, files (ns)"],
         request_bytes=values["request: rsize, wsize (bytes)"],
