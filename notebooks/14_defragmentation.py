@@ -20,9 +20,10 @@ import polars as pl
 from IPython.display import Markdown
 
 import zcanalysis as zc
+from zcanalysis.answer import answered as answered_of
 from zcanalysis.cases import case
 from zcanalysis.cases import defragmentation as copies
-from zcanalysis.cases.defragmentation_today import cost_of, stage_table, totals
+from zcanalysis.cases.defragmentation_today import chain_table, cost_of, read_share, stage_table, totals
 from zcanalysis.charts.notebook_page import in_notebook
 
 pl.Config(tbl_rows=30, tbl_cols=12, fmt_str_lengths=120, tbl_width_chars=200, float_precision=3)
@@ -118,10 +119,17 @@ costs = {name: zc.costs(zc.read_recording(place)) for name, place in places.item
 stages = stage_table(costs["fragmented-udp"], costs["whole-udp"])
 zc.charts.piece_costs(stages)
 
+# %% [markdown]
+# The call chains of the samples say how: the copy to the program walks a chain, piece by piece, and sums meanwhile; in
+# defragmentation itself nothing is copied. A whole datagram is copied as one, without a walk or a sum.
+
+# %%
+sights = chain_table(*(answered_of(zc.read_recording(place)).evidence.stages for place in places.values()))
+sights
+
 # %%
 in_pieces, whole = totals(stages).values()
-read = {name: json.loads((place / "load.json").read_text())["end"] for name, place in places.items()}
-shares = [end["sum_received"]["bytes"] / end["sum_sent"]["bytes"] for end in read.values()]
+shares = [read_share(json.loads((place / "load.json").read_text())) for place in places.values()]
 host = zc.read_recording(places["fragmented-udp"]).host
 Markdown(f"""
 Kernel {host.kernel}: a byte in pieces costs the receiver **{in_pieces:.2f} ns** in these stages, whole {whole:.2f} ns:
@@ -152,4 +160,5 @@ assert cards.filter(pl.col("pieces") != "NONE")["card_sums"].to_list() == ["any 
 assert pieces["fragments_median"].item() == 6
 assert in_pieces > 2 * whole
 assert cost_of(stages, "csum_copy")[0] > 0 == cost_of(stages, "csum_copy")[1]
+assert sights["in_pieces"][1] == 0 < sights["in_pieces"][3]
 assert cost_of(stages, "defrag")[0] > 0 == cost_of(stages, "defrag")[1]

@@ -10,7 +10,7 @@ import zcanalysis as zc
 from zcanalysis import charts
 from zcanalysis.cases import defragmentation as copies
 from zcanalysis.cases.defragmentation_machines import OF_2001, prices
-from zcanalysis.cases.defragmentation_today import STAGES, cost_of, stage_table, totals
+from zcanalysis.cases.defragmentation_today import STAGES, chain_table, cost_of, read_share, stage_table, totals
 from zcanalysis.model.nfs import CLIENT, SERVER, walk_cost, walk_gbps
 
 DRAWS = 3_000
@@ -106,6 +106,24 @@ def test_every_stage_has_a_row_for_each_recording_and_its_interval_holds_it(stag
     assert stages.height == 2 * len(STAGES)
     assert (stages["low"] <= stages["ns_per_byte"]).all()
     assert (stages["ns_per_byte"] <= stages["high"]).all()
+
+
+def test_call_chains_tell_a_walk_from_one_piece():
+    receive = "recv;udp_recvmsg;"
+    chains = [
+        "softirq;ip_defrag;inet_frag_find",
+        "softirq;ip_defrag;skb_linearize;skb_copy_bits;memcpy",
+        f"{receive}skb_copy_datagram_iter;__skb_datagram_iter;_copy_to_iter",
+        f"{receive}skb_copy_and_csum_datagram_msg;__skb_datagram_iter;__skb_datagram_iter;csum_and_copy_to_iter",
+        f"{receive}skb_free",
+    ]
+    seen = chain_table(pl.DataFrame({"folded": chains}), pl.DataFrame({"folded": chains[2:3]}))
+    assert seen["in_pieces"].to_list() == [2, 1, 2, 1, 1]
+    assert seen["whole"].to_list() == [0, 0, 1, 0, 0]
+
+
+def test_what_was_read_is_a_share_of_what_was_sent():
+    assert read_share({"end": {"sum_received": {"bytes": 30}, "sum_sent": {"bytes": 120}}}) == 0.25
 
 
 def test_the_recording_holds_whole_datagrams_of_six_pieces():

@@ -7,6 +7,7 @@ import pytest
 from zcanalysis import charts
 from zcanalysis.cases import pinned_buffers as pinned
 from zcanalysis.cases.pinned_buffers_machines import CHOICES, OF_2000, RANGES, drawn, machines
+from zcanalysis.cases.pinned_buffers_today import relay_pairs
 from zcanalysis.model.relay import DESIGNS, RESOURCES, relay_rates
 
 DRAWS = 4_000
@@ -98,6 +99,14 @@ def test_published_rates_that_no_bus_could_carry_are_found():
     shares = dict(pinned.published_table().select("what", "share_of_raw").iter_rows())
     assert shares["Celeron 1200: sum 4 MB"] > 2
     assert shares["Pentium III: cached file to an aligned 8 KB buffer"] < 0.35
+
+
+def test_a_pair_is_the_cpu_time_of_one_over_the_others():
+    runs = [
+        {"pair": 0, "design": "copying", "bytes": 2 * 10**9, "cpu_s": 1.0, "elapsed_s": 9.0},
+        {"pair": 0, "design": "splice", "bytes": 10**9, "cpu_s": 0.4, "elapsed_s": 1.0},
+    ]
+    assert relay_pairs({"runs": runs}).rows() == [(0, 0.5, 0.4, 0.8)]
 
 
 def test_the_charts_show_every_design():

@@ -1,6 +1,7 @@
 """Datagrams of 8 KB on today's kernel, in pieces and whole: what each stage of the receiver costs in two recordings."""
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 import polars as pl
 
@@ -10,6 +11,15 @@ STAGES: Final = (
     "page_memory",
 )  # fmt: skip
 """Work on packets and payload. Left out is what a virtual machine pays for an interrupt, and other processes."""
+
+SIGHTS: Final = {
+    "defragmenting": ";ip_defrag",
+    "of these, copying payload": r";ip_defrag(;.*)?;(__memcpy|memcpy\w*|skb_copy_bits)(;|$)",
+    "copying to the program": "udp_recvmsg;.*(__skb_datagram_iter|_to_iter)",
+    "of these, walking a chain": "udp_recvmsg;.*__skb_datagram_iter;__skb_datagram_iter",
+    "of these, summing meanwhile": "udp_recvmsg;skb_copy_and_csum_datagram_msg;.*__skb_datagram_iter",
+}
+"""Call chains of kernel 6.18, root first: the copy calls itself for each piece of a chain (net/core/datagram.c)."""
 
 
 def stage_table(pieces: pl.DataFrame, whole: pl.DataFrame) -> pl.DataFrame:
@@ -46,3 +56,29 @@ def totals(stages: pl.DataFrame) -> dict[str, float]:
 def cost_of(stages: pl.DataFrame, stage: str) -> list[float]:
     """What one stage costs a byte: in pieces, and whole."""
     return stages.filter(pl.col("stage") == stage)["ns_per_byte"].to_list()
+
+
+def chain_table(pieces: pl.DataFrame, whole: pl.DataFrame) -> pl.DataFrame:
+    """Samples that show whether datagrams are chained, and where they are summed.
+
+    Parameters
+    ----------
+    pieces, whole
+        STAGES of the two recordings, call chains in `folded`.
+
+    Returns
+    -------
+    polars.DataFrame
+        One row a sight: samples in the recording of pieces and in that of whole datagrams.
+    """
+    counts = ((what, *(_seen(table, sight) for table in (pieces, whole))) for what, sight in SIGHTS.items())
+    return pl.DataFrame(list(counts), schema=["samples", "in_pieces", "whole"], orient="row")
+
+
+def _seen(stages: pl.DataFrame, pattern: str) -> int:
+    return stages.filter(pl.col("folded").str.contains(pattern)).height
+
+
+def read_share(load: Mapping[str, Any]) -> float:
+    """The share of what was sent that the program read; the socket dropped the rest (load.json of a recording)."""
+    return float(load["end"]["sum_received"]["bytes"] / load["end"]["sum_sent"]["bytes"])
