@@ -138,6 +138,7 @@ rest is that every stage below UDP handles six packets instead of one. Nothing i
 the copy that remains is `csum_copy` for pieces and `copy` for whole datagrams: veth vouches for whole ones, and of a
 piece nobody can. The socket dropped what its reader had no time for: {shares[0]:.0%} of the bytes sent were read in
 pieces, {shares[1]:.0%} whole; so copies are cheaper here, for a byte that *arrived*, than for one that was read.
+This is one pair of recordings on a busy machine: another pair gives another ratio, and the same call chains.
 """)
 
 # %% [markdown]
