@@ -56,6 +56,9 @@ traces: $(STAMP) ## record traces/ anew (root, quiet machine) and rewrite their 
 	  case $$scenario in mtu*) more=;; gro) more=--trace;; *) more=--no-capture;; esac; \
 	  $(BIN)/zcanalysis lab run --scenario $$scenario --seconds 10 $$more -o $$place || exit; \
 	done
+	rm -rf traces/fragmented-udp traces/whole-udp
+	$(BIN)/zcanalysis lab run --scenario udp-8k --seconds 8 -o traces/fragmented-udp
+	$(BIN)/zcanalysis lab run --scenario udp-8k --patch mtu=9000 --seconds 8 -o traces/whole-udp
 	$(BIN)/python -c 'from pathlib import Path; from zcanalysis.lab.manifest import write_manifest; write_manifest(Path("traces"))'
 
 probe-effects: $(STAMP) ## what each probe costs, five configurations (root, quiet machine, ten minutes)

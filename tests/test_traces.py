@@ -28,6 +28,11 @@ def answer(request) -> Answer:
     return answered(read_recording(TRACES / request.param))
 
 
+def _needs_tcp(answer: Answer) -> None:
+    if json.loads((answer.recording.path / "host.json").read_text())["lab"].get("protocol") == "udp":
+        pytest.skip("of a stream, not of datagrams")
+
+
 def test_the_manifest_lists_every_file_with_its_hash():
     entries = MANIFEST["recordings"] | MANIFEST["captures"]
     listed = {f"{name}/{file}": facts for name, entry in entries.items() for file, facts in entry["files"].items()}
@@ -78,6 +83,7 @@ def test_a_sender_that_hardly_sleeps_was_sampled_as_much_as_its_clock_says(answe
 
 
 def test_goodput_from_counters_is_iperf3s_own_within_1_percent(answer):
+    _needs_tcp(answer)
     recording = answer.recording
     assert agreement(recording.counters, recording.load, "counters").ratio == pytest.approx(1.0, abs=0.01)
     # and the answer's figure, over the whole windows, with whatever happened at their ends
@@ -92,6 +98,7 @@ def test_blame_sums_to_the_gap(answer):
 
 @pytest.mark.skipif(not shutil.which("tshark"), reason="needs tshark")
 def test_flows_are_tsharks_conversations(answer, tmp_path):
+    _needs_tcp(answer)
     capture = next(answer.recording.path.glob("capture.pcap*"), None)
     if capture is None:
         pytest.skip("recorded without a capture")

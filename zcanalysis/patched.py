@@ -168,7 +168,7 @@ def _dma_burst(host: Host, patch: Patch, known: Known) -> Host:
 
 
 def _pinned(host: Host, patch: Patch, known: Known) -> Host:
-    """What is only forwarded is not copied to a reader (M. Dale, linux-kernel, June 2002)."""
+    """What is only forwarded is not copied to a reader (L. Dale, linux-kernel, 3 September 2000)."""
     return _scaled(host, {"copy.ns_per_byte": 0.0, "copy.packet_ns": 0.0, "checksum.fused_ns_per_byte": 0.0})
 
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from tests.model.strategies import ns
 from zcanalysis.model.checksum import (
     CELERON_1200,
+    Card,
     Checksum,
     Pass,
     Summed,
@@ -15,6 +16,7 @@ from zcanalysis.model.checksum import (
     pass_of_linux_2_4,
     pass_of_linux_6,
     summed_at_tcp,
+    summed_by_card,
 )
 
 
@@ -101,3 +103,17 @@ def test_a_verified_sum_costs_nothing_and_a_faster_routine_never_more(rows):
         assert slower[where == Pass.NEVER].sum() == 0
     nothing = checksum_ns(0 * where, size, Checksum(gbytes_per_s=1))
     assert nothing.softirq_ns.sum() + nothing.reader_ns.sum() == 0
+
+
+@pytest.mark.parametrize(
+    ("card", "whole4", "whole6", "piece4", "piece6"),
+    [
+        (Card.NONE, Summed.NONE, Summed.NONE, Summed.NONE, Summed.NONE),
+        (Card.IPV4, Summed.UNNECESSARY, Summed.NONE, Summed.NONE, Summed.NONE),
+        (Card.IPV4_IPV6, Summed.UNNECESSARY, Summed.UNNECESSARY, Summed.NONE, Summed.NONE),
+        (Card.ANY_DATA, Summed.COMPLETE, Summed.COMPLETE, Summed.COMPLETE, Summed.COMPLETE),
+    ],
+)
+def test_only_a_card_that_sums_any_data_says_something_of_a_piece(card, whole4, whole6, piece4, piece6):
+    ipv6, fragment = np.array([False, True, False, True]), np.array([False, False, True, True])
+    assert summed_by_card(card, ipv6, fragment).tolist() == [whole4, whole6, piece4, piece6]

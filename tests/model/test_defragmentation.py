@@ -16,6 +16,7 @@ from zcanalysis.model.defragmentation import (
     Fragments,
     copies,
     datagrams,
+    summed_datagrams,
     through_defragmentation,
 )
 
@@ -135,3 +136,27 @@ def test_free_chaining_only_waits_for_the_last_fragment(rows):
     found = through_defragmentation(arrival_ns, columns(rows), free)
     completed_by = datagrams(columns(rows)).completed_by
     assert np.array_equal(found.departure_ns[~found.dropped], arrival_ns[completed_by[~found.dropped]])
+
+
+@pytest.mark.parametrize(
+    ("lengths", "said", "left"),
+    [
+        ([1480, 1480, 40], [Summed.COMPLETE] * 3, Summed.COMPLETE),  # added up
+        ([1480, 1480, 40], [Summed.COMPLETE, Summed.NONE, Summed.COMPLETE], Summed.NONE),  # one came without
+        ([1480, 1480, 40], [Summed.UNNECESSARY, Summed.COMPLETE, Summed.COMPLETE], Summed.NONE),  # mixed
+        ([1480, 1481, 40], [Summed.COMPLETE] * 3, Summed.NONE),  # cut to a multiple of 8: its sum is void
+        ([1480, 1480, 41], [Summed.COMPLETE] * 3, Summed.COMPLETE),  # the last may have any length
+    ],
+)
+def test_what_is_left_of_the_cards_sums(lengths, said, left):
+    payload = np.array([*lengths, 100])
+    pieces = Fragments(
+        np.array([7, 7, 7, 3]), np.array([0, 1480, 2960, 0]), payload, np.array([True, True, False, False])
+    )
+    summed = summed_datagrams(pieces, np.array([*said, Summed.UNNECESSARY]))
+    assert summed.tolist() == [left, left, left, Summed.UNNECESSARY]  # another datagram's is its own
+
+
+def test_no_packet_leaves_no_verdict():
+    none = np.zeros(0, dtype=np.int64)
+    assert summed_datagrams(Fragments(none, none, none, none.astype(bool)), none).tolist() == []

@@ -12,6 +12,8 @@ from zcanalysis.errors import ZcError
 
 CASES: Final[dict[str, str]] = {
     "modern": "the suspects of 2002 on today's kernel, by our own recordings: what remains of the answer?",
+    "pinned_buffers": "A relay stopped copying and gained 60 %: where does that figure come out, and where not?",
+    "defragmentation": "NFS over UDP copied every byte three times: what does removing each copy give, and where not?",
 }
 """Name, and the question in one line."""
 

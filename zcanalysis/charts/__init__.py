@@ -5,6 +5,7 @@ picture. The only room, with the report, that knows altair.
 """
 
 from zcanalysis.charts.ack_delay_shares import ack_delays
+from zcanalysis.charts.bus_crossings import bus_crossings
 from zcanalysis.charts.change_ratios import ratios
 from zcanalysis.charts.climb import ladder
 from zcanalysis.charts.cost_bars import stage_cost
@@ -16,17 +17,23 @@ from zcanalysis.charts.latency_stages import latency
 from zcanalysis.charts.limit_bands import limits_band
 from zcanalysis.charts.loss import waterfall
 from zcanalysis.charts.offered_rate import livelock
+from zcanalysis.charts.piece_costs import piece_costs
 from zcanalysis.charts.price_swings import tornado
 from zcanalysis.charts.rate_over_time import rate_over_time
+from zcanalysis.charts.relay_gain import relay_gain
+from zcanalysis.charts.relay_messages import relay_messages
 from zcanalysis.charts.round_trip_times import round_trips
 from zcanalysis.charts.sequence_steps import time_sequence
 from zcanalysis.charts.suspect_bars import cheaper_suspects, suspects
 from zcanalysis.charts.sweep_lines import sweep_curve
 from zcanalysis.charts.transfer_rate import transfer_rate
 from zcanalysis.charts.virtual_speedup import speedup_curves
+from zcanalysis.charts.walk_costs import walk_costs
+from zcanalysis.charts.walk_gains import walk_gains
 
 __all__ = [
-    "ack_delays", "cheaper_suspects", "cpu_over_time", "flame_graph", "forecast", "ladder", "latency",
-    "limits_band", "livelock", "rate_over_time", "ratios", "round_trips", "speedup_curves", "stage_cost",
-    "suspects", "sweep_curve", "time_sequence", "tornado", "transfer_rate", "validation", "waterfall",
+    "ack_delays", "bus_crossings", "cheaper_suspects", "cpu_over_time", "flame_graph", "forecast", "ladder",
+    "latency", "limits_band", "livelock", "piece_costs", "rate_over_time", "ratios", "relay_gain",
+    "relay_messages", "round_trips", "speedup_curves", "stage_cost", "suspects", "sweep_curve", "time_sequence",
+    "tornado", "transfer_rate", "validation", "walk_costs", "walk_gains", "waterfall",
 ]  # fmt: skip

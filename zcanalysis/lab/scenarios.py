@@ -229,6 +229,7 @@ SCENARIOS: Final = (
     Scenario(name="requests", request_bytes=2000),
     Scenario(name="whole-pages", mtu=4148, sender_pages=True),
     Scenario(name="udp", protocol="udp"),
+    Scenario(name="udp-8k", protocol="udp", udp_payload_bytes=8192),
 )
 
 

@@ -20,6 +20,15 @@ class Summed(IntEnum):
     PARTIAL = 3
 
 
+class Card(IntEnum):
+    """What a card can sum (D. Miller, linux.conf.au, January 2001)."""
+
+    NONE = 0
+    IPV4 = 1  # TCP and UDP over IPv4, whole packets: it reads their headers
+    IPV4_IPV6 = 2  # over either
+    ANY_DATA = 3  # it adds up all bytes and leaves the meaning to the kernel
+
+
 class Pass(IntEnum):
     """Where the payload is summed."""
 
@@ -53,6 +62,25 @@ class ChecksumTime(NamedTuple):
 
     softirq_ns: Nanoseconds
     reader_ns: Nanoseconds
+
+
+def summed_by_card(card: Card, ipv6: Mask, fragment: Mask) -> Codes:
+    """What the card says of each packet; shape (...), of Summed.
+
+    Parameters
+    ----------
+    card
+        What it can sum.
+    ipv6, fragment
+        Shape (...). The packet is of IPv6; it is a piece of a datagram, whose checksum is of all pieces together.
+
+    Notes
+    -----
+    Of 2.4: 3c59x's boomerang_rx says UNNECESSARY where the card found the sums of IP and TCP or UDP right; acenic hands
+    on the card's sum (HW, today COMPLETE) and adds the pseudo header itself.
+    """
+    readable = ~fragment & ((card == Card.IPV4_IPV6) | ((card == Card.IPV4) & ~ipv6))
+    return np.select([np.full(fragment.shape, card == Card.ANY_DATA), readable], [Summed.COMPLETE, Summed.UNNECESSARY])
 
 
 def summed_at_tcp(ip_summed: Codes, padded: Mask, hooked: Mask) -> Codes:

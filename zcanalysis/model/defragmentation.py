@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from zcanalysis.model.arrays import Bytes, Floats, Groups, Mask, Nanoseconds, Rows, require, whole_ns
+from zcanalysis.model.arrays import Bytes, Codes, Floats, Groups, Mask, Nanoseconds, Rows, require, whole_ns
+from zcanalysis.model.checksum import Summed
 from zcanalysis.model.queueing import fifo_departure_ns
 
 
@@ -95,6 +96,31 @@ def datagrams(fragments: Fragments) -> Datagrams:
     np.maximum.at(completed_by, of, row)
     whole = there == ends
     return Datagrams(np.where(whole, completed_by, -1)[of], np.where(whole, there, -1)[of])
+
+
+def summed_datagrams(fragments: Fragments, ip_summed: Codes) -> Codes:
+    """What is left of the card's verdicts when a datagram is whole; shape (n,), the same for all its packets.
+
+    Parameters
+    ----------
+    fragments
+        The packets.
+    ip_summed
+        Shape (n,), of Summed: what the card said of each.
+
+    Notes
+    -----
+    Sums of all pieces are added; pieces of which different things were said are summed anew. A piece that is not the
+    last and no multiple of 8 long is cut, and its sum is void (ip_frag_queue and ip_frag_reasm, 2.4.17
+    net/ipv4/ip_fragment.c).
+    """
+    _, of = np.unique(fragments.datagram, return_inverse=True)
+    cut = fragments.more & (fragments.payload_bytes % 8 != 0)
+    said = np.where(cut, Summed.NONE, ip_summed)
+    least, most = np.full(of.max(initial=-1) + 1, max(Summed)), np.zeros(of.max(initial=-1) + 1, dtype=np.int64)
+    np.minimum.at(least, of, said)
+    np.maximum.at(most, of, said)
+    return np.where(least == most, least, Summed.NONE)[of]
 
 
 def defragmentation_ns(fragments: Fragments, found: Datagrams, prices: Defragmentation) -> Nanoseconds:

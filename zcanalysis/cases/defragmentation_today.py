@@ -1,0 +1,84 @@
+"""Datagrams of 8 KB on today's kernel, in pieces and whole: what each stage of the receiver costs in two recordings."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import polars as pl
+
+RECEIVER_CPU: Final = 1
+STAGES: Final = (
+    "backlog", "l2_demux", "ip_rx", "defrag", "udp_rx", "sock_queue_lock", "copy", "csum_copy", "skb_alloc", "skb_free",
+    "page_memory",
+)  # fmt: skip
+"""Work on packets and payload. Left out is what a virtual machine pays for an interrupt, and other processes."""
+
+SIGHTS: Final = {
+    "defragmenting": ";ip_defrag",
+    "of these, copying payload": r";ip_defrag(;.*)?;(__memcpy|memcpy\w*|skb_copy_bits)(;|$)",
+    "copying to the program": "udp_recvmsg;.*(__skb_datagram_iter|_to_iter)",
+    "of these, walking a chain": "udp_recvmsg;.*__skb_datagram_iter;__skb_datagram_iter",
+    "of these, summing meanwhile": "udp_recvmsg;skb_copy_and_csum_datagram_msg;.*__skb_datagram_iter",
+}
+"""Call chains of kernel 6.18, root first: the copy calls itself for each piece of a chain (net/core/datagram.c)."""
+
+
+def stage_table(pieces: pl.DataFrame, whole: pl.DataFrame) -> pl.DataFrame:
+    """CPU time of the receiver for a byte that arrived, by stage and by how the datagrams came.
+
+    Parameters
+    ----------
+    pieces, whole
+        COSTS of the two recordings.
+
+    Returns
+    -------
+    polars.DataFrame
+        Columns stage, came, ns_per_byte and, of the sampling alone, low and high; a stage without a sample is 0.
+    """
+    scale = pl.col("ns_per_byte") / pl.col("ns_per_packet")
+    came = [("in six pieces (MTU 1500)", pieces), ("whole (MTU 9000)", whole)]
+    seen = pl.concat(
+        costs.filter(pl.col("cpu") == RECEIVER_CPU, pl.col("stage").is_in(STAGES)).select(
+            "stage", "ns_per_byte", low=pl.col("low") * scale, high=pl.col("high") * scale, came=pl.lit(name)
+        )
+        for name, costs in came
+    )
+    every = pl.DataFrame({"stage": STAGES}).join(pl.DataFrame({"came": [name for name, _ in came]}), how="cross")
+    filled = every.join(seen, on=["stage", "came"], how="left", maintain_order="left")
+    return filled.with_columns(pl.col("ns_per_byte", "low", "high").fill_null(0.0))
+
+
+def totals(stages: pl.DataFrame) -> dict[str, float]:
+    """CPU time for a byte, all stages together, by how the datagrams came."""
+    return dict(stages.group_by("came", maintain_order=True).agg(pl.col("ns_per_byte").sum()).iter_rows())
+
+
+def cost_of(stages: pl.DataFrame, stage: str) -> list[float]:
+    """What one stage costs a byte: in pieces, and whole."""
+    return stages.filter(pl.col("stage") == stage)["ns_per_byte"].to_list()
+
+
+def chain_table(pieces: pl.DataFrame, whole: pl.DataFrame) -> pl.DataFrame:
+    """Samples that show whether datagrams are chained, and where they are summed.
+
+    Parameters
+    ----------
+    pieces, whole
+        STAGES of the two recordings, call chains in `folded`.
+
+    Returns
+    -------
+    polars.DataFrame
+        One row a sight: samples in the recording of pieces and in that of whole datagrams.
+    """
+    counts = ((what, *(_seen(table, sight) for table in (pieces, whole))) for what, sight in SIGHTS.items())
+    return pl.DataFrame(list(counts), schema=["samples", "in_pieces", "whole"], orient="row")
+
+
+def _seen(stages: pl.DataFrame, pattern: str) -> int:
+    return stages.filter(pl.col("folded").str.contains(pattern)).height
+
+
+def read_share(load: Mapping[str, Any]) -> float:
+    """The share of what was sent that the program read; the socket dropped the rest (load.json of a recording)."""
+    return float(load["end"]["sum_received"]["bytes"] / load["end"]["sum_sent"]["bytes"])

@@ -1,0 +1,40 @@
+"""What does a byte cost each stage of the receiver, in pieces and whole?"""
+
+import altair as alt
+import polars as pl
+
+from zcanalysis.charts.theme import WIDTH, dressed
+
+COLOURS = ("#332288", "#88ccee")
+
+
+def piece_costs(stages: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChart:
+    """Two bars a stage, with the interval of the sampling.
+
+    Parameters
+    ----------
+    stages
+        Columns stage, came, ns_per_byte, low, high; in the order in which stages are shown.
+    """
+    order = stages.get_column("stage").unique(maintain_order=True).to_list()
+    came = stages.get_column("came").unique(maintain_order=True).to_list()
+    base = alt.Chart(stages).encode(
+        y=alt.Y("stage:N", sort=order, title=None),
+        yOffset=alt.YOffset("came:N", sort=came, scale=alt.Scale(domain=came)),
+    )
+    bars = base.mark_bar().encode(
+        x=alt.X("ns_per_byte:Q", title="CPU time of the receiver (ns a byte that arrived)"),
+        color=alt.Color(
+            "came:N",
+            title="8 KB datagrams",
+            scale=alt.Scale(domain=came, range=list(COLOURS)),
+            legend=alt.Legend(orient="bottom", labelLimit=260),
+        ),
+        tooltip=[
+            "stage:N",
+            "came:N",
+            *(alt.Tooltip(f"{name}:Q", format=".3f") for name in ("ns_per_byte", "low", "high")),
+        ],
+    )
+    spans = base.mark_rule(color="#777777").encode(x="low:Q", x2="high:Q")
+    return dressed(alt.layer(bars, spans).properties(width=WIDTH - 160, height=alt.Step(15)))

@@ -1,0 +1,53 @@
+"""From which size of message on do page tricks cost less than a copy?"""
+
+import altair as alt
+import polars as pl
+
+from zcanalysis.charts.theme import WIDTH, dressed
+
+DESIGN_COLOURS = ("#cc6677", "#ddcc77", "#4477aa")
+
+
+def relay_messages(messages: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChart:
+    """CPU time for a byte by size of message, a line a design; a slider chooses what a TLB flush costs.
+
+    Parameters
+    ----------
+    messages
+        Columns design, message_bytes, flush_ns, cpu_ns_per_byte; the slider steps through the flushes there are.
+    """
+    designs = messages.get_column("design").unique(maintain_order=True).to_list()
+    flushes = messages.get_column("flush_ns").unique().sort().to_list()
+    step = alt.param(
+        name="flush_step",
+        value=len(flushes) // 2,
+        bind=alt.binding_range(min=0, max=len(flushes) - 1, step=1, name="dearer flush of the TLB: "),
+    )
+    shown = alt.Chart(messages).transform_filter(f"datum.flush_ns == {flushes}[flush_step]")
+    lines = shown.mark_line(point=alt.OverlayMarkDef(size=50)).encode(
+        x=alt.X("message_bytes:Q", title="message (bytes)", scale=alt.Scale(type="log", base=2)),
+        y=alt.Y(
+            "cpu_ns_per_byte:Q",
+            title="CPU time (ns a byte)",
+            scale=alt.Scale(domainMin=0, domainMax=max(messages.get_column("cpu_ns_per_byte").to_list())),
+        ),
+        color=alt.Color(
+            "design:N",
+            title=None,
+            scale=alt.Scale(domain=designs, range=list(DESIGN_COLOURS)),
+            legend=alt.Legend(orient="bottom", labelLimit=260),
+        ),
+        tooltip=[
+            alt.Tooltip("design:N"),
+            alt.Tooltip("message_bytes:Q", format=","),
+            alt.Tooltip("flush_ns:Q", title="flush (ns)", format=","),
+            alt.Tooltip("cpu_ns_per_byte:Q", format=".1f"),
+        ],
+    )
+    price = (
+        shown.transform_aggregate(flush_ns="min(flush_ns)")
+        .transform_calculate(words="'a flush costs ' + format(datum.flush_ns, ',') + ' ns'")
+        .mark_text(align="right", fontSize=13)
+        .encode(x=alt.value(WIDTH - 8), y=alt.value(14), text="words:N")
+    )
+    return dressed(alt.layer(lines, price).add_params(step).properties(width=WIDTH, height=280))
