@@ -10,7 +10,9 @@ from typing import Final
 from zcanalysis.cases.case_answer import CaseAnswer
 from zcanalysis.errors import ZcError
 
-CASES: Final[dict[str, str]] = {}
+CASES: Final[dict[str, str]] = {
+    "kleen_patch": "When does Andi Kleen's patch of June 2002 help, when does it do nothing, and when does it hurt?",
+}
 """Name, and the question in one line."""
 
 

@@ -10,17 +10,21 @@ from zcanalysis.charts.cpu_time import cpu_over_time
 from zcanalysis.charts.flames import flame_graph
 from zcanalysis.charts.forecasts import forecast
 from zcanalysis.charts.foretold_measured import validation
+from zcanalysis.charts.kernel_beside_model import kernel_beside_model
 from zcanalysis.charts.latency_stages import latency
 from zcanalysis.charts.limit_bands import limits_band
 from zcanalysis.charts.loss import waterfall
 from zcanalysis.charts.offered_rate import livelock
+from zcanalysis.charts.patch_effect import patch_effect
 from zcanalysis.charts.price_swings import tornado
 from zcanalysis.charts.rate_over_time import rate_over_time
 from zcanalysis.charts.sequence_steps import time_sequence
+from zcanalysis.charts.stall_cost import stall_cost
 from zcanalysis.charts.sweep_lines import sweep_curve
 from zcanalysis.charts.virtual_speedup import speedup_curves
 
 __all__ = [
-    "cpu_over_time", "flame_graph", "forecast", "ladder", "latency", "limits_band", "livelock", "rate_over_time",
-    "speedup_curves", "stage_cost", "sweep_curve", "time_sequence", "tornado", "validation", "waterfall",
+    "cpu_over_time", "flame_graph", "forecast", "kernel_beside_model", "ladder", "latency", "limits_band", "livelock",
+    "patch_effect", "rate_over_time", "speedup_curves", "stage_cost", "stall_cost", "sweep_curve", "time_sequence",
+    "tornado", "validation", "waterfall",
 ]  # fmt: skip
