@@ -29,7 +29,7 @@ def cells() -> pl.DataFrame:
 
 def test_a_card_without_sums_sees_no_change_where_every_segment_is_large(cells):
     whole = cells.filter(
-        pl.col("checksum") == "no sum in hardware",
+        pl.col("checksum") == "card does not sum",
         (pl.col("size_is") == "segment") | pl.col("size_bytes").is_in([1000]),
     )
     assert whole.height > 100
@@ -37,7 +37,7 @@ def test_a_card_without_sums_sees_no_change_where_every_segment_is_large(cells):
 
 
 def test_only_small_segments_can_change_a_card_without_sums(cells):
-    changed = cells.filter(pl.col("checksum") == "no sum in hardware", pl.col("verdict") != "nothing")
+    changed = cells.filter(pl.col("checksum") == "card does not sum", pl.col("verdict") != "nothing")
     assert set(changed["size_bytes"]) <= {SMALL - 4, 1448 + 32}
 
 
@@ -56,7 +56,7 @@ def test_a_verdict_is_that_of_every_host():
 
 
 def test_a_gain_of_a_time_is_better_where_it_is_shorter():
-    place = Place("chatroom, no Nagle", "no sum in hardware", 1480, 1.0)
+    place = Place("chatroom, no Nagle", "card does not sum", 1480, 1.0)
     row = gains(*drawn(0), place, Kernel.KLEEN)
     assert row["gain"] == pytest.approx(row["before"] / row["after"] - 1)
     assert row["after"] > row["before"]

@@ -22,5 +22,5 @@ def price_rows(host: Host) -> pl.DataFrame:
 
 
 def _unit(name: str) -> str:
-    units = {"_ns_per_byte": "ns a byte", "_gbps": "Gbit/s", "gbps": "Gbit/s", "_ns": "ns"}
+    units = {"ns_per_byte": "ns a byte", "gbps": "Gbit/s", "_ns": "ns"}
     return next((unit for end, unit in units.items() if name.endswith(end)), "")

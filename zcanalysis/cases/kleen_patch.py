@@ -24,7 +24,7 @@ from zcanalysis.hosts.presets import preset
 from zcanalysis.tables import ASSUMPTIONS, polars_schema
 
 SENT_GBPS, RECEIVED_GBPS = 1.4, 0.9
-SUMMED, UNSUMMED = "card verifies", "no sum in hardware"
+SUMMED, UNSUMMED = "card verifies", "card does not sum"
 
 
 def answer() -> CaseAnswer:

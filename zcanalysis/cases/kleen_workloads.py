@@ -19,7 +19,7 @@ MATTERS: Final = 0.02
 """A gain or loss up to this is called nothing; fixed before any map was drawn."""
 DELAYS_MS: Final = (0.0, 0.1, 1.0, 5.0, 20.0, 30.0, 60.0, 120.0, 180.0, 400.0)
 CLASSES: Final[Mapping[str, dict[str, str | bool]]] = {
-    "no sum in hardware": {"hardware_checksum": "none"},
+    "card does not sum": {"hardware_checksum": "none"},
     "card sums": {"hardware_checksum": "summed"},
     "card sums, netfilter hook": {"hardware_checksum": "summed", "netfilter_hooks": True},
     "card verifies": {"hardware_checksum": "verified"},
@@ -110,7 +110,7 @@ def patch_map() -> pl.DataFrame:
     hosts, factors = drawn(DRAWS)
     rows = []
     for name, workload in WORKLOADS.items():
-        for checksum in ("no sum in hardware", "card verifies"):
+        for checksum in ("card does not sum", "card verifies"):
             for size in workload.sizes:
                 for delay_ms in DELAYS_MS:
                     place = Place(name, checksum, size, delay_ms)
@@ -147,7 +147,7 @@ def overtaking() -> pl.DataFrame:
     """
     host, workload, rows = preset("host_2002"), WORKLOADS["chatroom, no Nagle"], []
     for delay_ms in TAIL_DELAYS_MS:
-        place = Place("chatroom, no Nagle", "no sum in hardware", TAIL_BYTES, delay_ms)
+        place = Place("chatroom, no Nagle", "card does not sum", TAIL_BYTES, delay_ms)
         for rule, name in RULES.items():
             delivered = _replayed(host, place, 1.0, rule)
             rows.append({

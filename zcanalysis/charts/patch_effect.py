@@ -40,7 +40,7 @@ def patch_effect(cells: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetC
     squares = base.mark_rect(stroke="white").encode(color=colour, tooltip=tooltip)
     numbers = base.transform_filter("datum.verdict != 'nothing'").mark_text(fontSize=9).encode(
         text=alt.Text("percent:N")
-    ).transform_calculate(percent="format(100 * datum.gain, '+.0f')")  # fmt: skip
+    ).transform_calculate(percent="abs(datum.gain) < 0.005 ? '±' : format(100 * datum.gain, '+.0f')")  # fmt: skip
     panel = alt.layer(squares, numbers).properties(width={"step": CELL["width"]}, height={"step": CELL["height"]})
     return dressed(
         panel.facet(
