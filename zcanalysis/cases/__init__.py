@@ -12,6 +12,7 @@ from zcanalysis.errors import ZcError
 
 CASES: Final[dict[str, str]] = {
     "kleen_patch": "When does Andi Kleen's patch of June 2002 help, when does it do nothing, and when does it hurt?",
+    "published": "How near does the arithmetic come to what others published, each row from other rows alone?",
 }
 """Name, and the question in one line."""
 

@@ -10,6 +10,7 @@ from zcanalysis.charts.cpu_time import cpu_over_time
 from zcanalysis.charts.flames import flame_graph
 from zcanalysis.charts.forecasts import forecast
 from zcanalysis.charts.foretold_measured import validation
+from zcanalysis.charts.foretold_published import foretold_errors, foretold_published, ladder_categories
 from zcanalysis.charts.kernel_beside_model import kernel_beside_model
 from zcanalysis.charts.latency_stages import latency
 from zcanalysis.charts.limit_bands import limits_band
@@ -24,7 +25,7 @@ from zcanalysis.charts.sweep_lines import sweep_curve
 from zcanalysis.charts.virtual_speedup import speedup_curves
 
 __all__ = [
-    "cpu_over_time", "flame_graph", "forecast", "kernel_beside_model", "ladder", "latency", "limits_band", "livelock",
-    "patch_effect", "rate_over_time", "speedup_curves", "stage_cost", "stall_cost", "sweep_curve", "time_sequence",
-    "tornado", "validation", "waterfall",
+    "cpu_over_time", "flame_graph", "forecast", "foretold_errors", "foretold_published", "kernel_beside_model",
+    "ladder", "ladder_categories", "latency", "limits_band", "livelock", "patch_effect", "rate_over_time",
+    "speedup_curves", "stage_cost", "stall_cost", "sweep_curve", "time_sequence", "tornado", "validation", "waterfall",
 ]  # fmt: skip
