@@ -51,11 +51,14 @@ display(in_notebook(), Markdown(words))
 # with the reason. Only figures read in their source count; what is remembered or second-hand is shown at the end and
 # never counts. A row is one published outcome. The tolerance was set before any row was worked out.
 #
-# | law | what it says | |---|---| | same price | a copy by the same routine at the same class of alignment costs the
-# same | | store and forward | a byte crosses memory and bus twice and the wire once; nothing is fitted | | bus share
-# | hosts use the same share of their bus | | rung | the SIGCOMM'21 ladder, one rung left out: each category's price
-# from the other rungs, times what it is paid for | | copy removed | a receiver without its copy saves what the copy
-# costs elsewhere | | merged | work of an skb is shared by the frames merged into it |
+# | law | what it says |
+# |---|---|
+# | same price | a copy by the same routine at the same class of alignment costs the same |
+# | store and forward | a byte crosses memory and bus twice and the wire once; nothing is fitted |
+# | bus share | hosts use the same share of their bus |
+# | rung | the SIGCOMM'21 ladder: each category at its price on the other rungs, times what it is paid for |
+# | copy removed | a receiver without its copy saves what the copy costs elsewhere |
+# | merged | work of an skb is shared by the frames merged into it |
 
 # %%
 rows = foretold()
@@ -63,7 +66,7 @@ count = counted(rows)
 zc.charts.foretold_published(count)
 
 # %% [markdown]
-# Nine decades hide what matters. The same rows by their error; **move the slider** to another tolerance (an error
+# So many decades hide what matters. The same rows by their error; **move the slider** to another tolerance (an error
 # beyond +300 % is drawn at the edge).
 
 # %%

@@ -81,6 +81,22 @@ def test_tails_overtake_as_in_the_open_loop(kernel, bypass):
     assert said.counters["prequeued"] == expected.waits.sum()
 
 
+def test_a_second_segment_does_not_put_the_delayed_ack_off():
+    # In memory 110, interrupt and softirq 120, TCP 140: the timer stands at 40 ms from there, also after the next came
+    # 20 ms later, and the ACK of 7 ns covers both.
+    host = replace(HAND, reader_delay_ns=200 * MS)
+    said = replay_messages(host, Messages(message_bytes=100, messages=2, gap_ns=20 * MS, nagle=False), Kernel.OFF)
+    assert (said.ack_ns[0], said.ack_bytes[0]) == (40 * MS + 147, 200)
+
+
+def test_a_tail_that_overtook_is_answered_at_once_and_then_acknowledged_with_what_it_overtook():
+    host = replace(HAND, hardware_checksum="none", reader_delay_ns=MS)
+    said = replay_messages(host, Messages(message_bytes=1480, messages=1, nagle=False), Kernel.KLEEN)
+    # The tail finds a hole within a microsecond; the reader, who takes what it overtook, comes 1 ms later.
+    assert said.ack_bytes.tolist() == [0, 1480]
+    assert said.ack_ns[0] < 1000 < MS < said.ack_ns[1] < said.delivered_ns[0]
+
+
 def test_three_duplicate_acks_make_the_sender_repeat_what_nobody_lost():
     host = replace(HAND, hardware_checksum="none", reader_delay_ns=MS)
     sent = Messages(message_bytes=1480, messages=100, gap_ns=50_000, nagle=False)

@@ -23,8 +23,10 @@ def foretold_published(rows: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.F
         ``row``, ``law``, ``unit``, ``published``, ``foretold``, ``error``, ``fitted_on``.
     """
     scale = alt.Scale(type="log")
-    x = alt.X("published:Q", title="published (in the row's unit)", scale=scale, axis=alt.Axis(format="~g"))
-    y = alt.Y("foretold:Q", title="foretold (in the row's unit)", scale=scale, axis=alt.Axis(format="~g"))
+    x = alt.X(
+        "published:Q", title="published (in the row's unit)", scale=scale, axis=alt.Axis(format="~g", tickCount=5)
+    )
+    y = alt.Y("foretold:Q", title="foretold (in the row's unit)", scale=scale, axis=alt.Axis(format="~g", tickCount=5))
     ends = rows.select(pl.min_horizontal(pl.min("published", "foretold")).alias("low"),
                        pl.max_horizontal(pl.max("published", "foretold")).alias("high")).row(0)  # fmt: skip
     line = alt.Chart(pl.DataFrame({"published": ends, "foretold": ends})).mark_line(color="#999999").encode(x=x, y=y)
@@ -48,14 +50,14 @@ def foretold_errors(rows: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.Face
     order = rows.get_column("row").to_list()
     y = alt.Y("row:N", title=None, sort=order, axis=alt.Axis(labelFontSize=10))
     base = alt.Chart(rows).transform_calculate(inside="abs(datum.error) <= tolerance / 100")
-    rule = base.mark_rule(strokeWidth=2).encode(
+    shown = base.encode(
         x=alt.X("error:Q", title="foretold over published, less 1", axis=alt.Axis(format="+.0%"),
                 scale=alt.Scale(domain=SHOWN_ERROR, clamp=True)),
-        x2=alt.X2Datum(0), y=y, color=_colour(rows),
+        y=y, color=_colour(rows),
         opacity=alt.condition("abs(datum.error) <= tolerance / 100", alt.value(0.35), alt.value(1)),
         tooltip=_tooltip(),
     )  # fmt: skip
-    points = rule.mark_point(filled=True, size=45)
+    rule, points = shown.mark_rule(strokeWidth=2).encode(x2=alt.X2Datum(0)), shown.mark_point(filled=True, size=45)
     count = (
         base.transform_aggregate(inside="sum(inside)", rows="count()")
         .transform_calculate(said="datum.inside + ' of ' + datum.rows + ' within ' + tolerance + ' %'")
@@ -96,7 +98,7 @@ def _colour(rows: pl.DataFrame) -> alt.Color:
     return alt.Color("law:N", title="law", scale=scale, legend=alt.Legend(orient="right"))
 
 
-def _tooltip() -> list[object]:
+def _tooltip() -> list[alt.Tooltip | str]:
     return [
         "row:N", "law:N", "unit:N", alt.Tooltip("published:Q", format=".4~g"), alt.Tooltip("foretold:Q", format=".4~g"),
         alt.Tooltip("error:Q", format="+.1%"), alt.Tooltip("fitted_on:Q", title="other rows"),

@@ -215,13 +215,11 @@ def _note(s: Record, payload_bytes: int) -> None:
 
 
 @inlined
-def _queue_all(s: Record, segments: Rows) -> bool:
-    """Into the receive queue what is in order now; true where a hole was filled."""
-    first = s.next
+def _queue_all(s: Record, segments: Rows) -> None:
+    """Into the receive queue what is in order now, also what had overtaken."""
     while s.next < s.segments and segments[s.next].here:
         s.charged += _charge(segments[s.next].end - segments[s.next].start)
         s.next += 1
-    return s.next - first > 1  # type: ignore[no-any-return]
 
 
 @compiled
@@ -254,9 +252,9 @@ def _take(h: Record, s: Record, segments: Rows, acks: Rows, messages: Rows, segm
         return
     if late:
         s.now += _ns(n_bytes, h.checksum_ps_per_byte)
-    filled = _queue_all(s, segments)
+    _queue_all(s, segments)
     unacked = _taken_bytes(s, segments) - s.acked_bytes
-    if filled or (unacked > s.rcv_mss and _select_window(h, s) >= s.window) or _delay_ack(h, s):
+    if (unacked > s.rcv_mss and _select_window(h, s) >= s.window) or _delay_ack(h, s):
         _send_ack(h, s, segments, acks, 0)
 
 

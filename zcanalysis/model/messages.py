@@ -14,7 +14,7 @@ show that nothing was lost, is not modelled.
 
 **ACKs.** rcv_mss is 536 or the largest segment seen. A shorter one sets PUSHED: then the reader's cleaning up sends the
 ACK as soon as all is copied, unless the connection is in ping-pong (it answered within 40 ms). An answer carries the
-ACK that is due. A segment out of order is answered at once; so is one that fills a hole.
+ACK that is due. A segment out of order is answered at once; that quick ACKs follow it is not modelled.
 
 **Memory.** A segment in the receive queue takes three quarters of its truesize from the window, at least its payload:
 frames below 200 bytes have a buffer of their size, others one of 1536 or more. A prequeue above the receive buffer is
