@@ -40,10 +40,10 @@ display(
 # %% [markdown]
 # ## Where it helps, does nothing, or hurts
 #
-# Each square is one connection: the reader waits so long for the CPU each time it is woken (across), with messages, or
-# in a bulk transfer segments, of so many bytes (up). The number is the change in per cent: of goodput in bulk, of
-# messages a second with requests, of the mean time to the reader in a chatroom (shorter is better). A square has a
-# colour only if every drawn host agrees; *depends* means that they do not.
+# Each square is one connection: the reader waits so long for the CPU each time it is woken (across), with messages,
+# or in a bulk transfer segments, of so many bytes (up). The number is the change in per cent: of goodput in bulk, of
+# messages a second with requests, of the mean time to the reader in a chatroom (shorter is better). A square is
+# green, red or grey where all drawn hosts agree; *depends* means that they do not.
 #
 # - *bulk, 4 segments in flight*: the sender's own window is small, as after a loss or with a small send buffer.
 # - *bulk, buffer 4 x the window*: the receive buffer is larger than the window it may offer (no window scaling).

@@ -12,6 +12,7 @@ from zcanalysis.cases.case_answer import CaseAnswer
 from zcanalysis.cases.kleen_stalls import STALLS_MS, faster_copy, rare_stalls, stall_law
 from zcanalysis.cases.kleen_workloads import (
     DRAWS,
+    FULL_BYTES,
     MATTERS,
     TAIL_BYTES,
     ack_stretch,
@@ -99,7 +100,7 @@ def extremes(cells: pl.DataFrame) -> pl.DataFrame:
 
 def _answer(cells: pl.DataFrame, tails: pl.DataFrame) -> str:
     summed = cells.filter(checksum=SUMMED)
-    helps, bulk = summed.filter(verdict="helps"), summed.filter(workload="bulk", size_bytes=1448)
+    helps, bulk = summed.filter(verdict="helps"), summed.filter(workload="bulk", size_bytes=FULL_BYTES)
     waits = helps.filter(pl.col("workload").is_in(["bulk, 4 segments in flight", "request in two writes"]))
     slack = helps.filter(workload="bulk, buffer 4 x the window")
     worst = cells.filter(checksum=UNSUMMED).sort("gain").row(0, named=True)
@@ -110,8 +111,8 @@ def _answer(cells: pl.DataFrame, tails: pl.DataFrame) -> str:
         f"It helps where a sleeping reader holds back an ACK that the sender waits for: on cards that sum, in"
         f" {helps.height} of {summed.height} cases tried, most of all where the receive buffer is larger than the"
         f" window (up to {_most(slack):+.0%}), where few segments are in flight or a request comes in two writes (up to"
-        f" {_most(waits):+.0%}). A bulk transfer of full segments with default buffers gains at most"
-        f" {_most(bulk):+.0%}, a request in one write nothing. On cards that do not sum it changes nothing for"
+        f" {_most(waits):+.0%}). A bulk transfer of {FULL_BYTES} byte segments with default buffers gains at"
+        f" most {_most(bulk):+.0%}, a request in one write nothing. On cards that do not sum it changes nothing for"
         f" segments above 76 bytes, and it hurts where messages end in a smaller one: that tail overtakes its own"
         f" message (delivery takes {1 / (1 + worst['gain']) - 1:.0%} longer, segments are sent twice); the test that"
         f" nobody waits in the prequeue removes the harm ({same:+.1%})."
