@@ -1,12 +1,14 @@
 """Real kernels as oracle: what they did with the captured arrivals against what the rules say."""
 
 import json
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import polars as pl
 import pytest
 
+from zcanalysis.cases.prequeue_kernel import kernel_host
 from zcanalysis.errors import TableError
 from zcanalysis.io.pcap import scan_pcap
 from zcanalysis.io.recording import read_recording
@@ -25,10 +27,6 @@ COLUMNS = [
     "ts_ns", "flow_id", "direction", "tcp_flags", "seq", "ack", "window_raw", "payload_bytes", "mss", "window_scale",
     "tsval", "tsecr",
 ]  # fmt: skip
-NETSTAT = ("TCPPrequeued", "TCPDirectCopyFromPrequeue", "TCPDirectCopyFromBacklog", "TCPPrequeueDropped", "DelayedACKs")
-
-# Fitted to all bulk cases at once, never to one.
-PRICES_4_10 = json.loads((TRACES / "prequeue-4.10" / "prices.json").read_text())
 
 
 @cache
@@ -37,24 +35,7 @@ def packets(case: str) -> pl.DataFrame:
 
 
 def host_4_10(case: str, **changes) -> KernelHost:
-    facts = CASES[case]
-    price = dict(PRICES_4_10["host"])
-    if facts["checksum_offload"] == "on":
-        price |= PRICES_4_10["no software checksum"]
-    if facts["delay_us"]:  # the sender's writes no longer show in the arrivals: one delay stands for them
-        price |= PRICES_4_10["behind netem"]
-    known = {
-        "generation": "linux-4.10",
-        "prices": Prices(**price),
-        "read_bytes": facts["read_bytes"],
-        "hz": 100,
-        "reader": "polling" if "poll" in facts["reader"] else "blocking",
-        "sender_here": facts["delay_us"] == 0,
-        "netem": facts["delay_us"] > 0,
-        "low_latency": bool(facts["tcp_low_latency"]),
-        "counters": {name: facts["netstat"].get(name, 0) for name in NETSTAT},
-    }
-    return KernelHost(**(known | changes))
+    return replace(kernel_host(case), **changes)
 
 
 @cache

@@ -75,7 +75,7 @@ def counted(values):
 
 def test_naming_the_stages_does_not_load_the_compiler():
     # a replay is all loop: whoever names it replays it
-    replays = ("linux24", "linux6", "open_loop", "tcp_receiver", "udp")
+    replays = ("linux24", "linux6", "message", "open_loop", "tcp_receiver", "udp")
     modules = sorted(path.stem for path in Path(model.__file__).parent.glob("*.py"))
     stages = [name for name in modules if name != "__init__" and not name.startswith(replays)]
     assert len(stages) > 10

@@ -13,10 +13,13 @@ from zcanalysis.charts.cpu_time import cpu_over_time
 from zcanalysis.charts.flames import flame_graph
 from zcanalysis.charts.forecasts import forecast
 from zcanalysis.charts.foretold_measured import validation
+from zcanalysis.charts.foretold_published import foretold_errors, foretold_published, ladder_categories
+from zcanalysis.charts.kernel_beside_model import kernel_beside_model
 from zcanalysis.charts.latency_stages import latency
 from zcanalysis.charts.limit_bands import limits_band
 from zcanalysis.charts.loss import waterfall
 from zcanalysis.charts.offered_rate import livelock
+from zcanalysis.charts.patch_effect import patch_effect
 from zcanalysis.charts.piece_costs import piece_costs
 from zcanalysis.charts.price_swings import tornado
 from zcanalysis.charts.rate_over_time import rate_over_time
@@ -24,6 +27,7 @@ from zcanalysis.charts.relay_gain import relay_gain
 from zcanalysis.charts.relay_messages import relay_messages
 from zcanalysis.charts.round_trip_times import round_trips
 from zcanalysis.charts.sequence_steps import time_sequence
+from zcanalysis.charts.stall_cost import stall_cost
 from zcanalysis.charts.suspect_bars import cheaper_suspects, suspects
 from zcanalysis.charts.sweep_lines import sweep_curve
 from zcanalysis.charts.transfer_rate import transfer_rate
@@ -32,8 +36,9 @@ from zcanalysis.charts.walk_costs import walk_costs
 from zcanalysis.charts.walk_gains import walk_gains
 
 __all__ = [
-    "ack_delays", "bus_crossings", "cheaper_suspects", "cpu_over_time", "flame_graph", "forecast", "ladder",
-    "latency", "limits_band", "livelock", "piece_costs", "rate_over_time", "ratios", "relay_gain",
-    "relay_messages", "round_trips", "speedup_curves", "stage_cost", "suspects", "sweep_curve", "time_sequence",
-    "tornado", "transfer_rate", "validation", "walk_costs", "walk_gains", "waterfall",
+    "ack_delays", "bus_crossings", "cheaper_suspects", "cpu_over_time", "flame_graph", "forecast",
+    "foretold_errors", "foretold_published", "kernel_beside_model", "ladder", "ladder_categories", "latency",
+    "limits_band", "livelock", "patch_effect", "piece_costs", "rate_over_time", "ratios", "relay_gain",
+    "relay_messages", "round_trips", "speedup_curves", "stage_cost", "stall_cost", "suspects", "sweep_curve",
+    "time_sequence", "tornado", "transfer_rate", "validation", "walk_costs", "walk_gains", "waterfall",
 ]  # fmt: skip

@@ -7,7 +7,8 @@ last, any number of scenarios in front. Merging is a group id, dropping a mask, 
 its own: which CPU runs it, and what else that CPU does meanwhile, is the caller's business.
 
 Whole receivers: linux24 (one CPU) and linux6 (several), in closed loop: their ACKs clock the sender; scenarios replays
-any number of such hosts. tcp_receiver is one as recorded: its arrivals are given.
+any number of such hosts. messages is linux24 with segments of any size and a sender that waits. tcp_receiver is one as
+recorded: its arrivals are given.
 
 Two files price no time but count: memory_bus what a byte crosses, carried_checksum what a sum says; relay and nfs are
 what the first makes of forwarding and of files over UDP.

@@ -1,0 +1,119 @@
+"""Published figures: the rule of the record, the laws by hand, and what counts."""
+
+import polars as pl
+import pytest
+
+from zcanalysis import charts
+from zcanalysis.cases.published import (
+    answer,
+    by_law,
+    counted,
+    foretold,
+    ladder_cycles,
+    left_out,
+    mended_ladder,
+    record,
+    share_text,
+)
+from zcanalysis.cases.published_laws import LAWS, foretold_cycles, published_cycles
+
+ROWS = {row["id"]: row for row in record()["row"]}
+
+
+def test_no_row_is_fitted_on_itself_or_on_what_does_not_count():
+    for name, row in ROWS.items():
+        assert name not in row["fitted_on"]
+        if row["mark"] == "READ":
+            assert {ROWS[other]["mark"] for other in row["fitted_on"]} <= {"READ"}
+
+
+def test_no_outcome_is_among_the_inputs():
+    for row in ROWS.values():
+        given = [value for told in row["inputs"].values() for value in (told if isinstance(told, list) else [told])]
+        assert row["outcome"] not in [value for value in given if isinstance(value, float)]
+
+
+@pytest.mark.parametrize("name", [name for name, row in ROWS.items() if row["mark"] == "READ"])
+def test_changing_its_own_outcome_changes_nothing_that_is_foretold(name):
+    row = ROWS[name]
+    others = [ROWS[other] for other in row["fitted_on"]]
+    changed = {**row, "outcome": row["outcome"] * 3}
+    assert LAWS[row["law"]](changed, others) == LAWS[row["law"]](row, others)
+
+
+def test_a_ping_crosses_memory_and_bus_twice_and_the_wire_once():
+    # 8 bit / 12.8 twice, 8 / 8.512 twice and 8 / 10 Gbit/s: the thesis prints 0.00393
+    said = LAWS["store and forward"](ROWS["slope-intel-10g-xeon"], [])
+    assert said == pytest.approx(0.00393, abs=5e-6)
+
+
+def test_a_bus_is_used_as_the_other_one_was():
+    said = LAWS["bus share"](ROWS["pcix-neterion-133"], [ROWS["pcix-neterion-100"]])
+    assert said == pytest.approx(5.0 / 6.4 * 8.512)
+
+
+def test_a_copy_costs_the_mean_of_its_class():
+    others = [ROWS[name] for name in ("morton-movsl-8", "morton-movsl-4")]
+    assert LAWS["same price"](ROWS["morton-movsl-odd"], others) == pytest.approx((9.725 + 10.105) / 2, rel=1e-6)
+    rates = [ROWS[name] for name in ("anand-dst-stock-4",)]
+    assert LAWS["same price"](ROWS["anand-dst-stock-8"], rates) == pytest.approx(512_955, rel=1e-6)
+
+
+def test_an_ideal_ladder_is_foretold_exactly():
+    # One core of 3.4 GHz: a byte costs 0.5 cycles, a packet 1000, an skb 3000; a near core costs the same.
+    def ideal(name):
+        row = ROWS[name]
+        segment = row["inputs"]["mtu"] - 52
+        merged = 65_535 // segment if row["inputs"]["gro"] else 1
+        costs = {"data_copy": 0.5, "netdev": 1000 / segment, "tcp_ip": 3000 / segment / merged}
+        shares = dict.fromkeys(("etc", "lock", "mm", "sched", "skb"), 0.0) | costs
+        return {**row, "outcome": 8 * 3.4 / sum(costs.values()), "shares": shares}
+
+    ladder = [ideal(name) for name, row in ROWS.items() if row["law"] == "rung"]
+    for at, row in enumerate(ladder):
+        others = ladder[:at] + ladder[at + 1 :]
+        assert foretold_cycles(row, others) == pytest.approx(published_cycles(row), rel=1e-9)
+        assert LAWS["rung"](row, others) == pytest.approx(row["outcome"], rel=1e-9)
+
+
+def test_remembered_rows_never_count():
+    rows = foretold()
+    count = counted(rows)
+    assert set(count["mark"]) == {"READ"}
+    assert rows.filter(pl.col("mark") != "READ").height > 0
+    assert by_law(count)["rows"].sum() == count.height
+
+
+def test_a_miss_has_its_reason_and_a_hit_has_none():
+    count = counted(foretold())
+    assert count.filter(~pl.col("within"))["missed_because"].null_count() == 0
+    assert count.filter("within")["missed_because"].null_count() == count.filter("within").height
+
+
+def test_a_percentage_needs_eight_rows():
+    assert share_text(6, 7) == "6 of 7"
+    assert share_text(6, 8) == "6 of 8 (75%)"
+
+
+def test_the_answer_says_what_was_counted():
+    count = counted(foretold())
+    said = answer().answer
+    assert share_text(int(count["within"].sum()), count.height) in said
+    assert ("not met" in said) == (count["within"].sum() < 0.8 * count.height)
+    assert left_out()["why"].str.len_chars().min() > 20
+
+
+def test_the_afterthought_is_shown_beside_the_law_that_counts():
+    mended, count = mended_ladder(), counted(foretold())
+    errors = count.filter(law="rung").select("row", "error")
+    assert mended.select("row", "error").equals(errors)
+
+
+def test_the_charts_show_the_tables():
+    count = counted(foretold())
+    points = charts.foretold_published(count).to_dict()["layer"][1]
+    assert points["encoding"]["x"]["scale"]["type"] == points["encoding"]["y"]["scale"]["type"] == "log"
+    errors = charts.foretold_errors(count).to_dict()
+    assert errors["params"][0]["bind"]["input"] == "range"
+    bars = charts.ladder_categories(ladder_cycles()).to_dict()
+    assert bars["spec"]["encoding"]["x"]["title"] == "cycles a byte"

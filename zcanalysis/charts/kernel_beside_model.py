@@ -1,0 +1,43 @@
+"""Does a real kernel do what the model says?"""
+
+import altair as alt
+import polars as pl
+
+from zcanalysis.charts.theme import WIDTH, dressed
+
+WHO_COLOURS = {"kernel": "#4477aa", "model": "#cc6677"}
+
+
+def kernel_beside_model(
+    rows: pl.DataFrame, value: str, title: str, *, format_text: str, log: bool = False
+) -> alt.Chart | alt.LayerChart | alt.FacetChart:
+    """One point for the kernel and one for the model in each row, joined: the shorter the line, the nearer.
+
+    Parameters
+    ----------
+    rows
+        ``recording``, ``who`` (kernel or model), and the column to show; several rows of one name are averaged.
+    value
+        The column.
+    title
+        Of its axis, with the unit.
+    format_text
+        Of its numbers, in d3's notation.
+    log
+        Whether the axis is logarithmic.
+    """
+    order = list(dict.fromkeys(rows.get_column("recording")))
+    y = alt.Y("recording:N", title=None, sort=order)
+    scale = alt.Scale(type="log") if log else alt.Scale()
+    x = alt.X(f"{value}:Q", title=title, axis=alt.Axis(format=format_text), scale=scale)
+    colour = alt.Color(
+        "who:N", title=None, legend=alt.Legend(orient="top"),
+        scale=alt.Scale(domain=list(WHO_COLOURS), range=list(WHO_COLOURS.values())),
+    )  # fmt: skip
+    base = alt.Chart(rows)
+    between = base.mark_line(color="#999999").encode(x=x, y=y, detail="recording:N")
+    points = base.mark_point(filled=True, size=90, opacity=0.9).encode(
+        x=x, y=y, color=colour, shape=alt.Shape("who:N", legend=None),
+        tooltip=["recording:N", "who:N", alt.Tooltip(f"{value}:Q", title=title, format=format_text)],
+    )  # fmt: skip
+    return dressed(alt.layer(between, points).properties(width=WIDTH - 260, height={"step": 22}))
