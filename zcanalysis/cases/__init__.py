@@ -10,7 +10,9 @@ from typing import Final
 from zcanalysis.cases.case_answer import CaseAnswer
 from zcanalysis.errors import ZcError
 
-CASES: Final[dict[str, str]] = {}
+CASES: Final[dict[str, str]] = {
+    "quadrics": "IP over Quadrics, 2002: sends 1.4 Gbit/s, receives 0.9. Where is the rest, is zero-copy the answer?",
+}
 """Name, and the question in one line."""
 
 
