@@ -19,6 +19,8 @@ from zcanalysis.hosts.price import Price
 Hosts: TypeAlias = dict[str, npt.NDArray[np.float64]]
 """Hosts as columns, shape (hosts,) each."""
 
+REPORTED_GBPS: Final = (1.4, 0.9)
+"""Transmitted and received: Hurwitz, linux-kernel, 27 June 2002."""
 TRANSMIT_GBPS: Final = (1.3, 1.5)
 """'Easily at around 1.4': a figure of one decimal is known to 0.05, 'around' is taken for twice that."""
 RECEIVE_GBPS: Final = (0.85, 1.0)
@@ -53,7 +55,10 @@ PRICES: Final[Mapping[str, Price]] = {
     "bus_gbps": _ELAN["nic.dma_gbps"],
 }  # fmt: skip
 CHOICES: Final[Mapping[str, tuple[tuple[float, ...], str]]] = {
-    "mtu_bytes": ((1500, 8192, 16384, 32768), "the driver's MTU is not in the thread; the card takes up to 64 KB"),
+    "mtu_bytes": (
+        (1500, 8192, 16384, 32768),
+        "the driver's MTU is not in the thread; the card is said to take up to 64 KB",
+    ),
     "reader_bytes": ((8192, 65536), "what the program reads at once: ttcp's 8 KB, or 64 KB; not in the thread"),
     "cpus": ((1, 2), "processors of a node at work; not in the thread"),
 }

@@ -6,7 +6,7 @@ import polars as pl
 from zcanalysis.charts.theme import WIDTH, dressed
 
 COLOURS = ["#332288", "#44aa99", "#4477aa", "#cc6677", "#ddcc77", "#aa4499", "#117733", "#88ccee"]
-REPORTED = {"offered_gbps": [1.4], "goodput_gbps": [0.9]}
+REPORTED = {"offered_gbps": [1.4], "goodput_gbps": [0.9], "text": ["reported"]}
 
 
 def blasts(blast: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChart:
@@ -23,9 +23,9 @@ def blasts(blast: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChart:
         "hypothesis:N",
         title=None,
         scale=alt.Scale(domain=names, range=COLOURS[: len(names)]),
-        legend=alt.Legend(orient="bottom", columns=3, labelLimit=240),
+        legend=alt.Legend(orient="bottom", columns=3, labelLimit=240, symbolOpacity=1),
     )
-    x = alt.X("offered_gbps:Q", title="offered load (Gbit/s)")
+    x = alt.X("offered_gbps:Q", title="offered load (Gbit/s)", axis=alt.Axis(tickCount=12))
     y = alt.Y("goodput_gbps:Q", title="goodput (Gbit/s)", scale=alt.Scale(zero=True))
     tooltip = ["hypothesis:N", *(alt.Tooltip(f"{n}:Q", format=".2f") for n in ("offered_gbps", "goodput_gbps"))]
     end = lines.get_column("offered_gbps").max()
@@ -42,6 +42,7 @@ def blasts(blast: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChart:
         alt.Chart(lines).mark_line().encode(x=x, y=y, color=colour, tooltip=tooltip),
         alt.Chart(dots).mark_point(size=30, color="#444b59").encode(x=x, y=y, tooltip=[*tooltip, "how:N"]),
         reported.mark_point(shape="cross", size=200, color="black", filled=True).encode(x=x, y=y),
+        reported.mark_text(align="left", dx=10, dy=-10, fontSize=12).encode(x=x, y=y, text="text:N"),
         read.mark_rule(color="#666666").encode(x=x).add_params(slider),
         read.mark_point(filled=True, size=70, opacity=1).encode(x=x, y=y, color=colour, tooltip=tooltip),
     ]

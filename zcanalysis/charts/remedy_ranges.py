@@ -27,7 +27,7 @@ def remedy_ranges(remedies: pl.DataFrame, goal_gbps: float) -> alt.Chart | alt.L
             "needs:N",
             title="needs",
             scale=alt.Scale(domain=list(colours), range=list(colours.values())),
-            legend=alt.Legend(orient="bottom", columns=3),
+            legend=alt.Legend(orient="bottom", columns=3, symbolOpacity=1, symbolStrokeWidth=0),
         ),
         tooltip=[
             alt.Tooltip("remedy:N"),
@@ -40,7 +40,9 @@ def remedy_ranges(remedies: pl.DataFrame, goal_gbps: float) -> alt.Chart | alt.L
     )
     title = "received over one TCP connection (Gbit/s)"
     layers = [
-        base.mark_rule(strokeWidth=4, opacity=0.5).encode(x=alt.X("low_gbps:Q", title=title), x2="high_gbps:Q"),
+        base.mark_rule(strokeWidth=4, opacity=0.5).encode(
+            x=alt.X("low_gbps:Q", title=title, axis=alt.Axis(tickCount=7)), x2="high_gbps:Q"
+        ),
         base.mark_point(filled=True, size=90, opacity=1).encode(x=alt.X("receives_gbps:Q", title=title)),
         alt.Chart().mark_rule(color="#cc6677", strokeDash=[5, 3]).encode(x=alt.datum(goal_gbps)),
     ]

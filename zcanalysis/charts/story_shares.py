@@ -27,8 +27,9 @@ def share_steps(steps: pl.DataFrame, truth: str) -> alt.Chart | alt.LayerChart |
     order = steps.sort("step").get_column("measurement").unique(maintain_order=True).to_list()
     shown = steps.filter(pl.col("share").max().over("hypothesis") > 0)
     names = shown.get_column("hypothesis").unique(maintain_order=True).to_list()
+    places = pl.col("hypothesis").replace_strict(names, list(range(len(names)))).alias("place")
     chart = (
-        alt.Chart(shown)
+        alt.Chart(shown.with_columns(places))
         .mark_bar(stroke="white", strokeWidth=0.5)
         .encode(
             x=alt.X("share:Q", title="share of each story", axis=alt.Axis(format="%"), scale=SHARES),
@@ -40,7 +41,7 @@ def share_steps(steps: pl.DataFrame, truth: str) -> alt.Chart | alt.LayerChart |
                 scale=alt.Scale(domain=names, range=COLOURS[: len(names)]),
                 legend=alt.Legend(orient="bottom", columns=4, labelLimit=220),
             ),
-            order=alt.Order("hypothesis:N"),
+            order=alt.Order("place:Q"),
             tooltip=[alt.Tooltip("measurement:N"), "hypothesis:N", alt.Tooltip("share:Q", format=".1%")],
         )
         .properties(width=WIDTH - 240, height=34 * len(order), title=f"generated host, its cause: {truth}")

@@ -28,7 +28,7 @@ def telling(information: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.Facet
         alt.Chart(information)
         .mark_bar()
         .encode(
-            x=alt.X("bits:Q", title="bits it would tell of which story is true", scale=alt.Scale(zero=True)),
+            x=alt.X("bits:Q", title="bits it would tell of which story is true", axis=alt.Axis(tickCount=6)),
             y=alt.Y("measurement:N", sort="-x", title=None),
             color=alt.Color(
                 "needs:N",
