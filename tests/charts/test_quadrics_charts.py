@@ -47,7 +47,8 @@ def test_odds_that_are_not_told_apart_are_grey():
 
 def test_measurements_are_coloured_by_what_they_need():
     rows = table(INFORMATION, branch=["TCP"] * 2, measurement=["vmstat", "a new driver"],
-                 needs=["counters", "a driver module"], bits=[1.2, 0.1], left_bits=[2.0, 2.0], outcomes=[5, 2])  # fmt: skip
+                 needs=["counters", "a driver module"], bits=[1.2, 0.1], left_bits=[2.0, 2.0],
+                 outcomes=[5, 2])  # fmt: skip
     encoding = charts.telling(rows).to_dict()["encoding"]
     assert encoding["color"]["field"] == "needs"
     assert encoding["y"]["sort"] == "-x"

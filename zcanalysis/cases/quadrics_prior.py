@@ -57,7 +57,7 @@ PRICES: Final[Mapping[str, Price]] = {
 CHOICES: Final[Mapping[str, tuple[tuple[float, ...], str]]] = {
     "mtu_bytes": (
         (1500, 8192, 16384, 32768),
-        "the driver's MTU is not in the thread; the card is said to take up to 64 KB",
+        "the driver's MTU is not in the thread; the card takes 64 KB, it is said",
     ),
     "reader_bytes": ((8192, 65536), "what the program reads at once: ttcp's 8 KB, or 64 KB; not in the thread"),
     "cpus": ((1, 2), "processors of a node at work; not in the thread"),
