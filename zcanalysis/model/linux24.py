@@ -208,6 +208,34 @@ def replay(hosts: Sequence[Linux24], packets: int) -> Replay:
     return Replay(rows, *_summaries(outcome))
 
 
+class Worked(NamedTuple):
+    """One host, looked at closely."""
+
+    packets: Records
+    """Shape (packets,). As in `Replay`."""
+    work: Records
+    """Shape (pieces,). What the CPU did, in order and never two at once: start and end in ns, stage (row of `STAGES`),
+    and reader, 1 where it was the reader's process."""
+
+
+def replay_work(host: Linux24, packets: int) -> Worked:
+    """When each packet passed each stage, and every piece of work of the CPU.
+
+    Parameters
+    ----------
+    host
+        Replayed alone.
+    packets
+        As for `replay`.
+    """
+    scenarios = scenarios_of([host], packets)
+    rows, nodes = np.zeros((1, packets), LOOP.packet), np.zeros(scenarios.nodes, LOOP.node)
+    state, path = np.zeros(1, LOOP.state), np.zeros((2, 1, len(STAGES)), np.int64)
+    if LOOP.replay_hosts(scenarios.hosts, state, nodes, rows, path[0], path[1]) < 1:
+        raise RuntimeError("no event is left before the last byte is copied")
+    return Worked(rows[0], nodes[: int(state["nodes"][0])])
+
+
 def replay_summaries(hosts: Sequence[Linux24], packets: int, progress: Progress | None = None) -> Summaries:
     """What `replay` says but for the packets, of any number of hosts and packets.
 
