@@ -12,6 +12,7 @@ from zcanalysis.errors import ZcError
 from zcanalysis.lab.scenarios import BASELINE, SCENARIOS
 from zcanalysis.output import printable, write
 
+GENERATED_NAMES: Final = ("quadrics", "quadrics-quick-driver", "quadrics-summed", "host-2002", "host-2002-kleen")
 SCENARIO_NAMES: Final = ", ".join(scenario.name for scenario in SCENARIOS)
 
 lab_app = typer.Typer(no_args_is_help=True, help="Real transfers between two network namespaces of this machine.")
@@ -122,6 +123,20 @@ def lab_validate(
         )
         document = validating.carried_out(directory, options)
     print_json(document) if as_json else validating.show(document)
+
+
+@lab_app.command("generate")
+def lab_generate(
+    directory: Annotated[Path, typer.Option("-o", "--output", help="Folder of the recording; made, or empty.")],
+    scenario: Annotated[str, typer.Option(help=f"One of {', '.join(GENERATED_NAMES)}.")] = GENERATED_NAMES[0],
+) -> None:
+    """Write the recording that a host of the model would have made, labelled as generated; needs no root."""
+    from zcanalysis.lab.generating import generate
+
+    with progress() as on_step:
+        on_step("generating")
+        made = generate(scenario, directory)
+    print_written(made)
 
 
 @lab_app.command("show")

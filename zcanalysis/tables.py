@@ -618,6 +618,69 @@ ASSUMPTIONS: Final[Schema] = {
     "source": Column(pl.String(), "paper, mail, kernel file and version, or recording"),
 }
 
+HYPOTHESES: Final[Schema] = {
+    "branch": Column(pl.String(), "what was run: TCP or UDP"),
+    "hypothesis": Column(pl.String(), "a story that could explain what was reported"),
+    "says": Column(pl.String(), "the story in one sentence"),
+    "hosts": Column(pl.Int64(), "hosts drawn from its prior"),
+    "replayed": Column(pl.Int64(), "of them, those that transmit what was reported: they are replayed"),
+    "transmits_share": Column(pl.Float64(), "of them, transmit what was reported"),
+    "explains_share": Column(pl.Float64(), "of those, receive what was reported, and would receive more without it"),
+    "low": Column(pl.Float64(), "5 % bound of that share (Jeffreys), for the number of hosts drawn"),
+    "high": Column(pl.Float64(), "95 % bound"),
+    "volume_share": Column(pl.Float64(), "both shares multiplied: of all hosts drawn"),
+    "half_volume_share": Column(pl.Float64(), "the same if both tolerances were half as wide"),
+    "verdict": Column(pl.String(), "possible, or ruled out: one of the two shares is below 1 %"),
+}
+ODDS: Final[Schema] = {
+    "branch": Column(pl.String(), "what was run: TCP or UDP"),
+    "hypothesis": Column(pl.String(), "the one"),
+    "against": Column(pl.String(), "the other"),
+    "odds": Column(pl.Float64(), "volume of the one over that of the other; equal chances were given to both before"),
+    "told_apart": Column(pl.Boolean(), "the odds are beyond the square root of ten either way"),
+}
+INFORMATION: Final[Schema] = {
+    "branch": Column(pl.String(), "what was run: TCP or UDP"),
+    "measurement": Column(pl.String(), "what could be looked at, or tried, next"),
+    "needs": Column(pl.String(), "what a production cluster must allow: nothing, a driver module, ..."),
+    "bits": Column(pl.Float64(), "what the outcome would tell of which story is true, on average"),
+    "left_bits": Column(pl.Float64(), "not known yet before it"),
+    "outcomes": Column(pl.Int64(), "how many different ones were foreseen"),
+}
+
+REMEDIES: Final[Schema] = {
+    "remedy": Column(pl.String(), "what is changed; every line is tried alone unless it says otherwise"),
+    "needs": Column(pl.String(), "what a production cluster must allow"),
+    "receives_gbps": Column(pl.Float64(), "median of the hosts that explain the figures, one TCP connection"),
+    "low_gbps": Column(pl.Float64(), "5 % of them receive less"),
+    "high_gbps": Column(pl.Float64(), "5 % receive more"),
+    "gains_share": Column(pl.Float64(), "of them, receive at least 5 % more than before"),
+    "twice_share": Column(pl.Float64(), "of them, receive twice what was reported"),
+    "transmits_gbps": Column(pl.Float64(), "median of what they send"),
+}
+RECOVERED: Final[Schema] = {
+    "branch": Column(pl.String(), "what was run: TCP or UDP"),
+    "truth": Column(pl.String(), "the story of the generated host"),
+    "measured": Column(pl.Int64(), "how many measurements were made of it, the most telling first"),
+    "before_share": Column(pl.Float64(), "what the two figures alone gave the true story"),
+    "after_share": Column(pl.Float64(), "what it had after the measurements"),
+    "found": Column(pl.String(), "the story that had most then"),
+}
+STEPS: Final[Schema] = {
+    "step": Column(pl.Int64(), "0: before any measurement"),
+    "measurement": Column(pl.String(), "what was looked at or tried"),
+    "hypothesis": Column(pl.String(), "a story"),
+    "share": Column(pl.Float64(), "what it had after that step"),
+}
+BLAST: Final[Schema] = {
+    "hypothesis": Column(pl.String(), "a story"),
+    "how": Column(pl.String(), "closed form, of many hosts; or replayed packet by packet, of one of them"),
+    "offered_gbps": Column(pl.Float64(), "payload that is sent, in datagrams of a full packet"),
+    "goodput_gbps": Column(pl.Float64(), "payload that the reader has: median"),
+    "low_gbps": Column(pl.Float64(), "a quarter of the hosts have less"),
+    "high_gbps": Column(pl.Float64(), "a quarter have more"),
+}
+
 AUDIT: Final[Schema] = {
     "check": Column(pl.String(), "what was looked at"),
     "verdict": Column(pl.String(), "ok, warn or bad"),

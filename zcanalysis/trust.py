@@ -92,6 +92,8 @@ def _contents(seen: Evidence) -> Iterator[Check]:
     if recording.unreadable_counters:
         found = f"{recording.unreadable_counters:,} rows unreadable"
         yield Check("counters", "bad", found, "the file is damaged: rates from what is left may be wrong")
+    if recording.host.generated is not None:
+        yield Check("origin", "warn", f"generated: {recording.host.generated}", "a model made this: it proves nothing")
     for line in recording.host.missing:
         yield Check("recorder", "warn", line, "the recorder could not read this source")
     if recording.clock is not None:

@@ -8,7 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.model.simpy_linux24 import simulated
-from zcanalysis.model.linux24 import LOOP, STAGES, Linux24, critical_path, replay, scenarios_of
+from zcanalysis.model.linux24 import (
+    LOOP,
+    STAGES,
+    Linux24,
+    critical_path,
+    drawn_summaries,
+    replay,
+    replay_summaries,
+    scenarios_of,
+)
 
 QUEUES = ["direct", "prequeue", "backlog"]
 MS = 1_000_000
@@ -365,3 +374,35 @@ def test_hosts_are_replayed_each_alone():
 def test_impossible_hosts_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         host(**changes)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(hosts(), min_size=1, max_size=5))
+def test_hosts_given_as_columns_are_the_same_hosts(some):
+    columns = {field.name: [getattr(one, field.name) for one in some] for field in fields(Linux24)}
+    for ours, theirs in zip(drawn_summaries(columns, 20), replay_summaries(some, 20), strict=True):
+        assert np.array_equal(ours, theirs)
+
+
+def test_no_hosts_are_no_rows():
+    assert replay_summaries([], 10).elapsed_ns.shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"mss_byte": 9}, "must be fields of Linux24, got mss_byte"),
+        ({"tcp_packet_ns": [1, -1]}, "tcp_packet_ns must be whole and >= 0"),
+        ({"tcp_packet_ns": [1.5]}, "tcp_packet_ns must be whole"),
+        ({"window_bytes": 999}, "window_bytes must be 1 to 300 segments"),
+    ],
+)
+def test_columns_that_no_host_can_have_are_refused(changes, why):
+    given_host = {field.name: getattr(host(), field.name) for field in fields(Linux24)}
+    with pytest.raises(ValueError, match=why):
+        drawn_summaries(given_host | changes, 10)
+
+
+def test_columns_must_have_every_price():
+    with pytest.raises(ValueError, match="columns lack"):
+        drawn_summaries({"mss_bytes": 1000}, 10)

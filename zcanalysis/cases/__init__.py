@@ -11,10 +11,11 @@ from zcanalysis.cases.case_answer import CaseAnswer
 from zcanalysis.errors import ZcError
 
 CASES: Final[dict[str, str]] = {
-    "modern": "the suspects of 2002 on today's kernel, by our own recordings: what remains of the answer?",
+    "quadrics": "IP over Quadrics, 2002: sends 1.4 Gbit/s, receives 0.9. Where is the rest, is zero-copy the answer?",
+    "kleen_patch": "When does Andi Kleen's patch of June 2002 help, when does it do nothing, and when does it hurt?",
     "pinned_buffers": "A relay stopped copying and gained 60 %: where does that figure come out, and where not?",
     "defragmentation": "NFS over UDP copied every byte three times: what does removing each copy give, and where not?",
-    "kleen_patch": "When does Andi Kleen's patch of June 2002 help, when does it do nothing, and when does it hurt?",
+    "modern": "The suspects of 2002 on today's kernel, by our own recordings: what remains of the answer?",
     "published": "How near does the arithmetic come to what others published, each row from other rows alone?",
 }
 """Name, and the question in one line."""

@@ -5,6 +5,7 @@ picture. The only room, with the report, that knows altair.
 """
 
 from zcanalysis.charts.ack_delay_shares import ack_delays
+from zcanalysis.charts.blast_curves import blasts
 from zcanalysis.charts.bus_crossings import bus_crossings
 from zcanalysis.charts.change_ratios import ratios
 from zcanalysis.charts.climb import ladder
@@ -18,6 +19,7 @@ from zcanalysis.charts.kernel_beside_model import kernel_beside_model
 from zcanalysis.charts.latency_stages import latency
 from zcanalysis.charts.limit_bands import limits_band
 from zcanalysis.charts.loss import waterfall
+from zcanalysis.charts.odds_matrix import odds_matrix
 from zcanalysis.charts.offered_rate import livelock
 from zcanalysis.charts.patch_effect import patch_effect
 from zcanalysis.charts.piece_costs import piece_costs
@@ -25,20 +27,25 @@ from zcanalysis.charts.price_swings import tornado
 from zcanalysis.charts.rate_over_time import rate_over_time
 from zcanalysis.charts.relay_gain import relay_gain
 from zcanalysis.charts.relay_messages import relay_messages
+from zcanalysis.charts.remedy_ranges import remedy_ranges
 from zcanalysis.charts.round_trip_times import round_trips
 from zcanalysis.charts.sequence_steps import time_sequence
 from zcanalysis.charts.stall_cost import stall_cost
+from zcanalysis.charts.story_shares import believed, share_steps
+from zcanalysis.charts.story_volumes import volumes
 from zcanalysis.charts.suspect_bars import cheaper_suspects, suspects
 from zcanalysis.charts.sweep_lines import sweep_curve
+from zcanalysis.charts.telling_measurements import telling
 from zcanalysis.charts.transfer_rate import transfer_rate
 from zcanalysis.charts.virtual_speedup import speedup_curves
 from zcanalysis.charts.walk_costs import walk_costs
 from zcanalysis.charts.walk_gains import walk_gains
 
 __all__ = [
-    "ack_delays", "bus_crossings", "cheaper_suspects", "cpu_over_time", "flame_graph", "forecast",
-    "foretold_errors", "foretold_published", "kernel_beside_model", "ladder", "ladder_categories", "latency",
-    "limits_band", "livelock", "patch_effect", "piece_costs", "rate_over_time", "ratios", "relay_gain",
-    "relay_messages", "round_trips", "speedup_curves", "stage_cost", "stall_cost", "suspects", "sweep_curve",
-    "time_sequence", "tornado", "transfer_rate", "validation", "walk_costs", "walk_gains", "waterfall",
+    "ack_delays", "believed", "blasts", "bus_crossings", "cheaper_suspects", "cpu_over_time", "flame_graph",
+    "forecast", "foretold_errors", "foretold_published", "kernel_beside_model", "ladder", "ladder_categories",
+    "latency", "limits_band", "livelock", "odds_matrix", "patch_effect", "piece_costs", "rate_over_time",
+    "ratios", "relay_gain", "relay_messages", "remedy_ranges", "round_trips", "share_steps", "speedup_curves",
+    "stage_cost", "stall_cost", "suspects", "sweep_curve", "telling", "time_sequence", "tornado", "transfer_rate",
+    "validation", "volumes", "walk_costs", "walk_gains", "waterfall",
 ]  # fmt: skip

@@ -110,6 +110,8 @@ class HostFacts:
     irq_time_apart: bool | None = None
     """Whether the kernel keeps interrupts out of the CPU time of the process they interrupt."""
     made_in_lab: bool = False
+    generated: str | None = None
+    """What was replayed to make this recording; None where it was recorded."""
     lost: Mapping[str, int | None] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
     features: Mapping[str, bool] = field(default_factory=dict)
@@ -170,6 +172,7 @@ def _facts(document: Mapping[str, Any]) -> HostFacts:
         probe_pids=_probe_pids(document.get("probe") or {}),
         irq_time_apart=None if document.get("irq_time_apart") is None else bool(document["irq_time_apart"]),
         made_in_lab=bool(document.get("lab")),
+        generated=_text(document.get("generated")),
         lost={str(name): _whole(count, 0, 1 << 62) for name, count in (document.get("lost") or {}).items()},
         missing=tuple(str(_text(line)) for line in document.get("missing") or ()),
         features={str(_text(name)): bool(on) for name, on in (document.get("features") or {}).items()},

@@ -19,8 +19,15 @@ from zcanalysis.tables import COUNTERS, conform
 
 LATEST_NS: Final = 1 << 62
 COUNTERS_LIMIT_ROWS: Final = 5_000_000
-CAPTURE_NAMES: Final = tuple(f"capture.{kind}{packed}" for kind in ("pcap", "pcapng") for packed in ("", ".zst", ".gz"))
-PERF_NAMES: Final = ("perf.txt", "perf.txt.zst", "perf.txt.gz", "perf.data", "perf.data.zst", "perf.data.gz")
+GENERATED_CAPTURE: Final = "capture.generated.pcap"
+GENERATED_PERF: Final = "perf.generated.txt"
+CAPTURE_NAMES: Final = (
+    *(f"capture.{kind}{packed}" for kind in ("pcap", "pcapng") for packed in ("", ".zst", ".gz")),
+    GENERATED_CAPTURE,
+)
+PERF_NAMES: Final = (
+    "perf.txt", "perf.txt.zst", "perf.txt.gz", "perf.data", "perf.data.zst", "perf.data.gz", GENERATED_PERF,
+)  # fmt: skip
 TRACE_NAMES: Final = ("trace.txt", "trace.txt.zst", "trace.txt.gz")
 PACKET_TRACE_NAMES: Final = ("packets.txt", "packets.txt.zst", "packets.txt.gz")
 
@@ -30,7 +37,7 @@ class Recording:
     """Everything of one run. What was not recorded is None; big tables are lazy."""
 
     name: str
-    """The folder's or file's name: never trusted text."""
+    """The folder's or file's name, and whether a model made it: never trusted text."""
     path: Path
     host: HostFacts = field(default_factory=HostFacts)
     counters: pl.DataFrame | None = None
@@ -82,7 +89,7 @@ def read_recording(path: str | Path, perf: str | Path | None = None) -> Recordin
     table = _read_counters(counters) if counters.exists() else None
     usable = None if table is None else table.drop_nulls().filter(pl.col("ts_ns").is_between(0, LATEST_NS))
     return Recording(
-        name=place.resolve().name,
+        name=f"{place.resolve().name} (generated)" if host.generated else place.resolve().name,
         path=place,
         host=host,
         counters=usable,

@@ -78,11 +78,12 @@ sleeps is never woken). Where queues, shared ACKs, sleeps and eaten segments sta
 hosts: a packet that came earlier interrupted the work in front of an ACK.
 """
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Final, Literal, NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, asdict, dataclass, fields
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from zcanalysis.model import linux24_rules as rules
 from zcanalysis.model.arrays import Nanoseconds
@@ -138,6 +139,11 @@ class Linux24:
             raise ValueError(f"hardware_checksum must be none, summed or verified, got {self.hardware_checksum}")
         if self.reader not in ("blocking", "polling"):
             raise ValueError(f"reader must be blocking or polling, got {self.reader}")
+
+
+Columns: TypeAlias = dict[str, npt.NDArray[Any]]
+"""The fields of `Linux24`, shape (hosts,) each."""
+DEFAULTS: Final = {field.name: field.default for field in fields(Linux24)}
 
 
 class Summaries(NamedTuple):
@@ -202,6 +208,34 @@ def replay(hosts: Sequence[Linux24], packets: int) -> Replay:
     return Replay(rows, *_summaries(outcome))
 
 
+class Worked(NamedTuple):
+    """One host, looked at closely."""
+
+    packets: Records
+    """Shape (packets,). As in `Replay`."""
+    work: Records
+    """Shape (pieces,). What the CPU did, in order and never two at once: start and end in ns, stage (row of `STAGES`),
+    and reader, 1 where it was the reader's process."""
+
+
+def replay_work(host: Linux24, packets: int) -> Worked:
+    """When each packet passed each stage, and every piece of work of the CPU.
+
+    Parameters
+    ----------
+    host
+        Replayed alone.
+    packets
+        As for `replay`.
+    """
+    scenarios = scenarios_of([host], packets)
+    rows, nodes = np.zeros((1, packets), LOOP.packet), np.zeros(scenarios.nodes, LOOP.node)
+    state, path = np.zeros(1, LOOP.state), np.zeros((2, 1, len(STAGES)), np.int64)
+    if LOOP.replay_hosts(scenarios.hosts, state, nodes, rows, path[0], path[1]) < 1:
+        raise RuntimeError("no event is left before the last byte is copied")
+    return Worked(rows[0], nodes[: int(state["nodes"][0])])
+
+
 def replay_summaries(hosts: Sequence[Linux24], packets: int, progress: Progress | None = None) -> Summaries:
     """What `replay` says but for the packets, of any number of hosts and packets.
 
@@ -220,6 +254,24 @@ def replay_summaries(hosts: Sequence[Linux24], packets: int, progress: Progress 
     return _summaries(outcomes(LOOP, scenarios_of(hosts, packets), progress))
 
 
+def drawn_summaries(columns: Mapping[str, npt.ArrayLike], packets: int) -> Summaries:
+    """What `replay_summaries` says, of hosts given as columns: thousands of drawn ones without an object each.
+
+    Parameters
+    ----------
+    columns
+        A field of `Linux24` each, of shape (hosts,) or one value for all; what is not there keeps its default.
+    packets
+        As for `replay`.
+
+    Raises
+    ------
+    ValueError
+        If a field is unknown, missing, or holds what no host can have.
+    """
+    return _summaries(outcomes(LOOP, _scenarios(_whole(columns), packets)))
+
+
 def scenarios_of(hosts: Sequence[Linux24], packets: int) -> Scenarios:
     """The hosts as `LOOP` knows them, and the room they take.
 
@@ -228,10 +280,34 @@ def scenarios_of(hosts: Sequence[Linux24], packets: int) -> Scenarios:
     hosts, packets
         As for `replay`.
     """
+    if not hosts:
+        return Scenarios(np.zeros(0, rules.HOST), packets, 0, packets)
+    return _scenarios({name: np.array([getattr(host, name) for host in hosts]) for name in DEFAULTS}, packets)
+
+
+def _scenarios(columns: Columns, packets: int) -> Scenarios:
     if packets < 1:
         raise ValueError(f"packets must be >= 1, got {packets}")
-    rows = np.fromiter((_row(host) for host in hosts), dtype=rules.HOST, count=len(hosts))
-    return Scenarios(rows, packets, max((_node_bound(host, packets) for host in hosts), default=0), packets)
+    nodes = _node_bound(columns, packets)
+    return Scenarios(_rows(columns), packets, int(nodes.max(initial=0)), packets)
+
+
+def _whole(columns: Mapping[str, npt.ArrayLike]) -> Columns:
+    """Every field of every host, each checked as `Linux24` checks one."""
+    if unknown := set(columns) - set(DEFAULTS):
+        raise ValueError(f"columns must be fields of Linux24, got {', '.join(sorted(unknown))}")
+    if missing := {name for name, value in DEFAULTS.items() if value is MISSING} - set(columns):
+        raise ValueError(f"columns lack {', '.join(sorted(missing))}")
+    named = {name: np.asarray(columns.get(name, value)) for name, value in DEFAULTS.items()}
+    whole = dict(zip(named, np.broadcast_arrays(*named.values()), strict=True))
+    for name, values in whole.items():
+        least = 1 if name in AT_LEAST_ONE else 0
+        if values.dtype.kind not in "biuU" or (values.dtype.kind in "iu" and values.size and values.min() < least):
+            raise ValueError(f"{name} must be whole and >= {least}")
+    windows, mss = whole["window_bytes"], whole["mss_bytes"]
+    if not ((mss <= windows) & (windows <= BACKLOG_PACKETS * mss)).all():
+        raise ValueError(f"window_bytes must be 1 to {BACKLOG_PACKETS} segments")
+    return whole
 
 
 def _summaries(outcome: Outcome) -> Summaries:
@@ -251,34 +327,38 @@ def critical_path(replay: Replay | Summaries) -> dict[str, Nanoseconds]:
     return dict(zip(STAGES, replay.path_ns.T, strict=True))
 
 
-def _row(host: Linux24) -> tuple[int, ...]:
-    """One row of HOST."""
-    hardware = host.hardware_checksum
-    software = hardware == "none" or (hardware == "summed" and host.netfilter_hooks)
-    early = software and host.mss_bytes + TCP_HEADER_BYTES <= SMALL_BYTES
-    late = software and not early
-    checksum_ns = _bytes_ns(host.mss_bytes, host.checksum_ps_per_byte)
-    prices = {
-        "sender_ns": host.sender_packet_ns,
-        "wire_ns": _bytes_ns(host.mss_bytes + host.framing_bytes, host.link_ps_per_byte),
-        "interrupt_ns": host.interrupt_packet_ns,
-        "softirq_ns": host.softirq_packet_ns,
-        "tcp_ns": host.tcp_packet_ns,
+def _rows(columns: Columns) -> Records:
+    """Rows of HOST."""
+    hardware, mss = columns["hardware_checksum"], columns["mss_bytes"]
+    software = (hardware == "none") | ((hardware == "summed") & columns["netfilter_hooks"])
+    early = software & (mss + TCP_HEADER_BYTES <= SMALL_BYTES)
+    late = software & ~early
+    checksum_ns = _bytes_ns(mss, columns["checksum_ps_per_byte"])
+    window = columns["window_bytes"]
+    derived = {
+        "sender_ns": columns["sender_packet_ns"],
+        "wire_ns": _bytes_ns(mss + columns["framing_bytes"], columns["link_ps_per_byte"]),
+        "interrupt_ns": columns["interrupt_packet_ns"],
+        "softirq_ns": columns["softirq_packet_ns"],
+        "tcp_ns": columns["tcp_packet_ns"],
         "early_checksum_ns": checksum_ns * early,
         "late_checksum_ns": checksum_ns * late,
-        "late_checksum": int(late),
-        "fused_ps_per_byte": host.copy_and_checksum_ps_per_byte,
-        "clamp_bytes": max(min(2 * host.mss_bytes, host.window_bytes), host.window_bytes - host.mss_bytes),
-        "blocking": int(host.reader == "blocking"),
-        "prequeue": int(host.prequeue and (late or not host.kleen_bypass)),
+        "late_checksum": late,
+        "fused_ps_per_byte": columns["copy_and_checksum_ps_per_byte"],
+        "clamp_bytes": np.maximum(np.minimum(2 * mss, window), window - mss),
+        "blocking": columns["reader"] == "blocking",
+        "prequeue": columns["prequeue"].astype(bool) & (late | ~columns["kleen_bypass"].astype(bool)),
     }
-    return tuple(prices[name] if name in prices else getattr(host, name) for name in rules.HOST_FIELDS)
+    rows = np.zeros(mss.size, rules.HOST)
+    for name in rules.HOST_FIELDS:
+        rows[name] = derived[name] if name in derived else columns[name]
+    return rows
 
 
-def _bytes_ns(n_bytes: int, ps_per_byte: int) -> int:
+def _bytes_ns(n_bytes: Nanoseconds, ps_per_byte: Nanoseconds) -> Nanoseconds:
     return -(-n_bytes * ps_per_byte // 1000)
 
 
-def _node_bound(host: Linux24, packets: int) -> int:
+def _node_bound(columns: Columns, packets: int) -> Counts:
     """More rows than any run needs: 20 for a packet's interrupts, timers and TCP, 6 for each copy of its bytes."""
-    return 64 + packets * (20 + 6 * (host.mss_bytes // host.reader_bytes + 2))
+    return 64 + packets * (20 + 6 * (columns["mss_bytes"] // columns["reader_bytes"] + 2))

@@ -1,0 +1,132 @@
+"""Is the cause found where it is known? A host is generated with one, and measured until the stories part.
+
+The hosts that explain the figures are the judges: after each measurement those that would show something else count
+little (it may have been misread), and the next one is that which tells most of those that are left.
+"""
+
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from zcanalysis.cases.quadrics_measurements import MEASUREMENTS, Looked, looked, mutual_bits
+from zcanalysis.cases.quadrics_stories import NAMES
+from zcanalysis.cases.quadrics_sweep import Posterior, Told
+from zcanalysis.tables import RECOVERED, STEPS, conform
+
+SURE_SHARE: Final = 0.95
+MISREAD: Final = 0.02
+"""How often a measurement shows the wrong class."""
+LEAST_BITS: Final = 0.02
+"""Nothing is measured for less."""
+
+Classes = npt.NDArray[np.int64]
+
+
+class Trail(NamedTuple):
+    """One generated host, measured."""
+
+    truth: str
+    measured: list[str]
+    shares: list[npt.NDArray[np.float64]]
+    """Of each story, before and after each measurement."""
+
+
+def planted(sweep: list[Told], branch: str, names: list[str], each: int = 1, seed: int = 0) -> Posterior:
+    """Generated hosts whose cause is known and that send and receive what was reported.
+
+    Parameters
+    ----------
+    sweep
+        Another sweep than the one that judges: from another seed.
+    branch
+        TCP or UDP.
+    names
+        Their stories.
+    each
+        Hosts a story.
+    seed
+        Which ones.
+    """
+    rng, hosts, story = np.random.default_rng(seed), [], []
+    for name in names:
+        one = sweep[NAMES.index(name)]
+        rows = rng.choice(np.flatnonzero(one.explains(branch)), each)
+        hosts.append({name: values[rows] for name, values in one.hosts.items()})
+        story += [NAMES.index(name)] * each
+    return Posterior(branch, {name: np.concatenate([one[name] for one in hosts]) for name in hosts[0]}, np.array(story))
+
+
+def trails(truths: Posterior, seen: Looked) -> list[Trail]:
+    """Every generated host, measured step by step.
+
+    Parameters
+    ----------
+    truths
+        From `planted`.
+    seen
+        The judges.
+    """
+    theirs = looked(truths)
+    outcomes = [one.classes(seen) for one in MEASUREMENTS]
+    shown = [one.classes(theirs) for one in MEASUREMENTS]
+    return [
+        _measured(NAMES[truths.story[at]], seen.posterior, outcomes, [int(one[at]) for one in shown])
+        for at in range(truths.story.size)
+    ]
+
+
+def _measured(truth: str, judges: Posterior, outcomes: list[Classes], shown: list[int]) -> Trail:
+    weight = np.ones(judges.story.size)
+    trail = Trail(truth, [], [judges.shares()])
+    left = set(range(len(outcomes)))
+    while left and trail.shares[-1].max() < SURE_SHARE:
+        bits = {at: mutual_bits(judges.story, outcomes[at], weight) for at in left}
+        best = max(bits, key=lambda at: bits[at])
+        if bits[best] < LEAST_BITS:
+            break
+        left.remove(best)
+        weight *= np.where(outcomes[best] == shown[best], 1.0, MISREAD)
+        trail.measured.append(MEASUREMENTS[best].name)
+        trail.shares.append(judges.shares(weight))
+    return trail
+
+
+def recovered(branch: str, measured: list[Trail]) -> pl.DataFrame:
+    """What became of every generated host: the RECOVERED table.
+
+    Parameters
+    ----------
+    branch
+        TCP or UDP.
+    measured
+        From `trails`.
+    """
+    rows = [
+        {
+            "branch": branch, "truth": one.truth, "measured": len(one.measured),
+            "before_share": one.shares[0][NAMES.index(one.truth)],
+            "after_share": one.shares[-1][NAMES.index(one.truth)],
+            "found": NAMES[int(np.argmax(one.shares[-1]))],
+        }
+        for one in measured
+    ]  # fmt: skip
+    return conform(pl.DataFrame(rows), RECOVERED)
+
+
+def steps(trail: Trail) -> pl.DataFrame:
+    """One trail, a row a step and story: the STEPS table.
+
+    Parameters
+    ----------
+    trail
+        One of `trails`.
+    """
+    names = ["the two figures alone", *trail.measured]
+    rows = [
+        {"step": step, "measurement": name, "hypothesis": story, "share": share}
+        for step, (name, shares) in enumerate(zip(names, trail.shares, strict=True))
+        for story, share in zip(NAMES, shares, strict=True)
+    ]
+    return conform(pl.DataFrame(rows), STEPS)

@@ -1,0 +1,48 @@
+"""What should be measured next?"""
+
+import altair as alt
+import polars as pl
+
+from zcanalysis.charts.theme import WIDTH, dressed
+
+NEED_COLOURS = {
+    "counters": "#117733",
+    "a test program": "#44aa99",
+    "a profile or benchmark": "#88ccee",
+    "a driver module": "#ddcc77",
+    "a setting as root": "#cc6677",
+    "a new kernel": "#882255",
+}
+"""What a production cluster must allow, the easiest first."""
+
+
+def telling(information: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChart:
+    """Bits that each measurement would give, coloured by what it needs.
+
+    Parameters
+    ----------
+    information
+        The INFORMATION table of one branch.
+    """
+    chart = (
+        alt.Chart(information)
+        .mark_bar()
+        .encode(
+            x=alt.X("bits:Q", title="bits it would tell of which story is true", axis=alt.Axis(tickCount=6)),
+            y=alt.Y("measurement:N", sort="-x", title=None),
+            color=alt.Color(
+                "needs:N",
+                title="needs",
+                scale=alt.Scale(domain=list(NEED_COLOURS), range=list(NEED_COLOURS.values())),
+                legend=alt.Legend(orient="bottom", columns=3),
+            ),
+            tooltip=[
+                alt.Tooltip("measurement:N"),
+                alt.Tooltip("needs:N"),
+                alt.Tooltip("bits:Q", format=".2f"),
+                alt.Tooltip("left_bits:Q", title="open before it", format=".2f"),
+            ],
+        )
+        .properties(width=WIDTH - 260, height=21 * information.height)
+    )
+    return dressed(chart)
