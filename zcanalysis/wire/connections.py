@@ -142,7 +142,7 @@ def as_arrays(batch: PacketArrays) -> "space.Packets":
 
 def times(ts_ns: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Times for the compiled loops: UNTIMED where there is none, or none from 1970 to `LATEST_NS`."""
-    if ts_ns.size and (ts_ns.min() < 0 or ts_ns.max() > LATEST_NS):
+    if ts_ns.view(np.uint64).max(initial=0) > LATEST_NS:  # those before 1970 are large then
         return unwritten(np.where((ts_ns >= 0) & (ts_ns <= LATEST_NS), ts_ns, UNTIMED))
     return ts_ns
 
