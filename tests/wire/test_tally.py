@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zcanalysis.wire import side_state, tally
+from zcanalysis.wire import tally
 
 POWERS = [max(0, 2**power + step) for power in range(63) for step in (-1, 0, 1)]
 
@@ -22,7 +22,7 @@ def test_the_class_is_the_seven_leading_bits():
 
 @given(st.lists(st.integers(-5, 2**63 - 1), min_size=1, max_size=50), st.sampled_from([0.5, 0.95]))
 def test_a_quantile_is_within_a_class_of_the_counted_value(values, level):
-    counted, used = side_state.new_tally(256), np.zeros(3, np.int64)
+    counted, used = tally.new_tally(256), np.zeros(3, np.int64)
     for value in values:
         tally.count(counted, used, 3, tally.RTT, value)
     found = tally.quantiles(tally.in_order(counted), tally.RTT, {"told": level})
