@@ -43,7 +43,7 @@ types: $(STAMP) ## mypy, strict
 imports: $(STAMP) ## imports point down the page
 	$(BIN)/lint-imports
 
-notebooks: $(STAMP) ## run every notebook from its first cell to its last
+notebooks: $(STAMP) ## run every notebook from its first cell to its last, and write build/notebooks/*.html
 	$(BIN)/python -m pytest -m notebook
 
 format: $(STAMP) ## mend what ruff can mend

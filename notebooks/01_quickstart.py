@@ -22,12 +22,12 @@
 # %%
 from pathlib import Path
 
-import altair as alt
 import polars as pl
 
 import zcanalysis as zc
+from zcanalysis.charts.notebook_page import in_notebook
 
-alt.renderers.enable("jupyter", offline=True)  # charts need no network
+display(in_notebook())  # noqa: F821 - IPython's; charts need no network, nor a kernel once drawn
 root = Path("..") if Path("../traces").exists() else Path()
 recording = zc.read_recording(root / "traces/veth-1500")
 

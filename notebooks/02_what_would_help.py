@@ -24,14 +24,14 @@
 # %%
 from pathlib import Path
 
-import altair as alt
 import polars as pl
 
 import zcanalysis as zc
 from zcanalysis.answer import answered, model_of
+from zcanalysis.charts.notebook_page import in_notebook
 from zcanalysis.sensitivity import speedup_curve, tornado
 
-alt.renderers.enable("jupyter", offline=True)  # charts need no network
+display(in_notebook())  # noqa: F821 - IPython's; charts need no network, nor a kernel once drawn
 root = Path("..") if Path("../traces").exists() else Path()
 names = ["veth-1500", "veth-9000", "veth-gro", "veth-no-rps", "veth-small-buffer", "veth-cpu-hog"]
 recordings = {name: zc.read_recording(root / "traces" / name) for name in names}

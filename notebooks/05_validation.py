@@ -24,15 +24,15 @@
 # %%
 from pathlib import Path
 
-import altair as alt
 import polars as pl
 
 import zcanalysis as zc
+from zcanalysis.charts.notebook_page import in_notebook
 from zcanalysis.lab.validation_document import calibrated_document, validation_table
 from zcanalysis.lab.validation_text import shown_table, summary
 from zcanalysis.validating import finished
 
-alt.renderers.enable("jupyter", offline=True)  # charts need no network
+display(in_notebook())  # noqa: F821 - IPython's; charts need no network, nor a kernel once drawn
 root = Path("..") if Path("../traces").exists() else Path()
 document = finished(root / "traces" / "validation.json")
 cases = validation_table(document)

@@ -24,12 +24,12 @@
 # %%
 from pathlib import Path
 
-import altair as alt
 import polars as pl
 
 import zcanalysis as zc
+from zcanalysis.charts.notebook_page import in_notebook
 
-alt.renderers.enable("jupyter", offline=True)  # charts need no network
+display(in_notebook())  # noqa: F821 - IPython's; charts need no network, nor a kernel once drawn
 root = Path("..") if Path("../traces").exists() else Path()
 capture = root / "traces" / "prequeue-4.10" / "delay-2ms.pcap.gz"
 packets = zc.scan_pcap(capture)

@@ -1,10 +1,12 @@
 """Every notebook runs from its first cell to its last."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
+PAGES = NOTEBOOKS.parent / "build" / "notebooks"
 SCRIPTS = sorted(NOTEBOOKS.glob("[0-9][0-9]_*.py"))
 
 
@@ -15,11 +17,17 @@ def test_there_are_notebooks():
 @pytest.mark.notebook
 @pytest.mark.filterwarnings("default")  # what Jupyter warns of is not ours
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
-def test_a_notebook_runs(script):
+def test_a_notebook_runs_and_its_page_has_its_charts(script):
     import jupytext
     from nbclient import NotebookClient
+    from nbconvert import HTMLExporter
 
     notebook = jupytext.read(script)
     assert notebook.metadata["kernelspec"]["name"] == "python3"
     resources = {"metadata": {"path": str(NOTEBOOKS)}}
     NotebookClient(notebook, timeout=120, store_widget_state=False, resources=resources).execute()
+    page, _ = HTMLExporter(exclude_input=True).from_notebook_node(notebook)
+    PAGES.mkdir(parents=True, exist_ok=True)
+    (PAGES / f"{script.stem}.html").write_text(page)
+    shown = re.findall(r"^zc\.charts\.", script.read_text(), re.MULTILINE)
+    assert page.count('<div id="chart-') >= len(shown)
