@@ -8,7 +8,7 @@ TRACE ?= traces/veth-1500
 # real traffic and real timers: they have the machine to themselves
 ALONE := tests/lab tests/recorder tests/wire/test_two_taps_real.py tests/test_patches_kernel.py
 
-.PHONY: help setup demo test check lint types imports notebooks format traces probe-effects lab-validate bench fuzz report clean
+.PHONY: help setup demo test check lint types imports notebooks pictures format traces probe-effects lab-validate bench fuzz report clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -45,6 +45,9 @@ imports: $(STAMP) ## imports point down the page
 
 notebooks: $(STAMP) ## run every notebook from its first cell to its last, and write build/notebooks/*.html
 	$(BIN)/python -m pytest -m notebook
+
+pictures: $(STAMP) ## draw the README's pictures anew (notebooks/images)
+	$(BIN)/python notebooks/images/draw.py
 
 format: $(STAMP) ## mend what ruff can mend
 	$(BIN)/ruff check --fix .

@@ -10,12 +10,15 @@ from pathlib import Path
 import pytest
 
 from zcanalysis.answer import answered
+from zcanalysis.cases import CASES
 from zcanalysis.io.recording import read_recording
 from zcanalysis.patches import parse_patch
 from zcanalysis.whatif import predict
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+PICTURES = ROOT / "notebooks" / "images"
+MOST_PICTURE_BYTES = 80_000
 SHOWN = re.findall(r"```console\n\$ zcanalysis (.*?)\n(.*?)```", README, flags=re.DOTALL)
 
 
@@ -62,3 +65,15 @@ def test_the_foretold_figures_shown_are_those_of_the_shipped_recordings():
 def test_newcomers_commands_are_named():
     assert "make demo" in README
     assert "make test" in README
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_case_has_its_line_its_notebook_and_its_picture(name):
+    shown = next(part for part in README.split("\n\n") if part.startswith(f"**`zcanalysis case {name}`**"))
+    linked = [ROOT / link for link in re.findall(r"\]\((.+?)\)", shown)]
+    notebook, picture = linked
+    assert notebook.name.endswith(f"_{name}.py")
+    assert picture == PICTURES / f"{name}.png"
+    assert notebook.is_file()
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert picture.stat().st_size < MOST_PICTURE_BYTES
