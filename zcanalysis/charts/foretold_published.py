@@ -12,6 +12,7 @@ LAW_COLOURS: Final = {
     "copy removed": "#ddcc77", "merged": "#aa4499",
 }  # fmt: skip
 SHOWN_ERROR: Final = [-1, 3]
+ERROR_TICKS: Final = [-1, -0.5, 0, 0.5, 1, 1.5, 2, 2.5, 3]
 
 
 def foretold_published(rows: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChart:
@@ -51,7 +52,7 @@ def foretold_errors(rows: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.Face
     y = alt.Y("row:N", title=None, sort=order, axis=alt.Axis(labelFontSize=10))
     base = alt.Chart(rows).transform_calculate(inside="abs(datum.error) <= tolerance / 100")
     shown = base.encode(
-        x=alt.X("error:Q", title="foretold over published, less 1", axis=alt.Axis(format="+.0%"),
+        x=alt.X("error:Q", title="foretold over published, less 1", axis=alt.Axis(format="+.0%", values=ERROR_TICKS),
                 scale=alt.Scale(domain=SHOWN_ERROR, clamp=True)),
         y=y, color=_colour(rows),
         opacity=alt.condition("abs(datum.error) <= tolerance / 100", alt.value(0.35), alt.value(1)),
