@@ -121,17 +121,17 @@ zc.charts.odds_matrix(study.odds.filter(pl.col("branch") == "TCP"))
 # sweep with other ranges, belief over TCP:
 
 # %%
-display(study.sensitivity)  # noqa: F821 - IPython's
+with pl.Config(fmt_str_lengths=60, float_precision=2):
+    display(study.sensitivity)  # noqa: F821 - IPython's
 
 # %%
 tried = {row["ranges"]: row for row in study.sensitivity.to_dicts()}
 top = tried[AS_ASSUMED]["first"]
 same = [ranges for ranges in (HALVED, SLOWER) if tried[ranges]["first"] == top]
 Markdown(
-    f"{top} has {tried[AS_ASSUMED][top]:.0%} as assumed, {tried[HALVED][top]:.0%} with its own ranges half as wide (as"
-    f" factors) and {tried[SLOWER][top]:.0%} if every host is 30 % slower; it stays first in {len(same)} of 2. The"
-    f" order"
-    " may be trusted a little, the shares to no more than such a difference."
+    f"Belief in {top}: {tried[AS_ASSUMED][top]:.0%} as assumed, {tried[HALVED][top]:.0%} with its own ranges half as"
+    f" wide (as factors), {tried[SLOWER][top]:.0%} with {SLOWER}; it stays first in {len(same)} of 2. So the shares are"
+    " no surer than such differences."
 )
 
 # %% [markdown]
@@ -180,6 +180,7 @@ zc.charts.odds_matrix(study.odds.filter(pl.col("branch") == "UDP"))
 #   module; a driver's time is one lump, and no more of it is used here.
 # - A UDP blast is not harmless: it fills queues and starves what else runs. STREAM takes the memory from others. Both,
 #   like the quiet node, want **a node out of use**.
+# - tcpdump wants root and takes CPU time on the receiver: capture briefly.
 # - Over UDP read `netstat -su` too: its errors are datagrams that found the socket's receive buffer full. It is not
 #   in the chart, as no buffer's size was modelled in the closed form.
 

@@ -220,8 +220,7 @@ def _widths(study: Study) -> str:
     first = rows[AS_ASSUMED]["first"]
     return (
         f"The odds measure how wide the assumed ranges are: {first} has {rows[AS_ASSUMED][first]:.0%}, and"
-        f" {rows[HALVED][first]:.0%} if its own ranges are half as wide, {rows[SLOWER][first]:.0%} if every host is"
-        " 30 % slower."
+        f" {rows[HALVED][first]:.0%} if its own ranges are half as wide, {rows[SLOWER][first]:.0%} with {SLOWER}."
     )
 
 

@@ -12,8 +12,8 @@ from zcanalysis.hosts.price import Price
 
 AS_ASSUMED: Final = "as assumed"
 HALVED: Final = "memory bus: every range half as wide"
-SLOWER: Final = "every host 30 % slower"
 SLOWER_FACTOR: Final = 1.3
+SLOWER: Final = f"every host {SLOWER_FACTOR - 1:.0%} slower"
 DRAWN: Final = 30_000
 """Hosts of each hypothesis and each variant."""
 
