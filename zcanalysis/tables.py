@@ -620,8 +620,8 @@ ASSUMPTIONS: Final[Schema] = {
 
 HYPOTHESES: Final[Schema] = {
     "branch": Column(pl.String(), "what was run: TCP or UDP"),
-    "hypothesis": Column(pl.String(), "a story that could explain what was reported"),
-    "says": Column(pl.String(), "the story in one sentence"),
+    "hypothesis": Column(pl.String(), "what could explain what was reported"),
+    "says": Column(pl.String(), "what it claims, in one sentence"),
     "hosts": Column(pl.Int64(), "hosts drawn from its prior"),
     "replayed": Column(pl.Int64(), "of them, those that transmit what was reported: they are replayed"),
     "transmits_share": Column(pl.Float64(), "of them, transmit what was reported"),
@@ -643,7 +643,7 @@ INFORMATION: Final[Schema] = {
     "branch": Column(pl.String(), "what was run: TCP or UDP"),
     "measurement": Column(pl.String(), "what could be looked at, or tried, next"),
     "needs": Column(pl.String(), "what a production cluster must allow: nothing, a driver module, ..."),
-    "bits": Column(pl.Float64(), "what the outcome would tell of which story is true, on average"),
+    "bits": Column(pl.Float64(), "what the outcome would tell of which hypothesis is true, on average"),
     "left_bits": Column(pl.Float64(), "not known yet before it"),
     "outcomes": Column(pl.Int64(), "how many different ones were foreseen"),
 }
@@ -660,20 +660,20 @@ REMEDIES: Final[Schema] = {
 }
 RECOVERED: Final[Schema] = {
     "branch": Column(pl.String(), "what was run: TCP or UDP"),
-    "truth": Column(pl.String(), "the story of the generated host"),
+    "truth": Column(pl.String(), "the cause of the generated host"),
     "measured": Column(pl.Int64(), "how many measurements were made of it, the most telling first"),
-    "before_share": Column(pl.Float64(), "what the two figures alone gave the true story"),
+    "before_share": Column(pl.Float64(), "what the two figures alone gave the true one"),
     "after_share": Column(pl.Float64(), "what it had after the measurements"),
-    "found": Column(pl.String(), "the story that had most then"),
+    "found": Column(pl.String(), "the hypothesis that had most then"),
 }
 STEPS: Final[Schema] = {
     "step": Column(pl.Int64(), "0: before any measurement"),
     "measurement": Column(pl.String(), "what was looked at or tried"),
-    "hypothesis": Column(pl.String(), "a story"),
+    "hypothesis": Column(pl.String(), "a hypothesis"),
     "share": Column(pl.Float64(), "what it had after that step"),
 }
 BLAST: Final[Schema] = {
-    "hypothesis": Column(pl.String(), "a story"),
+    "hypothesis": Column(pl.String(), "a hypothesis"),
     "how": Column(pl.String(), "closed form, of many hosts; or replayed packet by packet, of one of them"),
     "offered_gbps": Column(pl.Float64(), "payload that is sent, in datagrams of a full packet"),
     "goodput_gbps": Column(pl.Float64(), "payload that the reader has: median"),

@@ -9,10 +9,11 @@ import pytest
 from zcanalysis.cases import quadrics_figures
 from zcanalysis.cases.quadrics import answered, assumptions, studied
 from zcanalysis.cases.quadrics_blast import CLOSED, REPLAYED, replayed_gbps
-from zcanalysis.cases.quadrics_figures import received_tcp, received_udp, transmitted_gbps
-from zcanalysis.cases.quadrics_measurements import MEASUREMENTS, gbps_with, looked, mutual_bits
+from zcanalysis.cases.quadrics_figures import received_tcp, received_udp, stalled_ns, transmitted_gbps
+from zcanalysis.cases.quadrics_measurements import COUNTERS, MEASUREMENTS, gbps_with, looked, mutual_bits
 from zcanalysis.cases.quadrics_planted import planted, recovered, trails
 from zcanalysis.cases.quadrics_prior import PRICES, RECEIVE_GBPS, TRANSMIT_GBPS, drawn
+from zcanalysis.cases.quadrics_sensitivity import AS_ASSUMED, HALVED, SLOWER, belief
 from zcanalysis.cases.quadrics_stories import NAMES, PLAIN, STORIES, story_named, told
 from zcanalysis.cases.quadrics_sweep import BRANCHES, hypotheses, odds, posterior, swept, within
 from zcanalysis.hosts import preset
@@ -104,6 +105,18 @@ def test_stalls_cost_what_they_last():
     stalled = hosts | {"stall_ns": np.full(50, 2e7), "stall_bytes": np.full(50, 1e7)}
     without, with_them = (8 / received_tcp(one).gbps for one in (hosts, stalled))
     assert with_them - without == pytest.approx(np.full(50, 2.0), rel=1e-6)
+
+
+def test_a_cpu_that_copies_over_a_saturated_memory_bus_is_busy_and_dma_alone_is_not():
+    """Half a Gbit/s of bus for what a CPU could copy in a fraction of the time."""
+    one = {"cpus": np.full(50, 2.0), "memory_gbps": np.full(50, 2.0), "received_crossings": np.full(50, 4.0)}
+    bound, free = some_hosts(50) | one, some_hosts(50) | one | {"free_copy": np.ones(50)}
+    at_rate = received_udp(bound, 1.0).gbps == pytest.approx(np.full(50, 0.5), rel=1e-6)
+    assert at_rate
+    assert (received_udp(bound, 1.0).busy_share > 0.99).all()
+    assert (received_udp(free, 1.0).busy_share < 0.9).any()
+    assert (stalled_ns(free) == 0).all()
+    assert (stalled_ns(some_hosts(50)) == 0).all()
 
 
 def test_a_plain_blast_peaks_before_it_loses_and_reads_less_beyond():
@@ -219,8 +232,22 @@ def test_the_answer_says_what_its_tables_say():
     assert first["hypothesis"] in said.answer
     for row in study.hypotheses.filter((pl.col("verdict") == "ruled out") & (pl.col("branch") == "TCP")).to_dicts():
         assert row["hypothesis"] in said.sure.partition("UDP")[0]
-    assert study.information.filter(pl.col("branch") == "UDP")["measurement"].item(0) in said.next_step
+    harmless = study.information.filter(pl.col("needs") == COUNTERS)
+    for branch in BRANCHES:
+        assert harmless.filter(pl.col("branch") == branch)["measurement"].item(0) in said.next_step
+    for share in list(belief(study.hypotheses, "TCP").values())[:3]:
+        assert f"{share:.0%}" in said.answer
     assert (study.hypotheses["hosts"] >= 10_000).all()
+
+
+def test_belief_is_a_share_and_other_ranges_move_it():
+    study = studied()
+    for branch in BRANCHES:
+        assert sum(belief(study.hypotheses, branch).values()) == pytest.approx(1)
+    rows = {row["ranges"]: row for row in study.sensitivity.to_dicts()}
+    assert set(rows) == {AS_ASSUMED, HALVED, SLOWER}
+    assert rows[AS_ASSUMED]["memory bus"] == belief(study.hypotheses, "TCP")["memory bus"]
+    assert abs(rows[SLOWER]["memory bus"] - rows[AS_ASSUMED]["memory bus"]) > 0.03
 
 
 def test_no_change_gives_more_than_the_bound_from_above():

@@ -6,6 +6,8 @@ import polars as pl
 import pytest
 
 from zcanalysis import charts
+from zcanalysis.cases.quadrics_stories import NAMES
+from zcanalysis.charts.theme import HYPOTHESIS_COLOURS
 from zcanalysis.tables import BLAST, HYPOTHESES, INFORMATION, ODDS, REMEDIES, STEPS, conform
 
 STORIES = ["memory bus", "plain stack", "second CPU"]
@@ -35,6 +37,16 @@ def test_volumes_show_both_shares_with_the_line_of_one_in_a_hundred():
     assert text.count('"datum": 0.01') == 2
 
 
+def test_a_hypothesis_has_one_colour_in_all_charts():
+    steps = table(STEPS, step=[0] * 3, measurement=["first"] * 3, hypothesis=STORIES, share=[0.6, 0.3, 0.1])
+    for chart in (charts.believed(hypotheses()), charts.share_steps(steps, "memory bus")):
+        scale = chart.to_dict()["encoding"]["color"]["scale"]
+        assert dict(zip(scale["domain"], scale["range"], strict=True)) == {one: HYPOTHESIS_COLOURS[one]
+                                                                         for one in STORIES}  # fmt: skip
+    assert len(set(HYPOTHESIS_COLOURS.values())) == len(HYPOTHESIS_COLOURS) == len(NAMES)
+    assert set(HYPOTHESIS_COLOURS) == set(NAMES)
+
+
 def test_odds_that_are_not_told_apart_are_grey():
     pairs = [(one, other) for one in STORIES[:2] for other in STORIES[:2]]
     odds = table(ODDS, branch=["TCP"] * 4, hypothesis=[one for one, _ in pairs], against=[other for _, other in pairs],
@@ -52,6 +64,7 @@ def test_measurements_are_coloured_by_what_they_need():
     encoding = charts.telling(rows).to_dict()["encoding"]
     assert encoding["color"]["field"] == "needs"
     assert encoding["y"]["sort"] == "-x"
+    assert encoding["color"]["scale"]["domain"] == ["counters", "a driver module"]
 
 
 def test_a_story_that_never_had_a_share_is_not_in_the_steps():

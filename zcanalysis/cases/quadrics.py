@@ -11,10 +11,11 @@ import polars as pl
 
 from zcanalysis.cases.case_answer import CaseAnswer
 from zcanalysis.cases.quadrics_blast import blast
-from zcanalysis.cases.quadrics_measurements import COUNTERS, Looked, command_bits, information, looked
+from zcanalysis.cases.quadrics_measurements import COUNTERS, REBOOT, Looked, command_bits, information, looked
 from zcanalysis.cases.quadrics_planted import Trail, planted, recovered, trails
 from zcanalysis.cases.quadrics_prior import CHOICES, PRICES, RECEIVE_GBPS, REPORTED_GBPS, TRANSMIT_GBPS, priors
 from zcanalysis.cases.quadrics_remedies import BYPASS_GBPS, EVERYTHING, NOTHING, ZERO_COPY_TRANSMIT, remedies
+from zcanalysis.cases.quadrics_sensitivity import AS_ASSUMED, HALVED, SLOWER, belief, sensitivity
 from zcanalysis.cases.quadrics_stories import NAMES, PLAIN, STORIES
 from zcanalysis.cases.quadrics_sweep import BRANCHES, RULED_OUT_SHARE, Posterior, hypotheses, odds, posterior, swept
 from zcanalysis.hosts.price import Price
@@ -25,7 +26,7 @@ QUESTION: Final = (
 )
 SUSPECT: Final = "copy in the driver"
 PLANTED: Final = 2
-"""Generated hosts of each possible story."""
+"""Generated hosts of each possible hypothesis."""
 PLANTED_DRAWN: Final = 60_000
 PLANTED_SEED: Final = 1
 EXAMPLE: Final = "ip_summed not set"
@@ -44,6 +45,8 @@ class Study(NamedTuple):
     """Of one generated host whose cause is `EXAMPLE`."""
     blast: pl.DataFrame
     posteriors: dict[str, Posterior]
+    sensitivity: pl.DataFrame
+    """Belief over TCP if ranges had been others."""
     transmits_share: float
     """Of hosts of the prior."""
 
@@ -73,6 +76,7 @@ def studied(seed: int = 2002) -> Study:
         trail=trail,
         blast=blast(posteriors["UDP"], _possible(table, "UDP")["hypothesis"].to_list()),
         posteriors=posteriors,
+        sensitivity=sensitivity(table, _shown(table)),
         transmits_share=float(sweep[NAMES.index(PLAIN)].transmits_share),
     )
 
@@ -101,7 +105,7 @@ def answered(study: Study) -> CaseAnswer:
 
 
 def assumptions() -> pl.DataFrame:
-    """Every range that hosts were drawn from, of the prior and of each story, and what counts as reported."""
+    """Every range that hosts were drawn from, of the prior and of each hypothesis, and what counts as reported."""
     said = "Hurwitz, linux-kernel, 27 June 2002"
     figures = {
         "transmitted": Price(REPORTED_GBPS[0], *TRANSMIT_GBPS, "published",
@@ -118,7 +122,7 @@ def assumptions() -> pl.DataFrame:
 
 
 def _planted(table: pl.DataFrame, judges: dict[str, Looked]) -> tuple[pl.DataFrame, Trail]:
-    """Generated hosts of every possible story, from another seed, judged; and one of them."""
+    """Generated hosts of every possible cause, from another seed, judged; and one of them."""
     generated = swept(PLANTED_SEED, PLANTED_DRAWN)
     rows, example = [], None
     for branch in BRANCHES:
@@ -148,20 +152,32 @@ def _answer(study: Study) -> str:
     changed = {row["remedy"]: row for row in study.remedies.to_dicts()}
     now, upgraded, everything = changed[NOTHING], changed[ZERO_COPY_TRANSMIT], changed[EVERYTHING]
     return (
-        f"These two figures cannot say that there is a copy too many: of {len(STORIES)} stories {possible.height} can"
-        f" give both over TCP. Best fits: {first['hypothesis']} ({first['says']}),"
-        f" {_odds(study, first['hypothesis'], SUSPECT):.1f} to 1 against a {SUSPECT} - but only"
+        f"What limits the receiver, if it was TCP: {_believed(study)}. So the two figures cannot say that there is a"
+        f" copy too many; {possible.height} of {len(STORIES)} hypotheses can give both. Likeliest:"
+        f" {first['hypothesis']} ({first['says']}), {_odds(study, first['hypothesis'], SUSPECT):.1f} to 1 against a"
+        f" {SUSPECT}, but only"
         f" {among:.1f} to 1 among hosts that send 1.4, and the {SUSPECT} cannot be told from a {PLAIN} without any"
-        f" fault"
-        f" ({_odds(study, SUSPECT, PLAIN):.1f} to 1). A kernel with zero-copy is not the right thing to propose:"
-        f" that of"
-        f" 2.4.4 is for sending; {upgraded['receives_gbps']:.2f} Gbit/s would be received then and"
-        f" {now['receives_gbps']:.2f} are now, as the copy of receiving stays. Twice the performance takes more than"
-        f" one"
-        f" change, and a quicker sender too: everything that could be changed gives it to"
-        f" {everything['twice_share']:.0%} of the hosts. The bound from above is {BYPASS_GBPS:.2f}, MPI without a"
+        f" fault ({_odds(study, SUSPECT, PLAIN):.1f} to 1). Is a kernel with zero-copy the right thing? No: that of"
+        f" 2.4.4 is for sending, with a program that calls sendfile and a driver that gathers pages (NETIF_F_SG) and"
+        f" checksums or needs none. {upgraded['receives_gbps']:.2f} Gbit/s would be received then and"
+        f" {now['receives_gbps']:.2f} are now, as the copy of receiving stays. The other question, twice the"
+        f" performance, takes more than one change, and a quicker sender too: everything that could be changed gives"
+        f" it to {everything['twice_share']:.0%} of the hosts. The bound from above is {BYPASS_GBPS:.2f}, MPI without a"
         f" kernel."
     )  # fmt: skip
+
+
+def _shown(table: pl.DataFrame) -> list[str]:
+    """What is named in a sentence: the likeliest, the suspect and that nothing is wrong."""
+    return list(dict.fromkeys([next(iter(belief(table, "TCP"))), SUSPECT, PLAIN]))
+
+
+def _believed(study: Study, most: int = 5) -> str:
+    """The likeliest hypotheses with their shares, and the rest."""
+    shares = belief(study.hypotheses, "TCP")
+    first = list(shares.items())[:most]
+    rest = 1 - sum(share for _, share in first)
+    return ", ".join(f"{name} {share:.0%}" for name, share in first) + f", {len(shares) - most} others {rest:.0%}"
 
 
 def _odds(study: Study, one: str, other: str, branch: str = "TCP") -> float:
@@ -182,45 +198,59 @@ def _sure(study: Study) -> str:
     drawn_hosts = min(study.hypotheses["hosts"].to_list())
     return (
         f"Ruled out over TCP: {words['TCP']}; as a blast of UDP: {words['UDP']}. (At least {drawn_hosts:,} hosts were"
-        " drawn of each story; fewer than 1 in 100 of them send 1.4, or of those that do, fewer than 1 in 100 receive"
-        f" 0.9 because of it. Of all hosts drawn, {above} does both in more than 1 of 100.) Of the pairs that are left"
+        " drawn of each hypothesis; fewer than 1 in 100 of them send 1.4, or of those that do, fewer than 1 in 100"
+        f" receive 0.9 because of it. Of all hosts drawn, {above} does both in more than 1 of 100.) Of the pairs that"
+        f" are left"
         f" over TCP {apart_share:.0%} differ by more than the square root of ten: these data cannot tell the others"
         f" apart. With half the tolerance {half} is first. {study.transmits_share:.0%} of plain hosts send as little as"
         f" 1.4: the sender wants explaining too. Of {study.recovered.height} generated hosts whose cause is known"
-        f" {right} were found out by the measurements below. Nobody published CPU, MTU or driver: the ranges are below,"
-        " written down before a host was drawn."
+        f" {right} were found out by the measurements below. {_widths(study)} Nobody"
+        " published CPU, MTU or driver: the ranges are below, written down before a host was drawn."
     )  # fmt: skip
 
 
 def _above(study: Study) -> pl.DataFrame:
-    """The stories of TCP that do it in more than 1 of 100 hosts of the whole prior."""
+    """The hypotheses of TCP that do it in more than 1 of 100 hosts of the whole prior."""
     return _of(study.hypotheses, "TCP").filter(pl.col("volume_share") >= RULED_OUT_SHARE)
 
 
+def _widths(study: Study) -> str:
+    """What the odds rest on."""
+    rows = {row["ranges"]: row for row in study.sensitivity.to_dicts()}
+    first = rows[AS_ASSUMED]["first"]
+    return (
+        f"The odds measure how wide the assumed ranges are: {first} has {rows[AS_ASSUMED][first]:.0%}, and"
+        f" {rows[HALVED][first]:.0%} if its own ranges are half as wide, {rows[SLOWER][first]:.0%} with {SLOWER}."
+    )
+
+
 def _next(study: Study) -> str:
-    tcp = _of(study.information, "TCP")
-    best, counter = tcp.row(0, named=True), tcp.filter(pl.col("needs") == COUNTERS).row(0, named=True)
-    udp = _of(study.information, "UDP").row(0, named=True)
-    more = "" if best == counter else f", {best['measurement']} {best['bits']:.1f}"
+    tcp, udp = (_of(study.information, branch).filter(pl.col("needs") == COUNTERS).row(0, named=True)
+                for branch in ("TCP", "UDP"))  # fmt: skip
+    profile = _of(study.information, "TCP").filter(pl.col("needs") == REBOOT).row(0, named=True)
     return (
         "First tell us the command. One TCP connection cannot send 1.4 and receive 0.9: the 1.4 is then what a sender"
         " can do, the 0.9 the goodput. If both were counted at once, it was UDP (`ttcp -u`, `netperf -t UDP_STREAM`)"
-        " and"
-        f" the rest was dropped. Then look, and change nothing: {counter['measurement']}, on the receiver while it"
-        f" receives, tells {counter['bits']:.1f} of the {counter['left_bits']:.1f} bits that are open over TCP{more}."
-        f" For UDP {udp['measurement']} tells {udp['bits']:.1f} of {udp['left_bits']:.1f}, and `cat"
-        " /proc/net/softnet_stat`: column 2 counts what the backlog of 300 dropped, column 4 how often it closed."
-        " Only"
-        " then a driver module, a setting as root, and a new kernel last."
-    )  # fmt: skip
+        " and the rest was dropped. Then look on the receiver while it receives, and change nothing:"
+        f" '{tcp['measurement']}' tells {tcp['bits']:.1f} of the {tcp['left_bits']:.1f} bits that are open over TCP"
+        f" (1 bit halves what is open), '{udp['measurement']}' {udp['bits']:.1f} of {udp['left_bits']:.1f} for UDP."
+        " `mpstat -P ALL` has each CPU's share, vmstat their sum. `cat /proc/net/softnet_stat` (column 2 counts"
+        " what the backlog of 300 dropped, column 4 how often it closed) and `netstat -su` are for UDP as well: the"
+        " errors of the latter are"
+        " datagrams that found the socket's buffer full. readprofile"
+        f" ({profile['bits']:.1f} bits over TCP) is not mere looking: 2.4 counts only if it was booted with `profile=`,"
+        " and names no function of a module, which the driver is. A UDP blast fills queues that others use: on a node"
+        " out of use only. Then a driver module, a setting as root, a reboot, and a new kernel last."
+    )
 
 
 def _tables(study: Study) -> dict[str, pl.DataFrame]:
-    stories = study.hypotheses.select(
+    given = study.hypotheses.select(
         "branch", "hypothesis", "hosts", "transmits_share", "explains_share", "volume_share", "half_volume_share",
         "verdict",
     )  # fmt: skip
-    tables = {"How much of each story's volume gives both figures": stories}
+    tables = {"How many of the hosts drawn of each hypothesis give both figures": given}
+    tables["Belief over TCP, if the ranges had been others"] = study.sensitivity
     for branch in BRANCHES:
         tables[f"Odds of the row against the column, {branch}"] = odds_table(study.odds, branch)
     tables["What each measurement would tell"] = study.information.filter(pl.col("bits") > 0)

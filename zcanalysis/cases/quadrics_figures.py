@@ -14,8 +14,6 @@ Floats = npt.NDArray[np.float64]
 WINDOWS: Final = 12
 """Windows that a replay transfers: enough for its steady state, see the test that looks."""
 RETRANSMISSION_NS: Final = 2e8  # TCP_RTO_MIN: a window of four segments has no three duplicates for a quick one
-NEAR: Final = 1.1
-"""So near to its rate a bus is taken for the limit."""
 COUNTED: Final = ("acks", "delayed_acks", "eaten_packets", "wake_ups")
 
 
@@ -37,7 +35,7 @@ class Received(NamedTuple):
 
     gbps: Floats
     busy_share: Floats
-    """Of the reader's CPU, interrupts included where there is one CPU."""
+    """Of the reader's CPU, interrupts included where there is one CPU, and what it waits for memory."""
     counts: dict[str, Floats]
     """Of `COUNTED`, a packet."""
 
@@ -118,7 +116,7 @@ class Blasted(NamedTuple):
     peak_gbps: Floats
     """Most that can be sent without loss."""
     busy_share: Floats
-    """Of the reader's CPU, interrupts included where there is one CPU."""
+    """Of the reader's CPU, interrupts included where there is one CPU, and what it waits for memory."""
 
 
 def received_udp(hosts: Hosts, offered_gbps: Floats | float | None = None) -> Blasted:
@@ -143,7 +141,7 @@ def received_udp(hosts: Hosts, offered_gbps: Floats | float | None = None) -> Bl
         gbps=8 * mss * read,
         drops=dropped_before_ip(came, interrupt_ns, softirq_ns),
         peak_gbps=np.minimum(8 * mss * peak, most_gbps),
-        busy_share=_busy(hosts, 8 * mss * came, read * read_ns + came * first_ns * ~two),
+        busy_share=np.minimum(1.0, read * (read_ns + stalled_ns(hosts)) + came * first_ns * ~two),
     )
 
 
@@ -226,13 +224,28 @@ def _steady(hosts: Hosts, found: dict[str, Floats]) -> Received:
     packet_ns = np.maximum(reader_ns, other_ns) + stalls_ns
     counts = {name: found[name] / packets for name in COUNTED}
     gbps = 8 * mss / packet_ns
-    return Received(gbps, _busy(hosts, gbps, _cpu_ns(hosts, counts) / packet_ns), counts)
+    busy_ns = _cpu_ns(hosts, counts) + stalled_ns(hosts)
+    return Received(gbps, np.minimum(1.0, busy_ns / packet_ns), counts)
 
 
-def _busy(hosts: Hosts, gbps: Floats, share: Floats) -> Floats:
-    """What vmstat shows: a CPU that waits for memory counts as busy."""
-    stalled = hosts["memory_gbps"] / hosts["received_crossings"] < NEAR * gbps
-    return np.where(stalled, 1.0, np.minimum(1.0, share))
+def stalled_ns(hosts: Hosts) -> Floats:
+    """How much longer a packet's copy takes because of the memory bus: /proc/stat counts it as system time.
+
+    Parameters
+    ----------
+    hosts
+        As `quadrics_stories.told` gives them.
+
+    Notes
+    -----
+    A CPU that copies over a saturated bus takes turns with the DMA of the packets behind, so the copy lasts as long
+    as the bus needs for the packet. DMA alone keeps no CPU busy: if nothing is copied, nothing waits.
+    """
+    mss, did = payload_bytes(hosts), work(hosts)
+    copy = np.where(hosts["unsummed"] > 0, did.fused_ns_per_byte, did.copy_ns_per_byte)
+    crossings_ns_per_byte = 8 * hosts["received_crossings"] * (1 - hosts["free_copy"]) / hosts["memory_gbps"]
+    stalled: Floats = mss * np.maximum(0.0, crossings_ns_per_byte - copy)
+    return stalled
 
 
 def _cpu_ns(hosts: Hosts, counts: dict[str, Floats]) -> Floats:

@@ -54,6 +54,8 @@ PRICES: Final[Mapping[str, Price]] = {
     "delay_ns": _ELAN["link.delay_ns"],
     "bus_gbps": _ELAN["nic.dma_gbps"],
 }  # fmt: skip
+CPU_PRICES: Final = ("pace", "fused_ns_per_byte", "checksum_ns_per_byte")
+"""What all times of a CPU are proportional to."""
 CHOICES: Final[Mapping[str, tuple[tuple[float, ...], str]]] = {
     "mtu_bytes": (
         (1500, 8192, 16384, 32768),

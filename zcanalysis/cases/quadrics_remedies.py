@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from zcanalysis.cases.quadrics_figures import Floats, transmitted_gbps
-from zcanalysis.cases.quadrics_measurements import COUNTERS, MODULE, PROGRAM, SYSCTL, UPGRADE, Looked, gbps_with
+from zcanalysis.cases.quadrics_measurements import COUNTERS, MODULE, NODE, SYSCTL, UPGRADE, Looked, gbps_with
 from zcanalysis.cases.quadrics_prior import PRICES
 from zcanalysis.tables import REMEDIES, conform
 
@@ -42,13 +42,13 @@ _ALL: Final = {**_QUIET, **_DRIVER, **_MTU, **_WINDOW, **_TRANSMIT}
 
 REMEDIES_TRIED: Final = (
     Remedy(name=NOTHING, needs=COUNTERS, changes={}),
-    Remedy(name="nothing else runs, reader at nice -20", needs=PROGRAM, changes=_QUIET),
+    Remedy(name="nothing else runs, reader at nice -20", needs=NODE, changes=_QUIET),
     Remedy(name="driver sets ip_summed, hands up its aligned buffer", needs=MODULE, changes=_DRIVER),
     Remedy(name="MTU of 32 KB", needs=SYSCTL, changes=_MTU),
     Remedy(name="four times the window", needs=SYSCTL, changes=_WINDOW),
     Remedy(name=ZERO_COPY_TRANSMIT, needs=UPGRADE, changes=_TRANSMIT),
     Remedy(name=EVERYTHING, needs=UPGRADE, changes=_ALL),
-    Remedy(name="2.4.21 or later: tcp_low_latency alone", needs=UPGRADE, changes=_LATENCY),
+    Remedy(name="tcp_low_latency alone, if the kernel has it", needs=UPGRADE, changes=_LATENCY),
     Remedy(name="if receiving copied nothing (no kernel of 2002)", needs="code", changes={**_DRIVER, **_NO_COPY}),
     Remedy(name="that, and all together", needs="code", changes={**_ALL, **_NO_COPY}),
 )

@@ -68,7 +68,7 @@ STORIES: Final = (
     Story(name="PCI bus", says="the card moves IP's buffers slower than MPI's, and writes slower than it reads",
           adds={"read_gbps": _assumed(2.0, 1.4, 2.68, "up to what MPI has of the same card"),
                 "write_more": _assumed(1.3, 0.9, 2.0, "writes over PCI are posted and reads wait: writes are faster")}),
-    Story(name="memory bus", says="receiving crosses the memory bus more often than sending",
+    Story(name="memory bus", says="memory is too slow for receiving, which crosses its bus more often than sending",
           adds={"memory_gbps": _assumed(5.6, 2.8, 11.2, "of a node's memory, both ways: PC133 has 8.5 on paper"),
                 "sent_crossings": _assumed(3.0, 2.0, 4.0, "allocate, write back, DMA; and the user's data"),
                 "received_crossings": _assumed(4.0, 3.5, 5.0, "DMA, read, allocate, write back; and a sum")}),

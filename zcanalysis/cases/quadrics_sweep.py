@@ -9,7 +9,7 @@ import polars as pl
 from scipy.stats import beta
 
 from zcanalysis.cases.quadrics_figures import received_tcp, received_udp, transmitted_gbps
-from zcanalysis.cases.quadrics_prior import RECEIVE_GBPS, TRANSMIT_GBPS, Hosts, drawn
+from zcanalysis.cases.quadrics_prior import CPU_PRICES, RECEIVE_GBPS, TRANSMIT_GBPS, Hosts, drawn
 from zcanalysis.cases.quadrics_stories import PLAIN, STORIES, Story, told
 from zcanalysis.tables import HYPOTHESES, ODDS, conform
 
@@ -57,7 +57,9 @@ def within(values: Floats, bounds: tuple[float, float]) -> Mask:
     return found
 
 
-def swept(seed: int = 2002, hosts: int = DRAWN) -> list[Told]:
+def swept(
+    seed: int = 2002, hosts: int = DRAWN, stories: tuple[Story, ...] = STORIES, slower: float = 1.0
+) -> list[Told]:
     """Every story told.
 
     Parameters
@@ -66,17 +68,22 @@ def swept(seed: int = 2002, hosts: int = DRAWN) -> list[Told]:
         Where chance begins; all stories are told of the same hosts.
     hosts
         Drawn for each.
+    stories
+        What is told of them.
+    slower
+        Factor on all times of a CPU, > 0.
     """
-    senders = _senders(seed, hosts)
-    return [_counted(story, *found) for story, found in zip(STORIES, senders, strict=True)]
+    senders = _senders(seed, hosts, stories, slower)
+    return [_counted(story, *found) for story, found in zip(stories, senders, strict=True)]
 
 
-def _senders(seed: int, hosts: int) -> list[tuple[Hosts, Hosts, int]]:
+def _senders(seed: int, hosts: int, stories: tuple[Story, ...], slower: float) -> list[tuple[Hosts, Hosts, int]]:
     """Of each story the hosts that transmit as reported, with it and without it, and how many were looked at."""
-    found: list[list[tuple[Hosts, Hosts]]] = [[] for _ in STORIES]
+    found: list[list[tuple[Hosts, Hosts]]] = [[] for _ in stories]
     for batch, (first, last) in enumerate(pairwise([*range(0, hosts, BATCH), hosts])):
         prior = drawn(np.random.default_rng([seed, batch]), last - first)
-        for at, story in enumerate(STORIES):
+        prior |= {name: slower * prior[name] for name in CPU_PRICES}
+        for at, story in enumerate(stories):
             both = told(story, prior, np.random.default_rng([seed, batch, at]))
             kept = within(transmitted_gbps(both[0]), TRANSMIT_GBPS)
             found[at].append(tuple({name: values[kept] for name, values in one.items()} for one in both))  # type: ignore[arg-type]

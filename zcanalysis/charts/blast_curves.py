@@ -3,14 +3,13 @@
 import altair as alt
 import polars as pl
 
-from zcanalysis.charts.theme import WIDTH, dressed
+from zcanalysis.charts.theme import WIDTH, dressed, hypothesis_colour
 
-COLOURS = ["#332288", "#44aa99", "#4477aa", "#cc6677", "#ddcc77", "#aa4499", "#117733", "#88ccee"]
 REPORTED = {"offered_gbps": [1.4], "goodput_gbps": [0.9], "text": ["reported"]}
 
 
 def blasts(blast: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChart:
-    """Goodput against offered load of each story, all of which read about 0.9 at 1.4; a slider reads them elsewhere.
+    """Goodput against offered load of each hypothesis: all read about 0.9 at 1.4, a slider reads them elsewhere.
 
     Parameters
     ----------
@@ -19,12 +18,7 @@ def blasts(blast: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChart:
     """
     lines, dots = blast.filter(pl.col("low_gbps").is_not_null()), blast.filter(pl.col("low_gbps").is_null())
     names = lines.get_column("hypothesis").unique(maintain_order=True).to_list()
-    colour = alt.Color(
-        "hypothesis:N",
-        title=None,
-        scale=alt.Scale(domain=names, range=COLOURS[: len(names)]),
-        legend=alt.Legend(orient="bottom", columns=3, labelLimit=240, symbolOpacity=1),
-    )
+    colour = hypothesis_colour(names, columns=3)
     x = alt.X("offered_gbps:Q", title="offered load (Gbit/s)", axis=alt.Axis(tickCount=12))
     y = alt.Y("goodput_gbps:Q", title="goodput (Gbit/s)", scale=alt.Scale(zero=True))
     tooltip = ["hypothesis:N", *(alt.Tooltip(f"{n}:Q", format=".2f") for n in ("offered_gbps", "goodput_gbps"))]

@@ -1,9 +1,9 @@
-"""Which stories can be told apart, and how much speaks for the one over the other?"""
+"""Which hypotheses can be told apart, and how much speaks for the one over the other?"""
 
 import altair as alt
 import polars as pl
 
-from zcanalysis.charts.theme import dressed
+from zcanalysis.charts.theme import branch_title, dressed
 
 CELL = 58
 
@@ -34,4 +34,6 @@ def odds_matrix(odds: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetCha
     )
     cells = base.mark_rect(stroke="white").encode(color=alt.condition("datum.told_apart", shade, alt.value("#e4e4e4")))
     text = base.mark_text(fontSize=12).encode(text=alt.Text("odds:Q", format=".2~g"))
-    return dressed(alt.layer(cells, text).properties(width=CELL * len(order), height=28 * len(order)))
+    return dressed(
+        alt.layer(cells, text).properties(width=CELL * len(order), height=28 * len(order), title=branch_title(odds))
+    )

@@ -1,46 +1,37 @@
-"""What became of each story, step by step; and what if one was believed more than the others at first?"""
+"""What became of each hypothesis, step by step; and what if one was believed more than the others at first?"""
 
 import altair as alt
 import polars as pl
 
-from zcanalysis.charts.theme import WIDTH, dressed
+from zcanalysis.charts.theme import WIDTH, dressed, hypothesis_colour
 
-# Paul Tol's muted scheme, and greys for what is left.
-COLOURS = [
-    "#332288", "#88ccee", "#44aa99", "#117733", "#999933", "#ddcc77", "#cc6677", "#882255", "#aa4499", "#6699cc",
-    "#661100", "#888888", "#bbbbbb",
-]  # fmt: skip
+LEAST_SHARE = 0.005
+"""What never had as much is not drawn."""
 MOST_TIMES = 10
 SHARES = alt.Scale(domain=[0, 1])
 
 
 def share_steps(steps: pl.DataFrame, truth: str) -> alt.Chart | alt.LayerChart | alt.FacetChart:
-    """A bar a measurement, with the share of each story after it.
+    """A bar a measurement, with the share of each hypothesis after it.
 
     Parameters
     ----------
     steps
         The STEPS table.
     truth
-        The story of the generated host, named in the title.
+        The cause of the generated host, named in the title.
     """
     order = steps.sort("step").get_column("measurement").unique(maintain_order=True).to_list()
-    shown = steps.filter(pl.col("share").max().over("hypothesis") > 0)
+    shown = steps.filter(pl.col("share").max().over("hypothesis") >= LEAST_SHARE)
     names = shown.get_column("hypothesis").unique(maintain_order=True).to_list()
     places = pl.col("hypothesis").replace_strict(names, list(range(len(names)))).alias("place")
     chart = (
         alt.Chart(shown.with_columns(places))
         .mark_bar(stroke="white", strokeWidth=0.5)
         .encode(
-            x=alt.X("share:Q", title="share of each story", axis=alt.Axis(format="%"), scale=SHARES),
+            x=alt.X("share:Q", title="share of each hypothesis", axis=alt.Axis(format="%"), scale=SHARES),
             y=alt.Y("measurement:N", sort=order, title=None),
-            color=alt.Color(
-                "hypothesis:N",
-                title=None,
-                sort=names,
-                scale=alt.Scale(domain=names, range=COLOURS[: len(names)]),
-                legend=alt.Legend(orient="bottom", columns=4, labelLimit=220),
-            ),
+            color=hypothesis_colour(names),
             order=alt.Order("place:Q"),
             tooltip=[alt.Tooltip("measurement:N"), "hypothesis:N", alt.Tooltip("share:Q", format=".1%")],
         )
@@ -50,7 +41,7 @@ def share_steps(steps: pl.DataFrame, truth: str) -> alt.Chart | alt.LayerChart |
 
 
 def believed(hypotheses: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChart:
-    """Share of each story, with a slider: how much more one of them was believed before the figures.
+    """Share of each hypothesis, with a slider: how much more one of them was believed before the figures.
 
     Parameters
     ----------
@@ -67,8 +58,9 @@ def believed(hypotheses: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.Facet
         .transform_calculate(weight="datum.volume_share * (datum.hypothesis == which ? times : 1)")
         .transform_joinaggregate(total="sum(weight)")
         .transform_calculate(share="datum.weight / datum.total")
-        .mark_bar(color="#4477aa")
+        .mark_bar()
         .encode(
+            color=hypothesis_colour(names, columns=None),
             x=alt.X(
                 "share:Q", title="how probable it is now", axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1])
             ),

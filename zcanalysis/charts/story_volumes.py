@@ -1,17 +1,19 @@
-"""How much of each story's volume does what was reported, and which are ruled out?"""
+"""How much of each hypothesis's volume does what was reported, and which are ruled out?"""
 
 import altair as alt
 import polars as pl
 
-from zcanalysis.charts.theme import WIDTH, dressed
+from zcanalysis.charts.theme import HYPOTHESIS_COLOURS, WIDTH, branch_title, dressed
 
-VERDICTS = {"possible": "#4477aa", "ruled out": "#bbbbbb"}
+RULED_OUT_COLOUR = "#bbbbbb"
 LEAST_SHARE = 1e-4
 RULED_OUT = 0.01
 
 
 def volumes(hypotheses: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChart:
-    """One row a story: the share that transmits as reported, and of those the share that receives so because of it.
+    """One row a hypothesis: who transmits as reported, and who of those receives so because of it.
+
+    Grey is ruled out.
 
     Parameters
     ----------
@@ -20,12 +22,9 @@ def volumes(hypotheses: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetC
     """
     order = hypotheses.get_column("hypothesis").unique(maintain_order=True).to_list()
     y = alt.Y("hypothesis:N", title=None, sort=order)
-    colour = alt.Color(
-        "verdict:N",
-        title=None,
-        scale=alt.Scale(domain=list(VERDICTS), range=list(VERDICTS.values())),
-        legend=alt.Legend(orient="bottom", symbolOpacity=1),
-    )
+    scale = alt.Scale(domain=order, range=[HYPOTHESIS_COLOURS[name] for name in order])
+    mine = alt.Color("hypothesis:N", scale=scale, legend=None)
+    colour = alt.condition("datum.verdict == 'ruled out'", alt.value(RULED_OUT_COLOUR), mine)
     tooltip = [
         alt.Tooltip("hypothesis:N"),
         alt.Tooltip("says:N", title="says"),
@@ -53,4 +52,4 @@ def volumes(hypotheses: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetC
         panels.append(alt.layer(*layers).properties(width=(WIDTH - 170) / 2, height=22 * len(order)))
         y = alt.Y("hypothesis:N", title=None, sort=order, axis=alt.Axis(labels=False))
         base = alt.Chart().encode(y=y, color=colour, tooltip=tooltip)
-    return dressed(alt.hconcat(*panels, data=hypotheses))  # type: ignore[arg-type]
+    return dressed(alt.hconcat(*panels, data=hypotheses, title=branch_title(hypotheses)))  # type: ignore[arg-type]

@@ -3,14 +3,15 @@
 import altair as alt
 import polars as pl
 
-from zcanalysis.charts.theme import WIDTH, dressed
+from zcanalysis.charts.theme import WIDTH, branch_title, dressed
 
 NEED_COLOURS = {
     "counters": "#117733",
     "a test program": "#44aa99",
-    "a profile or benchmark": "#88ccee",
+    "a node out of use": "#88ccee",
     "a driver module": "#ddcc77",
     "a setting as root": "#cc6677",
+    "a reboot": "#aa4499",
     "a new kernel": "#882255",
 }
 """What a production cluster must allow, the easiest first."""
@@ -24,16 +25,18 @@ def telling(information: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.Facet
     information
         The INFORMATION table of one branch.
     """
+    needs = information.get_column("needs").to_list()
+    colours = {name: colour for name, colour in NEED_COLOURS.items() if name in needs}
     chart = (
-        alt.Chart(information)
+        alt.Chart(information, title=branch_title(information))
         .mark_bar()
         .encode(
-            x=alt.X("bits:Q", title="bits it would tell of which story is true", axis=alt.Axis(tickCount=6)),
+            x=alt.X("bits:Q", title="bits it would tell of which hypothesis is true", axis=alt.Axis(tickCount=6)),
             y=alt.Y("measurement:N", sort="-x", title=None),
             color=alt.Color(
                 "needs:N",
                 title="needs",
-                scale=alt.Scale(domain=list(NEED_COLOURS), range=list(NEED_COLOURS.values())),
+                scale=alt.Scale(domain=list(colours), range=list(colours.values())),
                 legend=alt.Legend(orient="bottom", columns=3),
             ),
             tooltip=[

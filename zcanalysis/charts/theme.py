@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 import altair as alt
+import polars as pl
 
 # Distinguishable with any colour vision: hues after Paul Tol's schemes (SRON/EPS/TN/09-002), greys for what is not
 # receive work.
@@ -38,6 +39,23 @@ WIRE_COLOURS: Final[Mapping[str, str]] = {
     "of the ACKs": "#4477aa",
     "of the time waited": "#ddaa33",
 }
+# What could explain what was reported in a case; Paul Tol's muted scheme, and greys for what explains least.
+HYPOTHESIS_COLOURS: Final[Mapping[str, str]] = {
+    "plain stack": "#332288",
+    "copy in the driver": "#88ccee",
+    "misaligned copy": "#44aa99",
+    "ip_summed not set": "#117733",
+    "prequeue and late reader": "#999933",
+    "interrupts": "#ddcc77",
+    "two large segments": "#888888",
+    "delayed ACKs": "#882255",
+    "high-order allocation": "#661100",
+    "PCI bus": "#6699cc",
+    "memory bus": "#cc6677",
+    "second CPU": "#bbbbbb",
+    "copying defragmenter": "#aa4499",
+}
+BRANCH_TITLES: Final[Mapping[str, str]] = {"TCP": "one TCP connection", "UDP": "a blast of UDP"}
 WIDTH: Final = 780
 
 
@@ -55,6 +73,18 @@ def wire_colour(*lines: str) -> alt.Color:
     """The colour channel for a column ``line`` that holds these of `WIRE_COLOURS`, in this order."""
     scale = alt.Scale(domain=list(lines), range=[WIRE_COLOURS[line] for line in lines])
     return alt.Color("line:N", title=None, scale=scale, legend=alt.Legend(orient="bottom", columns=len(lines)))
+
+
+def hypothesis_colour(names: list[str], *, columns: int | None = 4) -> alt.Color:
+    """The colour channel for a column ``hypothesis``, of these names; without a legend if it has no columns."""
+    scale = alt.Scale(domain=names, range=[HYPOTHESIS_COLOURS[name] for name in names])
+    legend = alt.Legend(orient="bottom", columns=columns, labelLimit=240, symbolOpacity=1) if columns else None
+    return alt.Color("hypothesis:N", title=None, sort=names, scale=scale, legend=legend)
+
+
+def branch_title(table: pl.DataFrame) -> str:
+    """What was run, of a table whose column ``branch`` holds one of them."""
+    return BRANCH_TITLES[table.item(0, "branch")]
 
 
 def group_colour(groups: list[str], *, legend: bool = True) -> alt.Color:
