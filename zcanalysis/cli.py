@@ -128,7 +128,9 @@ def flows(
     csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values.")] = False,
     limits: Annotated[
         bool,
-        typer.Option("--limits", help="Also what limited each direction most of its time; two thirds slower."),
+        typer.Option(
+            "--limits", help="Also what limited each direction most of its time; takes almost three times as long."
+        ),
     ] = False,
     follow: Annotated[bool, typer.Option("--follow", help="Print anew as the capture grows, until Ctrl-C.")] = False,
     idle: Annotated[

@@ -3,12 +3,12 @@
 import json
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import polars as pl
 
+from zcanalysis.cases.shipped import BESIDE_THE_CODE
 from zcanalysis.errors import TraceError
 from zcanalysis.io.pcap import scan_pcap
 from zcanalysis.kernel_check import KernelHost, captured_connection, replay_kernel
@@ -16,7 +16,7 @@ from zcanalysis.model.linux24 import BACKLOG_PACKETS, Linux24
 from zcanalysis.model.messages import Kernel, Messages, replay_messages
 from zcanalysis.model.tcp_receiver import Prices
 
-FOLDER: Final = Path(__file__).parents[2] / "traces" / "prequeue-4.10"
+FOLDER: Final = BESIDE_THE_CODE / "prequeue-4.10"
 PAIRS: Final[Mapping[str, str]] = {
     "blocking": "low-latency", "software-checksum": "software-checksum-low-latency", "mtu-9000": "mtu-9000-low-latency",
     "mtu-65000": "mtu-65000-low-latency", "delay-2ms": "delay-2ms-low-latency",
