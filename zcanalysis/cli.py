@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from zcanalysis import __version__
+from zcanalysis.cli_compare import ManyAgainst, compare
 from zcanalysis.cli_lab import lab_app
 from zcanalysis.cli_parts import Capture, Hz, Json, Trace, print_json, print_line, print_written, progress
 from zcanalysis.errors import ZcError
@@ -36,6 +37,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(lab_app, name="lab")
+app.command(cls=ManyAgainst)(compare)
 
 Perf = Annotated[Path | None, typer.Option(help="perf script text or perf.data to use beside the capture.")]
 Link = Annotated[
