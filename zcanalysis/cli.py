@@ -345,6 +345,28 @@ def convert(
     print_line(f"{printable(str(target))}: {done.rows:,} {done.kind}{damage}")
 
 
+@app.command()
+def export(
+    recording: Annotated[Path, typer.Argument(help="A recording folder, a capture, or a perf trace.")],
+    form: Annotated[str, typer.Option("--format", help="perfetto, folded or speedscope.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The file to write.")],
+    perf: Perf = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that exists.")] = False,
+) -> None:
+    """Write a recording for the Perfetto UI, for flame graph programs, or for speedscope."""
+    from zcanalysis.exporting import FORMATS
+    from zcanalysis.exporting import export as export_to
+    from zcanalysis.io.recording import read_recording
+
+    if form not in FORMATS:
+        raise ZcError(f"--format must be {', '.join(FORMATS[:-1])} or {FORMATS[-1]}, got {form!r}")
+    with progress() as on_step:
+        on_step("exporting")
+        done = export_to(read_recording(recording, perf), form, output, overwrite=overwrite)
+    left = f"; without {printable(done.left_out)}" if done.left_out else ""
+    print_line(f"{printable(str(output))}: {done.number:,} {done.what}{left}")
+
+
 @app.command(context_settings={"allow_interspersed_args": False})
 def record(
     directory: Annotated[Path, typer.Option("-o", "--output", help="Folder of the recording; made, or empty.")],

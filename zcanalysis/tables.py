@@ -430,6 +430,14 @@ for _piece, _stages in PIECES_OF_WORK.items():
     for _stage in _stages:
         JOURNEYS[departure_column(_piece, _stage)] = Column(pl.Int64(), f"when it left the stage {_stage} of this work")
 
+JOURNEY_STEPS: Final[Schema] = {
+    "packet": Column(pl.Int64(), "row of JOURNEYS"),
+    "piece": Column(pl.String(), "piece of work, of `PIECES_OF_WORK`"),
+    "stage": Column(pl.String(), "which of its stages"),
+    "from_ns": Column(pl.Int64(), "when the stage took the packet up"),
+    "to_ns": Column(pl.Int64(), "when the packet left it"),
+}
+
 HELD_OUT: Final[Schema] = {
     "measure": Column(pl.String(), "what was not fitted, with its unit"),
     "predicted": Column(pl.Float64(), "by the host of the recording's first half, replayed"),
