@@ -8,7 +8,7 @@ TRACE ?= traces/veth-1500
 # real traffic and real timers: they have the machine to themselves
 ALONE := tests/lab tests/recorder tests/wire/test_two_taps_real.py tests/test_patches_kernel.py
 
-.PHONY: help setup demo test check lint types imports notebooks pictures format traces probe-effects lab-validate bench fuzz report clean
+.PHONY: help setup demo demo-lab test check lint types imports notebooks pictures format traces probe-effects lab-validate bench fuzz report clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -23,6 +23,9 @@ $(STAMP): pyproject.toml .ci/constraints.txt .ci/system-packages
 
 demo: $(STAMP) ## answer a shipped recording in the terminal and write report.html
 	$(BIN)/zcanalysis report $(TRACE) -o report.html
+
+demo-lab: $(STAMP) ## open JupyterLab on copies of the notebooks, the quickstart first
+	$(BIN)/zcanalysis notebook quickstart
 
 report: $(STAMP) ## the same of your own: make report TRACE=folder-or-capture
 	$(BIN)/zcanalysis report $(TRACE) -o report.html
