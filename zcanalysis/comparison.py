@@ -215,12 +215,12 @@ def _latencies(recording: Recording) -> Seen:
 
 
 def _rows(after: Sequence[Seen], before: Sequence[Seen]) -> Iterator[dict[str, Any]]:
-    """A row for each quantity that both sides show; a stage that one side never shows costs nothing there."""
+    """A row for each quantity that both sides show; a stage that one of them never shows costs nothing there."""
     for key in dict.fromkeys(key for one in (*before, *after) for key in one):
         sides = []
         for side in (after, before):
             found = [one[key] for one in side if key in one]
-            if key[0] == "cost" and any(kind == "cost" for one in side for kind, _, _ in one):
+            if key[0] in ("cost", "blame") and any(kind == key[0] for one in side for kind, _, _ in one):
                 found += [_Quantity(0.0)] * (len(side) - len(found))
             sides.append(found)
         if all(sides) and any(one.value for side in sides for one in side):

@@ -7,10 +7,11 @@ import polars as pl
 from rich.table import Table
 
 from zcanalysis.answer import stage_name
-from zcanalysis.comparison import GOODPUT, Comparison
+from zcanalysis.comparison import Comparison
 from zcanalysis.output import printable
 from zcanalysis.terminal import emit, safe
 
+WIDTH: Final = 108
 STAGES_SHOWN: Final = 8
 STAGES_NAMED: Final = 4
 MANIFOLD: Final = 3
@@ -20,14 +21,19 @@ COLUMNS: Final = ("", "now", "before", "difference (95 %)", "change", "beyond ch
 
 def print_comparison(made: Comparison) -> None:
     """The verdict, then what changed by kind."""
-    emit(*(safe(line) for line in verdict_lines(made)), "")
+    head = Table.grid(padding=(0, 2))
+    head.add_column(style="bold", no_wrap=True)
+    head.add_column(max_width=WIDTH)
+    for name, words in verdict(made).items():
+        head.add_row(name, safe(words))
+    emit(head)
     for heading, rows in _parts(made.table):
         shown = Table(title=heading, title_justify="left", title_style="bold", box=None, pad_edge=False)
         for name in COLUMNS:
             shown.add_column(name, justify="left" if name in ("", COLUMNS[-1]) else "right", no_wrap=True)
         for row in rows:
             shown.add_row(*map(safe, _cells(row)), style=None if row["changed"] else "dim")
-        emit(shown, "")
+        emit("", shown)
 
 
 def markdown(made: Comparison) -> str:
@@ -38,37 +44,39 @@ def markdown(made: Comparison) -> str:
     made
         Of two sets.
     """
-    lines = [f"**{_md(line)}**" if at == 0 else f"{_md(line)}  " for at, line in enumerate(verdict_lines(made))]
+    lines = [f"- **{name}**: {_md(words)}" for name, words in verdict(made).items()]
     for heading, rows in _parts(made.table):
         lines += ["", f"### {heading}", "", _md_row(COLUMNS), "|---|--:|--:|--:|--:|---|"]
         lines += [_md_row(tuple(map(_md, _cells(row)))) for row in rows]
     return "\n".join(lines) + "\n"
 
 
-def verdict_lines(made: Comparison) -> Iterator[str]:
-    """What changed, in words; the first line is the verdict.
+def verdict(made: Comparison) -> dict[str, str]:
+    """What changed, in words, by what it is about.
 
     Parameters
     ----------
     made
         Of two sets.
     """
-    yield _verdict(made)
-    now, before = (", ".join(f"{kind} {count}x" for kind, count in some.items()) for some in made.limits)
-    yield f"limit: {now}" if now == before else f"limit: {now}; before: {before}"
-    sizes = " and ".join(f"{len(names)} recording{'s' * (len(names) > 1)}" for names in made.names)
-    yield f"compared: {sizes}; {made.spread}"
+    goodput = made.table.filter(pl.col("of") == "goodput").to_dicts()
+    costs = made.changed.filter(pl.col("of") == "cost").to_dicts()
+    named = [f"{stage_name(row['quantity'])} {row['difference']:+.3g} {row['unit']}" for row in costs[:STAGES_NAMED]]
+    worse = f"{' and '.join(made.regressions)} worse by more than {made.fail_over_percent:g} %"
+    now, before = map(_limits, made.limits)
+    sizes = " against ".join(f"{len(names)} recording{'s' * (len(names) > 1)}" for names in made.names)
+    return {
+        "verdict": f"REGRESSION: {worse}" if made.regressions else "no regression",
+        "goodput": _sentence(goodput[0]) if goodput else "unknown on one side",
+        "CPU time": ", ".join(named) or "no change beyond chance",
+        "limit": now if now == before else f"{now}; before: {before}",
+        "compared": f"{sizes}; {made.spread}",
+    }
 
 
-def _verdict(made: Comparison) -> str:
-    goodput = made.table.filter(pl.col("quantity") == GOODPUT).to_dicts()
-    first = f"goodput {_sentence(goodput[0])}" if goodput else "no goodput on one side"
-    named = made.changed.filter(pl.col("of") == "cost").to_dicts()
-    stages = ", ".join(
-        f"{stage_name(row['quantity'])} {row['difference']:+.3g} {row['unit']}" for row in named[:STAGES_NAMED]
-    )
-    worse = f"REGRESSION of {' and '.join(made.regressions)} by more than {made.fail_over_percent:g} %: "
-    return f"{worse if made.regressions else ''}{first}" + (f"; CPU time: {stages}" if stages else "")
+def _limits(kinds: Mapping[str, int]) -> str:
+    of = sum(kinds.values())
+    return ", ".join(f"{kind} ({count} of {of})" if of > 1 else kind for kind, count in kinds.items())
 
 
 def _sentence(row: Mapping[str, Any]) -> str:
