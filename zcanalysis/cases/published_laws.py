@@ -1,4 +1,7 @@
-"""How each kind of published row is foretold: a function of its own inputs and of the outcomes of other rows."""
+"""How each kind of published row is foretold: a function of its own inputs and of the outcomes of other rows.
+
+The first approach to each; `published_second_laws` holds the second one to those that it missed.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
@@ -107,13 +110,13 @@ def foretold_cycles(row: Row, others: Sequence[Row], driven_by: Mapping[str, str
     row, others, driven_by
         As there.
     """
-    nearer = _nearer(others)
+    gain = nearer(others)
     priced = [(o, published_cycles(o)) for o in others if "shares" in o]
     return {
         name: float(
-            np.mean([c[name] * (nearer if o["inputs"]["local"] else 1) / _drivers(o)[driver] for o, c in priced])
+            np.mean([c[name] * (gain if o["inputs"]["local"] else 1) / _drivers(o)[driver] for o, c in priced])
             * _drivers(row)[driver]
-            / (nearer if row["inputs"]["local"] else 1)
+            / (gain if row["inputs"]["local"] else 1)
         )
         for name, driver in driven_by.items()
     }
@@ -131,8 +134,14 @@ def published_cycles(row: Row) -> dict[str, float]:
     return {name: 8 * LADDER_GHZ / row["outcome"] * share / sum(shares.values()) for name, share in shares.items()}
 
 
-def _nearer(rows: Sequence[Row]) -> float:
-    """By how much less it costs where the reader runs on the packets' own core."""
+def nearer(rows: Sequence[Row]) -> float:
+    """By how much less it costs where the reader runs on the packets' own core.
+
+    Parameters
+    ----------
+    rows
+        Rungs; pairs that differ in nothing else are compared.
+    """
     told = {row["id"]: row["outcome"] for row in rows}
     ratios = [told[local] / told[remote] for remote, local in PAIRS if remote in told and local in told]
     return float(np.exp(np.mean(np.log(ratios))))
