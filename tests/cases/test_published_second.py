@@ -17,8 +17,8 @@ from zcanalysis.cases.published_second_laws import SECOND_LAWS
 from zcanalysis.model.linux6 import replay
 
 ROWS = {row["id"]: row for row in record()["row"]}
-LADDER = [row for row in ROWS.values() if row["law"] == "rung"]
-SECOND = [row for row in ROWS.values() if row["mark"] == "READ" and row["law"] in SECOND_LAWS]
+LADDER = [row for row in ROWS.values() if row["kind"] == "ladder, a core"]
+SECOND = [row for row in ROWS.values() if row["mark"] == "READ" and row["kind"] in SECOND_LAWS]
 
 
 def others(row):
@@ -28,13 +28,13 @@ def others(row):
 @pytest.mark.parametrize("row", SECOND, ids=lambda row: row["id"])
 def test_its_own_outcome_changes_nothing_in_the_second_approach_either(row):
     assert row["id"] not in row.get("second_on", row["fitted_on"])
-    law = SECOND_LAWS[row["law"]]
+    law = SECOND_LAWS[row["kind"]]
     assert law({**row, "outcome": row["outcome"] * 3}, others(row)) == law(row, others(row))
 
 
 def test_a_total_is_not_fitted_on_its_own_rung():
     for row in ROWS.values():
-        if row["law"] == "rung total":
+        if row["kind"] == "ladder, in all":
             assert row["id"].removesuffix("-total") not in row["fitted_on"]
             assert len(row["fitted_on"]) == len(LADDER) - 1
 
@@ -42,21 +42,21 @@ def test_a_total_is_not_fitted_on_its_own_rung():
 def test_a_ping_is_copied_twice_and_fetched_once_more_than_the_equation_says():
     # the equation: 0.00393; one more crossing at 12.8 Gbit/s: 0.000625; two copies at 1,000,000 KB/s: 2 x 0.000977
     told = [{"outcome": 1e6}]
-    said = SECOND_LAWS["store and forward"](ROWS["slope-intel-10g-xeon"], told)
+    said = SECOND_LAWS["ping-pong"](ROWS["slope-intel-10g-xeon"], told)
     assert said == pytest.approx(0.00393 + 0.000625 + 2 * 0.000977, abs=1e-5)
 
 
 def test_mapping_takes_the_share_of_a_copy_that_it_takes_elsewhere():
     told = {"copy_us_per_mb": [100, 120], "elsewhere_copy_us_per_mb": [200], "elsewhere_mapped_us_per_mb": [50]}
-    assert SECOND_LAWS["copy removed"]({"inputs": told}, []) == pytest.approx(110 / 4)
+    assert SECOND_LAWS["mapping"]({"inputs": told}, []) == pytest.approx(110 / 4)
 
 
 def test_chaining_saves_an_skb_made_anew():
     # 1448 bytes; 2 cycles a byte, a quarter each skb and mm: 1448 cycles a packet, 425.88 ns at 3.4 GHz
     rung = {"outcome": 8 * 3.4 / 2, "inputs": {"mtu": 1500}, "shares": {"skb": 25.0, "mm": 25.0, "tcp_ip": 50.0}}
     chains, splits = ({"inputs": {"chained": chained}, "outcome": 1.0} for chained in (True, False))
-    assert SECOND_LAWS["merged"](splits, [chains, rung]) == pytest.approx(1000 / 1425.88, rel=1e-4)
-    assert SECOND_LAWS["merged"](chains, [splits, rung]) == pytest.approx(1000 / 574.12, rel=1e-4)
+    assert SECOND_LAWS["forwarding"](splits, [chains, rung]) == pytest.approx(1000 / 1425.88, rel=1e-4)
+    assert SECOND_LAWS["forwarding"](chains, [splits, rung]) == pytest.approx(1000 / 574.12, rel=1e-4)
 
 
 def made(row, near, far):

@@ -21,8 +21,6 @@ KB: Final = 1024
 PING_BYTES: Final = (200, 1400)
 """Two sizes that one frame holds: between them the slope is taken."""
 LADDER_GHZ: Final = 3.4
-BY_THE_BYTE: Final = ("mm", "sched")
-"""Categories that would be nearer if paid by the byte, pages and wake-ups; seen after the errors, so never counted."""
 HEADER_BYTES: Final = 52
 MERGED_BYTES: Final = 65_535
 DRIVEN_BY: Final[Mapping[str, str]] = {
@@ -86,7 +84,7 @@ def bus_share(row: Row, others: Sequence[Row]) -> float:
     return float(row["inputs"]["bus_gbps"] * np.mean([o["outcome"] / o["inputs"]["bus_gbps"] for o in others]))
 
 
-def rung(row: Row, others: Sequence[Row], driven_by: Mapping[str, str] = DRIVEN_BY) -> float:
+def rung(row: Row, others: Sequence[Row]) -> float:
     """Gbit/s of one core: each category's price from the other rungs, times what this rung pays it for.
 
     Parameters
@@ -95,19 +93,16 @@ def rung(row: Row, others: Sequence[Row], driven_by: Mapping[str, str] = DRIVEN_
         With MTU, GRO, and whether the reader runs where packets arrive.
     others
         All other rungs; those with shares give the prices.
-    driven_by
-        What each category is paid for.
     """
-    cycles = sum(foretold_cycles(row, others, driven_by).values())
-    return 8 * LADDER_GHZ / cycles
+    return 8 * LADDER_GHZ / sum(foretold_cycles(row, others).values())
 
 
-def foretold_cycles(row: Row, others: Sequence[Row], driven_by: Mapping[str, str] = DRIVEN_BY) -> dict[str, float]:
+def foretold_cycles(row: Row, others: Sequence[Row]) -> dict[str, float]:
     """Cycles a byte by category, as `rung` adds them up.
 
     Parameters
     ----------
-    row, others, driven_by
+    row, others
         As there.
     """
     gain = nearer(others)
@@ -118,7 +113,7 @@ def foretold_cycles(row: Row, others: Sequence[Row], driven_by: Mapping[str, str
             * _drivers(row)[driver]
             / (gain if row["inputs"]["local"] else 1)
         )
-        for name, driver in driven_by.items()
+        for name, driver in DRIVEN_BY.items()
     }
 
 
@@ -200,6 +195,7 @@ def sum_of_stages(row: Row, others: Sequence[Row]) -> float:
 
 
 LAWS: Final[Mapping[str, Law]] = {
-    "same price": same_price, "store and forward": store_and_forward, "bus share": bus_share, "rung": rung,
-    "copy removed": copy_removed, "merged": merged, "sum of stages": sum_of_stages,
+    "copies": same_price, "ping-pong": store_and_forward, "buses": bus_share, "ladder, a core": rung,
+    "mapping": copy_removed, "forwarding": merged, "sum of stages": sum_of_stages,
 }  # fmt: skip
+"""By the kind of a row."""

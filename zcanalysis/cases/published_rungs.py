@@ -46,7 +46,7 @@ IN_MODERN: Final = {"page": 100, "head": 100}
 """ns; stages that the preset `modern` does not have apart: alone in their category, so that any figure would do."""
 
 
-def replayed_rung(row: Row, others: Sequence[Row]) -> float:
+def replayed_rung(row: Row, others: Sequence[Row], packets: int = PACKETS) -> float:
     """Gbit/s for each core that is busy.
 
     Parameters
@@ -55,8 +55,10 @@ def replayed_rung(row: Row, others: Sequence[Row]) -> float:
         With MTU, GRO, and whether the reader runs where packets arrive.
     others
         All other rungs; those with shares give the prices.
+    packets
+        Of the replayed transfers.
     """
-    return _each_core_gbps([rung_host(row, foretold_factors(row, others))])[0]
+    return _each_core_gbps([rung_host(row, foretold_factors(row, others, packets))], packets)[0]
 
 
 def replayed_total(row: Row, others: Sequence[Row]) -> float:
@@ -71,7 +73,21 @@ def replayed_total(row: Row, others: Sequence[Row]) -> float:
     return float(8 * host.mss_bytes * PACKETS / replay([host], PACKETS).elapsed_ns[0])
 
 
-def foretold_factors(row: Row, others: Sequence[Row]) -> Factors:
+def replayed_cycles(row: Row, others: Sequence[Row]) -> dict[str, float]:
+    """Cycles a byte by category, as often as the replay of the rung counts what they are paid for.
+
+    Parameters
+    ----------
+    row, others
+        As for `replayed_rung`.
+    """
+    factors = foretold_factors(row, others)
+    host = rung_host(row, factors)
+    spent = spent_ns(host, replay([host], PACKETS), 0)
+    return {name: LADDER_GHZ * factors[name] * ns for name, ns in spent.items()}
+
+
+def foretold_factors(row: Row, others: Sequence[Row], packets: int = PACKETS) -> Factors:
     """How much dearer each category is on a rung than in the preset `modern`.
 
     Parameters
@@ -80,16 +96,19 @@ def foretold_factors(row: Row, others: Sequence[Row]) -> Factors:
         The rung that is foretold: only where its reader runs matters.
     others
         Rungs; those with shares give the prices.
+    packets
+        Of the replayed transfers.
     """
     priced = [other for other in others if "shares" in other]
     factors: Factors = dict.fromkeys(STAGES, 1.0)
     farther: Factors = dict.fromkeys(STAGES, 1.0)
     for _ in range(ROUNDS):
         hosts = [rung_host(rung, _placed(factors, farther, rung)) for rung in priced]
-        done = replay(hosts, PACKETS)
-        spent = [spent_ns(host, done, at) for at, host in enumerate(hosts)]
+        done = replay(hosts, packets)
+        spent = [spent_ns(host, done, at, packets) for at, host in enumerate(hosts)]
         found = [_factors_of(rung, ns) for rung, ns in zip(priced, spent, strict=True)]
-        farther = _farther({rung["id"]: each for rung, each in zip(priced, found, strict=True)}, factors, others)
+        named = {rung["id"]: each for rung, each in zip(priced, found, strict=True)}
+        farther = _farther(named, factors, others, packets)
         near = [_brought_near(each, farther, rung) for rung, each in zip(priced, found, strict=True)]
         factors = {name: float(np.mean([each[name] for each in near])) for name in STAGES}
     return _placed(factors, farther, row)
@@ -108,7 +127,7 @@ def _factors_of(row: Row, at_modern_ns: Mapping[str, float]) -> Factors:
     return {name: cycles / LADDER_GHZ / at_modern_ns[name] for name, cycles in published_cycles(row).items()}
 
 
-def _farther(found: Mapping[str, Factors], factors: Factors, others: Sequence[Row]) -> Factors:
+def _farther(found: Mapping[str, Factors], factors: Factors, others: Sequence[Row], packets: int) -> Factors:
     """By how much each category is dearer where the reader runs far from the packets; nothing is cheaper for it.
 
     Without both rungs that tell it by category it is one factor for all: what pairs of rungs differ by, less what the
@@ -119,17 +138,17 @@ def _farther(found: Mapping[str, Factors], factors: Factors, others: Sequence[Ro
     rungs = {other["id"]: other for other in others}
     alike = [rungs[name] for pair in PAIRS if rungs.keys() >= set(pair) for name in pair]
     hosts = [rung_host(rung, factors) for rung in alike]
-    replayed = [{**rung, "outcome": gbps} for rung, gbps in zip(alike, _each_core_gbps(hosts), strict=True)]
+    replayed = [{**rung, "outcome": gbps} for rung, gbps in zip(alike, _each_core_gbps(hosts, packets), strict=True)]
     return dict.fromkeys(STAGES, max(nearer(others) / nearer(replayed), 1.0))
 
 
-def _each_core_gbps(hosts: Sequence[Linux6]) -> list[float]:
+def _each_core_gbps(hosts: Sequence[Linux6], packets: int) -> list[float]:
     """Payload over the time that the receiver's cores were busy."""
-    busy_ns = replay(hosts, PACKETS).busy_ns[:, :-1].sum(axis=1)
-    return [float(8 * host.mss_bytes * PACKETS / ns) for host, ns in zip(hosts, busy_ns, strict=True)]
+    busy_ns = replay(hosts, packets).busy_ns[:, :-1].sum(axis=1)
+    return [float(8 * host.mss_bytes * packets / ns) for host, ns in zip(hosts, busy_ns, strict=True)]
 
 
-def spent_ns(host: Linux6, done: Replay, at: int) -> dict[str, float]:
+def spent_ns(host: Linux6, done: Replay, at: int, packets: int = PACKETS) -> dict[str, float]:
     """Nanoseconds a byte of each category, at the prices of `modern`, as often as the replay counted.
 
     Parameters
@@ -138,10 +157,12 @@ def spent_ns(host: Linux6, done: Replay, at: int) -> dict[str, float]:
         What was replayed.
     done, at
         Its replay, and which of its rows.
+    packets
+        Of the replayed transfer.
     """
     often = {name: float(count[at]) for name, count in done.counts.items()}
-    payload_bytes = host.mss_bytes * PACKETS
-    often |= {"packets": PACKETS, "gro_packets": PACKETS * (host.gro_bytes > 0), "pages": payload_bytes / PAGE_BYTES,
+    payload_bytes = host.mss_bytes * packets
+    often |= {"packets": packets, "gro_packets": packets * (host.gro_bytes > 0), "pages": payload_bytes / PAGE_BYTES,
               "kilobytes": payload_bytes / 1000}  # fmt: skip
     prices = _modern_prices()
     return {

@@ -1,13 +1,13 @@
 """The second approach to the published rows that the first one misses: again from inputs and other rows alone.
 
-Each replaces the first for all rows of its law, whatever comes out:
+Each replaces the first for all rows of its kind, whatever comes out:
 
-- *store and forward*: the first counts what cards and wire do. A ping is also copied by two CPUs, and what a card wrote
+- *ping-pong*: the first counts what cards and wire do. A ping is also copied by two CPUs, and what a card wrote
   to memory a CPU fetches from there before it copies: certain work, so that a law with it is the truer one.
-- *rung*: the first takes it that wake-ups and ACKs follow skbs. The replay counts them, merges what is there to be
-  merged, and knows which CPU is busy, so that it also says what the connection reaches (`rung total`).
-- *copy removed*: the first maps pages for nothing. Here mapping costs what it does on another host, in copies.
-- *merged*: the first takes a TCP receiver for a forwarder. Here a forwarder is compared with itself; what chaining
+- *ladder*: the first takes it that wake-ups and ACKs follow skbs. The replay counts them, merges what is there to be
+  merged, and knows which CPU is busy, so that it also says what the connection reaches (*ladder, in all*).
+- *mapping*: the first maps pages for nothing. Here mapping costs what it does on another host, in copies.
+- *forwarding*: the first takes a TCP receiver for a forwarder. Here a forwarder is compared with itself; what chaining
   saves is the skb that a split makes anew for each frame, at its price on the ladder's rungs of that MTU.
 """
 
@@ -64,9 +64,19 @@ def mapped_share(row: Row, others: Sequence[Row]) -> float:
     others
         None.
     """
+    return float(np.mean(row["inputs"]["copy_us_per_mb"]) * mapped_over_copied(row))
+
+
+def mapped_over_copied(row: Row) -> float:
+    """CPU time of the same program elsewhere, when it maps, over that when it copies.
+
+    Parameters
+    ----------
+    row
+        With both.
+    """
     told = row["inputs"]
-    share = np.mean(told["elsewhere_mapped_us_per_mb"]) / np.mean(told["elsewhere_copy_us_per_mb"])
-    return float(np.mean(told["copy_us_per_mb"]) * share)
+    return float(np.mean(told["elsewhere_mapped_us_per_mb"]) / np.mean(told["elsewhere_copy_us_per_mb"]))
 
 
 def split_anew(row: Row, others: Sequence[Row]) -> float:
@@ -92,6 +102,7 @@ def _skb_ns(rung: Row) -> float:
 
 
 SECOND_LAWS: Final[Mapping[str, Law]] = {
-    "store and forward": copied_by_cpus, "rung": replayed_rung, "rung total": replayed_total,
-    "copy removed": mapped_share, "merged": split_anew,
+    "ping-pong": copied_by_cpus, "ladder, a core": replayed_rung, "ladder, in all": replayed_total,
+    "mapping": mapped_share, "forwarding": split_anew,
 }  # fmt: skip
+"""By the kind of a row; what has none keeps its first one."""
