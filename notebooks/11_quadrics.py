@@ -27,11 +27,11 @@ from IPython.display import Markdown
 
 import zcanalysis as zc
 from zcanalysis.cases.quadrics import answered, odds_table, studied
+from zcanalysis.cases.quadrics_hypotheses import ALL_HYPOTHESES, PLAIN
 from zcanalysis.cases.quadrics_planted import steps
 from zcanalysis.cases.quadrics_prior import LINK_GBPS, RECEIVE_GBPS, TRANSMIT_GBPS
 from zcanalysis.cases.quadrics_remedies import BYPASS_GBPS, EVERYTHING, NOTHING, TWICE_GBPS, ZERO_COPY_TRANSMIT
 from zcanalysis.cases.quadrics_sensitivity import AS_ASSUMED, HALVED, SLOWER, belief
-from zcanalysis.cases.quadrics_stories import PLAIN, STORIES
 from zcanalysis.cases.quadrics_sweep import CLOSE_ODDS
 from zcanalysis.charts.notebook_page import in_notebook
 
@@ -54,7 +54,7 @@ claims = [
         "what it claims": one.says,
         **{f"belief, {branch}": f"{share[one.name]:.1%}" for branch, share in shares.items()},
     }
-    for one in sorted(STORIES, key=lambda one: -shares["TCP"][one.name])
+    for one in sorted(ALL_HYPOTHESES, key=lambda one: -shares["TCP"][one.name])
 ]
 with pl.Config(fmt_str_lengths=120, tbl_rows=20, tbl_width_chars=300):
     display(pl.DataFrame(claims))  # noqa: F821 - IPython's
@@ -266,7 +266,7 @@ with pl.Config(fmt_str_lengths=250, tbl_rows=80, tbl_width_chars=400):
 # If what is said at the top did not follow from the tables any more, this cell would fail.
 
 # %%
-assert len(STORIES) == tcp.height == 13
+assert len(ALL_HYPOTHESES) == tcp.height == 13
 assert (study.hypotheses["hosts"] >= 10_000).all()
 assert next(iter(shares["TCP"])) == best["hypothesis"] == top
 assert same == [HALVED, SLOWER]  # other ranges move the shares, not who is first
