@@ -206,9 +206,12 @@ zc.charts.telling(study.information.filter((pl.col("branch") == "UDP") & (pl.col
 # %% [markdown]
 # ## Would we find it? A planted cause
 #
-# Hosts are generated from another seed with a known cause, and do what was reported. Measured step by step, the most
-# telling first and whatever it needs, the same procedure must come to the cause. One measurement in fifty may be
-# misread. Each bar is the belief after one more measurement, from the top; what never had half a per cent is left out.
+# Hosts are generated from another seed with a known cause, and do what was reported. Measured step by step, the same
+# procedure must come to the cause. The order is that of a production cluster: whatever tells anything and needs only
+# counters comes first, the most telling before the others, then a program, a node out of use, a driver module, a
+# setting, a reboot, a new kernel. That takes more measurements than the most telling first, but the dear ones come
+# last. One in fifty may be misread. Each bar is the belief after one more measurement, from the top; what never had
+# half a per cent is left out.
 
 # %%
 zc.charts.share_steps(steps(study.trail), study.trail.truth)

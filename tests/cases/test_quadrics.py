@@ -12,7 +12,7 @@ from zcanalysis.cases.quadrics_blast import CLOSED, REPLAYED, replayed_gbps
 from zcanalysis.cases.quadrics_figures import received_tcp, received_udp, stalled_ns, transmitted_gbps
 from zcanalysis.cases.quadrics_hypotheses import ALL_HYPOTHESES, NAMES, PLAIN, hypothesis_named, supposed
 from zcanalysis.cases.quadrics_measurements import COUNTERS, MEASUREMENTS, gbps_with, looked, mutual_bits
-from zcanalysis.cases.quadrics_planted import planted, recovered, trails
+from zcanalysis.cases.quadrics_planted import next_measured, planted, recovered, trails
 from zcanalysis.cases.quadrics_prior import PRICES, RECEIVE_GBPS, TRANSMIT_GBPS, drawn
 from zcanalysis.cases.quadrics_sensitivity import AS_ASSUMED, HALVED, SLOWER, belief
 from zcanalysis.cases.quadrics_sweep import BRANCHES, hypotheses, odds, posterior, swept, within
@@ -214,6 +214,15 @@ def test_a_planted_cause_is_found_by_the_same_procedure(branch):
     found = recovered(branch, trails(truths, looked(posterior(sweep, branch, 2500))))
     assert (found["truth"] == found["found"]).mean() >= 0.75
     assert found["after_share"].mean() > 3 * found["before_share"].mean()
+
+
+def test_what_a_production_cluster_allows_is_measured_first():
+    at = {one.name: row for row, one in enumerate(MEASUREMENTS)}
+    reboot, mtu, busy = (at[name] for name in ("readprofile (profile= at boot)", "ifconfig: the MTU",
+                                               "how busy each CPU is (/proc/stat)"))  # fmt: skip
+    assert next_measured({reboot: 1.5, mtu: 0.1, busy: 0.2}) == busy
+    assert next_measured({reboot: 1.5, mtu: 0.001}) == reboot  # counters that tell nothing are not read
+    assert next_measured({mtu: 0.001}) is None
 
 
 def test_planted_hosts_do_what_was_reported():

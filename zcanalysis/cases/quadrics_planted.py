@@ -1,9 +1,11 @@
 """Is the cause found where it is known? A host is generated with one, and measured until the hypotheses part.
 
 The hosts that explain the figures are the judges: after each measurement those that would show something else count
-little (it may have been misread), and the next one is that which tells most of those that are left.
+little (it may have been misread), and the next one is that which tells most among the easiest that tell anything: what
+a production cluster allows at once comes before what wants a node out of use, a driver, or a reboot.
 """
 
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -11,7 +13,7 @@ import numpy.typing as npt
 import polars as pl
 
 from zcanalysis.cases.quadrics_hypotheses import NAMES
-from zcanalysis.cases.quadrics_measurements import MEASUREMENTS, Looked, looked, mutual_bits
+from zcanalysis.cases.quadrics_measurements import MEASUREMENTS, NEEDS, Looked, looked, mutual_bits
 from zcanalysis.cases.quadrics_sweep import Posterior, Supposed
 from zcanalysis.tables import RECOVERED, STEPS, conform
 
@@ -84,15 +86,26 @@ def _measured(truth: str, judges: Posterior, outcomes: list[Classes], shown: lis
     trail = Trail(truth, [], [judges.shares()])
     left = set(range(len(outcomes)))
     while left and trail.shares[-1].max() < SURE_SHARE:
-        bits = {at: mutual_bits(judges.hypothesis, outcomes[at], weight) for at in left}
-        best = max(bits, key=lambda at: bits[at])
-        if bits[best] < LEAST_BITS:
+        chosen = next_measured({at: mutual_bits(judges.hypothesis, outcomes[at], weight) for at in left})
+        if chosen is None:
             break
-        left.remove(best)
-        weight *= np.where(outcomes[best] == shown[best], 1.0, MISREAD)
-        trail.measured.append(MEASUREMENTS[best].name)
+        left.remove(chosen)
+        weight *= np.where(outcomes[chosen] == shown[chosen], 1.0, MISREAD)
+        trail.measured.append(MEASUREMENTS[chosen].name)
         trail.shares.append(judges.shares(weight))
     return trail
+
+
+def next_measured(bits: Mapping[int, float]) -> int | None:
+    """The easiest measurement that tells anything, of those the one that tells most; none where none does.
+
+    Parameters
+    ----------
+    bits
+        What each would tell, by its row of `MEASUREMENTS`.
+    """
+    telling = [at for at, told in bits.items() if told >= LEAST_BITS]
+    return min(telling, key=lambda at: (NEEDS.index(MEASUREMENTS[at].needs), -bits[at]), default=None)
 
 
 def recovered(branch: str, measured: list[Trail]) -> pl.DataFrame:
