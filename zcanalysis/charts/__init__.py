@@ -15,6 +15,8 @@ from zcanalysis.charts.flames import flame_graph
 from zcanalysis.charts.forecasts import forecast
 from zcanalysis.charts.foretold_measured import validation
 from zcanalysis.charts.foretold_published import foretold_errors, ladder_categories
+from zcanalysis.charts.hypothesis_shares import believed, share_steps
+from zcanalysis.charts.hypothesis_volumes import volumes
 from zcanalysis.charts.kernel_beside_model import kernel_beside_model
 from zcanalysis.charts.latency_stages import latency
 from zcanalysis.charts.limit_bands import limits_band
@@ -31,8 +33,6 @@ from zcanalysis.charts.remedy_ranges import remedy_ranges
 from zcanalysis.charts.round_trip_times import round_trips
 from zcanalysis.charts.sequence_steps import time_sequence
 from zcanalysis.charts.stall_cost import stall_cost
-from zcanalysis.charts.story_shares import believed, share_steps
-from zcanalysis.charts.story_volumes import volumes
 from zcanalysis.charts.suspect_bars import cheaper_suspects, suspects
 from zcanalysis.charts.sweep_lines import sweep_curve
 from zcanalysis.charts.telling_measurements import telling
@@ -43,9 +43,9 @@ from zcanalysis.charts.walk_gains import walk_gains
 
 __all__ = [
     "ack_delays", "believed", "blasts", "bus_crossings", "cheaper_suspects", "cpu_over_time", "flame_graph",
-    "forecast", "foretold_errors", "kernel_beside_model", "ladder", "ladder_categories",
-    "latency", "limits_band", "livelock", "odds_matrix", "patch_effect", "piece_costs", "rate_over_time",
-    "ratios", "relay_gain", "relay_messages", "remedy_ranges", "round_trips", "share_steps", "speedup_curves",
-    "stage_cost", "stall_cost", "suspects", "sweep_curve", "telling", "time_sequence", "tornado", "transfer_rate",
-    "validation", "volumes", "walk_costs", "walk_gains", "waterfall",
+    "forecast", "foretold_errors", "kernel_beside_model", "ladder", "ladder_categories", "latency", "limits_band",
+    "livelock", "odds_matrix", "patch_effect", "piece_costs", "rate_over_time", "ratios", "relay_gain",
+    "relay_messages", "remedy_ranges", "round_trips", "share_steps", "speedup_curves", "stage_cost", "stall_cost",
+    "suspects", "sweep_curve", "telling", "time_sequence", "tornado", "transfer_rate", "validation", "volumes",
+    "walk_costs", "walk_gains", "waterfall",
 ]  # fmt: skip
