@@ -14,7 +14,7 @@ ROWS_AT_ENDS: Final = 10
 NAMES: Final = ("port", "pid")
 """Last words of columns whose numbers name something: nobody counts them in thousands."""
 NOTHING: Final = "–"
-LEFT: Final = ' style="text-align: left; overflow-wrap: anywhere"'
+LEFT: Final = ' style="text-align: left; overflow-wrap: break-word"'
 RIGHT: Final = ' style="text-align: right; white-space: nowrap"'
 HEAD: Final = ' style="text-align: {side}; vertical-align: bottom"'
 
@@ -81,7 +81,9 @@ def number_text(value: float, decimals: int | None = None) -> str:
     >>> number_text(24303.4), number_text(0.05274), number_text(4.2, 2), number_text(-0.0)
     ('24,303', '0.0527', '4.20', '0')
     """
-    if decimals is None or not math.isfinite(value):
-        decimals = 0 if 10 ** (DIGITS - 1) <= abs(value) < 10**15 else None
+    if not math.isfinite(value):
+        return str(value)
+    if decimals is None and 10 ** (DIGITS - 1) <= abs(value) < 10**15:
+        decimals = 0
     text = f"{value:.{DIGITS}g}" if decimals is None else f"{value:,.{decimals}f}"
-    return text.removeprefix("-") if float(text.replace(",", "")) == 0 else text
+    return text if value else "0"
