@@ -59,8 +59,8 @@ def test_no_written_number_is_off_by_more_than_half_its_third_digit():
     for exponent in range(-6, 6):
         value = 1.23456 * 10**exponent
         assert float(number_text(value).replace(",", "")) == pytest.approx(value, rel=0.005)
-    wide = pl.Series([1.04, 99.6])
-    assert [number_text(value, shared_decimals(wide)) for value in wide] == ["1.0", "99.6"]
+    wide = pl.Series([10.04, 99.6])
+    assert [number_text(value, shared_decimals(wide)) for value in wide] == ["10.0", "99.6"]
 
 
 def test_of_a_long_table_both_ends_are_shown():

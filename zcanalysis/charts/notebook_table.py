@@ -7,7 +7,7 @@ from typing import Final
 import polars as pl
 
 DIGITS: Final = 3
-ALIKE: Final = 100
+ALIKE: Final = 10
 """Numbers of one column no further apart than this have as many decimals, so that their points are below each other."""
 ROWS_WHOLE: Final = 100
 ROWS_AT_ENDS: Final = 10
