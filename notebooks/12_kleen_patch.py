@@ -80,9 +80,9 @@ zc.charts.patch_effect(cells)
 # %%
 risk = cells.filter(checksum=SUMS).sort("low").row(0, named=True)
 Markdown(
-    f"Yellow can hide a loss: what one host gains, another may lose. The worst on the right is {risk['low']:.0%}, on one"
-    f" host of {DRAWS + 1}: {risk['workload']}, {risk['size_bytes']} bytes, a reader that waits {risk['delay_ms']:g} ms."
-    " The squares, counted:"
+    "Yellow can hide a loss: what one host gains, another may lose. The worst on the right is"
+    f" {risk['low']:.0%}, on one host of {DRAWS + 1}: {risk['workload']}, {risk['size_bytes']} bytes, a reader that"
+    f" waits {risk['delay_ms']:g} ms. The squares, counted:"
 )
 
 # %%
