@@ -44,6 +44,7 @@ def test_numbers_are_right_and_words_left():
         ([1448, 65535], ["1,448", "65,535"]),
         ([1795180860049630000], ["1795180860049630000"]),  # a time, not a count
         ([True, False, None], ["yes", "no", "–"]),
+        ([["a", "b"], [], None], ["a; b", "–", "–"]),
         ([None], ["–"]),
     ],
 )

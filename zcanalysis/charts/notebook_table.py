@@ -11,6 +11,8 @@ ALIKE: Final = 10
 """Numbers of one column no further apart than this have as many decimals, so that their points are below each other."""
 ROWS_WHOLE: Final = 100
 ROWS_AT_ENDS: Final = 10
+COLUMNS_WIDE: Final = 12
+"""More are written smaller."""
 NAMES: Final = ("port", "pid")
 """Last words of columns whose numbers name something: nobody counts them in thousands."""
 NOTHING: Final = "–"
@@ -27,19 +29,21 @@ def table_html(table: pl.DataFrame) -> str:
     table
         With any columns; a unit is said by a column's name.
     """
-    columns = [(name, table[name].dtype.is_numeric(), _written(table[name])) for name in table.columns]
+    left_out = table.height - 2 * ROWS_AT_ENDS if table.height > ROWS_WHOLE else 0
+    shown = pl.concat([table.head(ROWS_AT_ENDS), table.tail(ROWS_AT_ENDS)]) if left_out else table
+    columns = [(column.name, column.dtype.is_numeric(), _written(column)) for column in shown]
     heads = "".join(
         f"<th{HEAD.format(side='right' if number else 'left')}>{escape(name).replace('_', '_<wbr>')}</th>"
         for name, number, _ in columns
     )
     rows = [
         "<tr>" + "".join(f"<td{RIGHT if number else LEFT}>{cells[at]}</td>" for _, number, cells in columns) + "</tr>"
-        for at in range(table.height)
+        for at in range(shown.height)
     ]
-    if len(rows) > ROWS_WHOLE:
-        left_out = f'<tr><td colspan="{table.width}"{LEFT}>… {len(rows) - 2 * ROWS_AT_ENDS:,} rows …</td></tr>'
-        rows[ROWS_AT_ENDS:-ROWS_AT_ENDS] = [left_out]
-    body = f'<table class="dataframe"><thead><tr>{heads}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
+    if left_out:
+        rows.insert(ROWS_AT_ENDS, f'<tr><td colspan="{table.width}"{LEFT}>… {left_out:,} rows …</td></tr>')
+    size = ' style="font-size: 80%"' if table.width > COLUMNS_WIDE else ""
+    body = f'<table class="dataframe"{size}><thead><tr>{heads}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
     return f'<div style="overflow-x: auto">{body}</div>'
 
 
@@ -50,6 +54,8 @@ def _written(column: pl.Series) -> list[str]:
         return [NOTHING if value is None else number_text(value, decimals) for value in column]
     if column.dtype == pl.Boolean:
         return [{None: NOTHING, True: "yes", False: "no"}[value] for value in column]
+    if column.dtype == pl.List:
+        return [escape("; ".join(map(str, values or []))) or NOTHING for values in column.to_list()]
     counted = column.dtype.is_integer() and column.name.rpartition("_")[2] not in NAMES
     return [
         NOTHING if value is None else f"{value:,}" if counted and abs(value) < 10**15 else escape(str(value))
