@@ -112,20 +112,21 @@ def _answer(cells: pl.DataFrame, tails: pl.DataFrame) -> str:
     most = {name: _most(of) for (name,), of in summed.filter(verdict="helps").group_by("workload")}
     worst = unsummed.sort("gain").row(0, named=True)
     return (
-        f"It helps where a sleeping reader holds back an ACK that the sender waits for, and hardly elsewhere. With a"
-        f" card that sums, that is {summed.filter(verdict='helps').height} of {summed.height} cases tried"
-        f" ({len(WORKLOADS)} uses of a connection, {summed.height // len(WORKLOADS) // len(DELAYS_MS)} sizes,"
-        f" {len(DELAYS_MS)} delays of the reader): most with a receive buffer larger than the window (goodput up to"
-        f" {most['bulk, buffer 4 x the window']:+.0%}), with few segments in flight"
-        f" ({most['bulk, 4 segments in flight']:+.0%}), and with requests in two writes"
-        f" ({most['request in two writes']:+.0%} requests a second). It gives a bulk transfer of {FULL_BYTES} byte"
-        f" segments with default buffers at most {_most(summed.filter(workload='bulk', size_bytes=FULL_BYTES)):+.0%}, a"
-        f" request in one write nothing. With a card that does not sum it acts on segments of at most 76 bytes alone:"
-        f" requests that small in two writes gain as much"
-        f" ({_most(unsummed.filter(workload='request in two writes')):+.0%}), but a message that ends in such a tail is"
-        f" hurt: the tail overtakes it (delivery takes {1 / (1 + worst['gain']) - 1:.0%} longer, segments are sent"
-        f" twice). Let it act only if nobody waits in the prequeue, and that harm is gone"
-        f" ({_safe_change(tails, worst['delay_ms']):+.1%})."
+        "It helps where a sleeping reader holds back an ACK that the sender waits for, and hardly elsewhere; a "
+        "message with a short tail it can hurt. With a card that sums, it helps in "
+        f"{summed.filter(verdict='helps').height} of {summed.height} cases tried ({len(WORKLOADS)} uses of a "
+        f"connection, {summed.height // len(WORKLOADS) // len(DELAYS_MS)} sizes, {len(DELAYS_MS)} delays of the "
+        "reader): most with a receive buffer larger than the window (goodput up to "
+        f"{most['bulk, buffer 4 x the window']:+.0%}), with few segments in flight "
+        f"({most['bulk, 4 segments in flight']:+.0%}), and with requests in two writes "
+        f"({most['request in two writes']:+.0%} requests a second). It gives a bulk transfer of {FULL_BYTES} byte "
+        f"segments with default buffers at most {_most(summed.filter(workload='bulk', size_bytes=FULL_BYTES)):+.0%}, a "
+        "request in one write nothing. With a card that does not sum it acts on segments of at most 76 bytes alone: "
+        "requests that small in two writes gain as much "
+        f"({_most(unsummed.filter(workload='request in two writes')):+.0%}), but a message that ends in such a tail is "
+        f"hurt: the tail overtakes it (delivery takes {1 / (1 + worst['gain']) - 1:.0%} longer, segments are sent "
+        "twice). Let it act only if nobody waits in the prequeue, and that harm is gone "
+        f"({_safe_change(tails, worst['delay_ms']):+.1%})."
     )
 
 
@@ -145,12 +146,12 @@ def _most(rows: pl.DataFrame, column: str = "gain") -> float:
 def _sure(cells: pl.DataFrame, stalls: pl.DataFrame, pairs: pl.DataFrame | None) -> str:
     depends = cells.filter(verdict="depends")
     said = (
-        f"Fairly sure where it helps, less sure how much. The rules are those of the 2.4.17 source. What a packet costs"
-        f" is assumed, so a case counts only where all of {DRAWS + 1} hosts, with costs drawn from wide ranges, agree:"
-        f" in {depends.height} of {cells.height} they do not, and there one host may lose (with a card that sums up to"
-        f" {-float(depends.filter(checksum=SUMS).select(pl.min('low')).item()):.0%}). A stall lets at most one window"
-        f" through, whoever ends it (the replay reaches {_most(stalls, 'share'):.1%} of that). No figure for the patch"
-        f" was ever published."
+        "Fairly sure where it helps, less sure how much. The rules are those of the 2.4.17 source. What a packet "
+        f"costs is assumed, so a case counts only where all of {DRAWS + 1} hosts, with costs drawn from wide ranges, "
+        f"agree: in {depends.height} of {cells.height} they do not, and there one host may lose (up to "
+        f"{-float(depends.filter(checksum=SUMS).select(pl.min('low')).item()):.0%}, with a card that sums). A stall "
+        f"lets at most one window through, whoever ends it (the replay reaches {_most(stalls, 'share'):.1%} of that). "
+        "No figure for the patch was ever published."
     )
     if pairs is None:
         return f"{said} The recordings of a kernel with the prequeue come with the source and are not here."

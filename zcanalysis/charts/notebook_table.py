@@ -42,7 +42,7 @@ def table_html(table: pl.DataFrame) -> str:
     ]
     if left_out:
         rows.insert(ROWS_AT_ENDS, f'<tr><td colspan="{table.width}"{LEFT}>… {left_out:,} rows …</td></tr>')
-    size = ' style="font-size: 80%"' if table.width > COLUMNS_WIDE else ""
+    size = ' style="font-size: 75%"' if table.width > COLUMNS_WIDE else ""
     body = f'<table class="dataframe"{size}><thead><tr>{heads}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
     return f'<div style="overflow-x: auto">{body}</div>'
 
