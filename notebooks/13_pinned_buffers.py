@@ -34,7 +34,8 @@ words = f"""
 Lincoln Dale, linux-kernel, 3 September 2000: a relay takes packets from one network, looks at them, and sends them on.
 His left them in buffers pinned in the kernel, which the program sees and queues for output, instead of copying them in
 and out. That gave "an immediate 60% performance gain"; performance "was previously pinned on front-side-bus (or memory)
-bandwidth". How TCP's checksum was taken ("summed") while he copied he does not say; then it could be carried over.
+bandwidth". How TCP's checksum was taken ("summed") while he copied he does not say; in pinned buffers the old one could
+be carried over.
 
 **Answer. {first}.** {rest}
 
