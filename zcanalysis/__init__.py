@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from zcanalysis.advice import advise
     from zcanalysis.answer import calibrate, ladder
     from zcanalysis.cases import case
+    from zcanalysis.comparison import compare
     from zcanalysis.cpu.latency import latency
     from zcanalysis.evidence import costs
     from zcanalysis.hosts.toml_text import read_host, write_host
@@ -57,6 +58,7 @@ __all__ = [
     "calibrate",
     "case",
     "charts",
+    "compare",
     "convert",
     "costs",
     "dissect",
@@ -96,6 +98,7 @@ _HOMES: Final = {
     "audit": "zcanalysis.trust",
     "calibrate": "zcanalysis.answer",
     "case": "zcanalysis.cases",
+    "compare": "zcanalysis.comparison",
     "convert": "zcanalysis.io.exports",
     "costs": "zcanalysis.evidence",
     "dissect": "zcanalysis.io.dissection",

@@ -38,9 +38,10 @@ def test_numbers_are_right_and_words_left():
     ("values", "written"),
     [
         ([0.411, 0.3, 0.29049], ["0.411", "0.300", "0.290"]),  # alike: points below each other
+        ([5.2, 4.0, -1.7], ["5.2", "4.0", "-1.7"]),  # rounded to one decimal: a second was never there
         ([51.88, 24303.4, 0.00052], ["51.9", "24,303", "0.00052"]),
         ([9.0, -0.0, None], ["9", "0", "–"]),
-        ([math.inf, math.nan, 2.5], ["inf", "nan", "2.50"]),
+        ([math.inf, math.nan, 2.5], ["inf", "nan", "2.5"]),
         ([1448, 65535], ["1,448", "65,535"]),
         ([1795180860049630000], ["1795180860049630000"]),  # a time, not a count
         ([True, False, None], ["yes", "no", "–"]),

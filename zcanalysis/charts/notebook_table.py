@@ -16,8 +16,8 @@ COLUMNS_WIDE: Final = 12
 NAMES: Final = ("port", "pid")
 """Last words of columns whose numbers name something: nobody counts them in thousands."""
 NOTHING: Final = "–"
-LEFT: Final = ' style="text-align: left; overflow-wrap: break-word"'
-RIGHT: Final = ' style="text-align: right; white-space: nowrap"'
+LEFT: Final = ' style="text-align: left; vertical-align: top; overflow-wrap: break-word"'
+RIGHT: Final = ' style="text-align: right; vertical-align: top; white-space: nowrap"'
 HEAD: Final = ' style="text-align: {side}; vertical-align: bottom"'
 
 
@@ -76,7 +76,8 @@ def shared_decimals(column: pl.Series) -> int | None:
         return 0
     if max(sizes) > ALIKE * min(sizes):
         return None
-    return max(0, DIGITS - 1 - math.floor(math.log10(max(sizes))))
+    most = max(0, DIGITS - 1 - math.floor(math.log10(max(sizes))))
+    return max(len(f"{size:.{most}f}".rstrip("0").partition(".")[2]) for size in sizes)  # no zeros that none has
 
 
 def number_text(value: float, decimals: int | None = None) -> str:

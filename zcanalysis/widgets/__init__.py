@@ -1,0 +1,4 @@
+"""What answers in a notebook while a slider moves: tables and charts of the rooms below, in ipywidgets.
+
+Recordings and answers enter, widgets leave; nothing is computed here that a function of the library does not give.
+"""
