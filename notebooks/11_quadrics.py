@@ -56,8 +56,7 @@ claims = [
     }
     for one in sorted(ALL_HYPOTHESES, key=lambda one: -shares["TCP"][one.name])
 ]
-with pl.Config(fmt_str_lengths=120, tbl_rows=20, tbl_width_chars=300):
-    display(pl.DataFrame(claims))  # noqa: F821 - IPython's
+display(pl.DataFrame(claims))  # noqa: F821 - IPython's
 
 # %% [markdown]
 # ## What do the two figures mean?
@@ -121,8 +120,7 @@ zc.charts.odds_matrix(study.odds.filter(pl.col("branch") == "TCP"))
 # sweep with other ranges, belief over TCP:
 
 # %%
-with pl.Config(fmt_str_lengths=60, float_precision=2):
-    display(study.sensitivity)  # noqa: F821 - IPython's
+display(study.sensitivity)  # noqa: F821 - IPython's
 
 # %%
 tried = {row["ranges"]: row for row in study.sensitivity.to_dicts()}
@@ -255,8 +253,7 @@ Markdown(
 # count or a factor.
 
 # %%
-with pl.Config(fmt_str_lengths=250, tbl_rows=80, tbl_width_chars=400):
-    display(said.assumptions)  # noqa: F821 - IPython's
+display(said.assumptions)  # noqa: F821 - IPython's
 
 # %% [markdown]
 # Left out: two causes at once; a sender that pays for ACKs; time in ticks of 10 ms; fragments over TCP. With two CPUs
