@@ -54,7 +54,7 @@ def test_text_is_legible(dark):
         for key in config[part]
         if key in ("color", "labelColor", "titleColor", "subtitleColor")
     }
-    inks |= {style["color"] for style in config["style"].values()}
+    inks |= {style["color"] for name, style in config["style"].items() if name != "pale"}
     assert len(inks) == 2
     assert all(contrast(ink, config["background"]) >= TEXT for ink in inks)
     assert contrast(config["axis"]["domainColor"], config["background"]) >= GRAPHICS
@@ -69,6 +69,12 @@ def test_groups_that_lie_upon_each_other_differ_for_everybody():
 def test_no_two_colours_of_a_picture_are_alike_for_anybody(palette):
     for one, other in combinations(sorted(set(PALETTES[palette].values())), 2):
         assert least_apart(one, other) >= ANY_APART, (one, other)
+
+
+def test_text_on_pale_shades_is_legible_in_both_looks():
+    for dark in (False, True):
+        ink = theme.look(dark=dark)["style"]["pale"]["color"]
+        assert all(contrast(ink, shade) >= TEXT for shade in (*theme.LESS_SAME_MORE, *theme.LESS_TO_MORE[:3]))
 
 
 def test_shades_of_a_quantity_grow_darker_for_everybody():

@@ -81,6 +81,8 @@ HYPOTHESIS_COLOURS: Final[Mapping[str, str]] = {
 
 LESS_TO_MORE: Final = ("#f2efe4", "#bccfd9", "#83abcd", "#326bc0", "#1d3f75")
 """Shades of a quantity."""
+LESS_SAME_MORE: Final = ("#74a9e0", "#f2efe9", "#f0919b")
+"""Shades of a change; text on them is in style ``pale``."""
 
 BRANCH_TITLES: Final[Mapping[str, str]] = {"TCP": "one TCP connection", "UDP": "a blast of UDP"}
 WIDTH: Final = 780
@@ -96,7 +98,8 @@ GRID: Final[Mapping[bool, str]] = {False: "#e6e6e6", True: "#2e3238"}
 def look(*, dark: bool = False) -> dict[str, Any]:
     """What a chart is drawn with besides its marks' own colours: the ``config`` of a Vega-Lite specification.
 
-    Marks that have no colour of their own are in ink; ``style="ink"`` and ``style="soft"`` ask for it by name.
+    Marks that have no colour of their own are in ink; ``style="ink"`` and ``style="soft"`` ask for it by name,
+    ``style="pale"`` for text on a pale ground.
 
     Parameters
     ----------
@@ -122,7 +125,7 @@ def look(*, dark: bool = False) -> dict[str, Any]:
         "text": {"color": ink},
         "rule": {"color": ink},
         "tick": {"color": ink},
-        "style": {"ink": {"color": ink}, "soft": {"color": soft}},
+        "style": {"ink": {"color": ink}, "soft": {"color": soft}, "pale": {"color": DARK_INK}},
         "range": {"category": [*GROUP_COLOURS.values()], "heatmap": list(LESS_TO_MORE), "ramp": list(LESS_TO_MORE)},
     }  # fmt: skip
 

@@ -57,7 +57,7 @@ def cpu_timeline(stages: pl.DataFrame) -> pl.DataFrame:
 
 
 def flame(stages: pl.DataFrame) -> pl.DataFrame:
-    """Frames of a flame graph for each CPU, frames under 0.5 % of the CPU's busy time, and the narrowest of very many, left out.
+    """Frames of a flame graph for each CPU without those under 0.5 % of its busy time, and at most 4000.
 
     Returns
     -------
