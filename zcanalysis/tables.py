@@ -453,6 +453,13 @@ LADDER: Final[Schema] = {
     "gain_last_gbps": Column(pl.Float64(), "what making it free gives when all others are"),
 }
 
+TRANSFER_TIME: Final[Schema] = {
+    "when": Column(pl.String(), "as it is, or with the changes"),
+    "stage": Column(pl.String(), "stage of the model, in path order"),
+    "group": Column(pl.String(), "group of stages that it is drawn with"),
+    "us_per_mb": Column(pl.Float64(), "part of the time that a megabyte takes; the parts sum to it"),
+}
+
 PATCHES: Final[Schema] = {
     "patch": Column(pl.String(), "name=value; several applied together are joined by ` + `"),
     "applies": Column(pl.Boolean(), "whether it can act on this host"),

@@ -16,7 +16,17 @@ from zcanalysis.goodput import Goodput, sender_is_here
 from zcanalysis.hosts import Host
 from zcanalysis.io.host_facts import HostFacts
 from zcanalysis.io.recording import Recording
-from zcanalysis.modelled import CONFIDENCE, FAST_HOSTS, Modelled, all_priced, basis_of, checked_prices, predicted
+from zcanalysis.modelled import (
+    CONFIDENCE,
+    FAST_HOSTS,
+    Basis,
+    Modelled,
+    all_priced,
+    basis_of,
+    checked_prices,
+    limit_of,
+    predicted,
+)
 from zcanalysis.patched import is_priced
 from zcanalysis.patches import Patch, Setting, facts_after, setting
 from zcanalysis.prices.machine import MachinePrices, calibrated_names
@@ -172,20 +182,45 @@ def _checked(answer: Answer, prices: Mapping[str, float] | None) -> Mapping[str,
 def _of_host(host: Host, groups: list[tuple[Patch, ...]], prices: Mapping[str, float]) -> list[dict[str, Any]]:
     """Rows of a host that nobody recorded: no facts, so no commands."""
     start = basis_of(host)
-    checked_prices(host, prices)
-    nothing = Nulls(start.goodput.gbps, None, None)
     rows = []
     for group in groups:
-        made = predicted(start, group, prices)
-        unknown = [str(patch) for patch in group if not is_priced(patch)]
-        why = f"the model does not know {', '.join(unknown)}" if unknown else made if isinstance(made, str) else ""
+        made = host_prediction(start, group, prices)
         row: dict[str, Any] = dict.fromkeys(PATCHES)
-        row |= {"patch": _names(group, prices), "applies": not why, "why": why, "tier": FROM_HOST, "bound": EXACT}
-        if not why and isinstance(made, Modelled):
+        row |= {"patch": made.name, "applies": made.applies, "why": made.why, "tier": made.tier, "bound": EXACT}
+        if made.gbps is not None:
             row |= {"predicted_gbps": made.gbps, "low_gbps": made.low_gbps, "high_gbps": made.high_gbps,
                     "limit_after": made.limit_after}  # fmt: skip
-        rows.append(row | nothing._asdict())
+        rows.append(row | made.nulls._asdict())
     return rows
+
+
+def host_prediction(
+    start: Basis, patches: Iterable[Patch], prices: Mapping[str, float] | None = None, hosts: int | None = None
+) -> Prediction:
+    """What the patches together would give a host that nobody recorded.
+
+    Parameters
+    ----------
+    start
+        Its `basis_of`.
+    patches, prices, hosts
+        As for `predicted`.
+
+    Raises
+    ------
+    ImpossibleHostError
+        If it has no such price, or it cannot have that value.
+    """
+    chosen, known = tuple(patches), checked_prices(start.hosts[0], prices or {})
+    made = predicted(start, chosen, known, hosts)
+    unknown = [str(patch) for patch in chosen if not is_priced(patch)]
+    why = f"the model does not know {', '.join(unknown)}" if unknown else made if isinstance(made, str) else ""
+    before = limit_of(start.hosts[0], start.before)
+    base = Prediction(
+        chosen, (), not why, why, None, None, None, Nulls(start.goodput.gbps, None, None), before, UNKNOWN, {}, known,
+        FROM_HOST,
+    )  # fmt: skip
+    return base if why or isinstance(made, str) else _by_model(base, made, changing=True)
 
 
 def _names(patches: tuple[Patch, ...], prices: Mapping[str, float]) -> str:

@@ -1,0 +1,199 @@
+"""A scenario's answer at once and then exactly, and what the time of a transfer is made of before and after it.
+
+What is asked about is a `Subject`: a recording's answer, or a host that nobody recorded. The fast answer replays five
+of its 25 hosts (`FAST_ERROR` is how far it may be off); the exact one is that of `what_if`.
+"""
+
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import polars as pl
+
+from zcanalysis.answer import Answer
+from zcanalysis.errors import ImpossibleHostError
+from zcanalysis.gains import ladder
+from zcanalysis.hosts import Host
+from zcanalysis.modelled import FAST_HOSTS, Basis, basis_of, changed
+from zcanalysis.patched import is_priced
+from zcanalysis.patches import Patch
+from zcanalysis.rates import BITS_PER_BYTE
+from zcanalysis.scenarios import Scenario
+from zcanalysis.tables import LADDER, TRANSFER_TIME, conform, empty
+from zcanalysis.whatif import Prediction, fast_prediction, host_prediction, predict, workload_of
+from zcanalysis.workload import Workload
+
+BEFORE: Final = "as it is"
+AFTER: Final = "with the changes"
+MOST_RUNGS: Final = 5
+"""Of a ladder that is drawn anew for every scenario: 32 replays instead of 256."""
+MEGABYTE_US: Final = 1e3 * BITS_PER_BYTE
+"""Microseconds that a megabyte takes at 1 Gbit/s."""
+GROUP_OF_STAGE: Final = {
+    "write": "sender", "transmit": "sender", "sender's ack": "sender", "sender": "sender",
+    "send interrupt": "interrupts and softirq", "interrupt": "interrupts and softirq",
+    "softirq": "interrupts and softirq", "driver": "driver and backlog", "hand-over": "driver and backlog",
+    "gro": "GRO", "skb heads": "skb and page memory", "ip": "IP, netfilter, TCP, UDP",
+    "tcp": "IP, netfilter, TCP, UDP", "checksum": "checksum", "copy and checksum": "copy to user",
+    "copy": "copy to user", "wake-up": "socket, lock, wake-ups", "schedule": "socket, lock, wake-ups", "ack": "ACKs",
+    "syscall": "system calls and reader", "other processes": "probe and other processes",
+    "reader waits for the CPU": "probe and other processes",
+}  # fmt: skip
+"""The group of `GROUP_COLOURS` that a stage of the model belongs to."""
+WAITING: Final = "waiting, unexplained"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What scenarios are asked of."""
+
+    name: str
+    answer: Answer | None
+    """Of a recording; None for a host that nobody recorded."""
+    start: Basis | None
+    """None where no host can be calibrated: null models answer alone."""
+    load: Workload | None = None
+
+    @property
+    def host(self) -> Host | None:
+        """The host that is replayed."""
+        return None if self.start is None else self.start.hosts[0]
+
+    @property
+    def baseline_gbps(self) -> float | None:
+        """Measured, or replayed where nothing was."""
+        return self.answer.goodput_gbps if self.answer else self.start.goodput.gbps if self.start else None
+
+
+class Explored(NamedTuple):
+    """What a scenario would give."""
+
+    scenario: Scenario
+    prediction: Prediction
+    exact: bool
+    """Whether it is that of `what_if`, or of a few hosts, within `FAST_ERROR` of it."""
+
+
+def subject_of(asked: Answer | Host) -> Subject:
+    """What scenarios can be asked of.
+
+    Parameters
+    ----------
+    asked
+        An answer worked out, or a host that nobody recorded.
+
+    Raises
+    ------
+    ImpossibleHostError
+        If the host cannot be replayed.
+    """
+    if isinstance(asked, Host):
+        return Subject(asked.name, None, basis_of(asked))
+    return Subject(asked.recording.name, asked, asked.model, workload_of(asked))
+
+
+def explored(subject: Subject, scenario: Scenario, *, exact: bool = True) -> Explored:
+    """What the scenario would give.
+
+    Parameters
+    ----------
+    subject
+        Of a recording or a host.
+    scenario
+        Patches together, and prices.
+    exact
+        As `what_if` has it; else of a few hosts only, in a fraction of the time.
+
+    Raises
+    ------
+    ImpossibleHostError
+        If the host has no such price, or it cannot have that value.
+    TraceError
+        If prices are set where no host can be calibrated.
+    """
+    patches, prices = scenario.patches, scenario.prices
+    if subject.answer is None:
+        assert subject.start is not None
+        made = host_prediction(subject.start, patches, prices, None if exact else FAST_HOSTS)
+    elif exact:
+        made = predict(subject.answer, patches, prices)
+    else:
+        made = fast_prediction(subject.answer, subject.load, patches, prices)
+    return Explored(scenario, made, exact)
+
+
+def transfer_time(subject: Subject, found: Explored) -> pl.DataFrame:
+    """The TRANSFER_TIME table: what a megabyte's time is made of before and after, along the critical path.
+
+    Parameters
+    ----------
+    subject
+        Of a recording or a host.
+    found
+        What a scenario would give it; its goodput is what the parts after sum to.
+
+    Notes
+    -----
+    The shares are those of one replay of the host, each stage of the model on the path that ends with the last byte;
+    the sums are the goodput's, so before that is the measured one. Empty where there is no replay.
+    """
+    start, gbps = subject.start, found.prediction.gbps
+    if start is None or gbps is None:
+        return empty(TRANSFER_TIME)
+    rows = _path(start, BEFORE, start.goodput.gbps)
+    after = _changed(start, found)
+    if after is not None:
+        rows += _path(after, AFTER, gbps)
+    table = pl.DataFrame(rows, schema=["when", "stage", "us_per_mb"], orient="row")
+    group = pl.col("stage").replace_strict(GROUP_OF_STAGE, default=WAITING)
+    seen = pl.col("us_per_mb").max().over("stage") > 0
+    return conform(table.filter(seen).with_columns(group.alias("group")), TRANSFER_TIME)
+
+
+def ladders(subject: Subject, found: Explored) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The LADDER tables before and after: what each group of receiver stages holds back, in any order of fixing.
+
+    Parameters
+    ----------
+    subject
+        Of a recording; a host that nobody recorded has no stages behind its prices, and both are empty.
+    found
+        What a scenario would give it.
+    """
+    start = subject.start
+    if start is None or not start.calibration.parts or found.prediction.gbps is None:
+        return empty(LADDER), empty(LADDER)
+    after = _changed(start, found)
+    before = ladder(start, MOST_RUNGS)
+    return before, before if after is None else ladder(after, MOST_RUNGS)
+
+
+def acting(found: Explored) -> tuple[Patch, ...]:
+    """The patches that change something here.
+
+    Parameters
+    ----------
+    found
+        What a scenario would give.
+    """
+    made = found.prediction
+    if not made.settings:
+        return tuple(patch for patch in made.patches if is_priced(patch))
+    return tuple(patch for patch, means in zip(made.patches, made.settings, strict=True) if means.obstacle is None)
+
+
+def _changed(start: Basis, found: Explored) -> Basis | None:
+    """The host with the changes as a basis of its own; None where nothing changes or no such host can be."""
+    patches, prices, gbps = acting(found), found.scenario.prices, found.prediction.gbps
+    if gbps is None or not (patches or prices) or not all(map(is_priced, patches)):
+        return None
+    try:
+        done = changed(start, patches, prices, 1)
+    except ImpossibleHostError:
+        return None
+    return start._replace(goodput=start.goodput._replace(gbps=gbps), hosts=tuple(done.hosts), before=done.after)
+
+
+def _path(start: Basis, when: str, gbps: float) -> list[tuple[str, str, float]]:
+    done = start.before
+    shares = done.path_ns[0] / max(int(done.elapsed_ns[0]), 1)
+    return [(when, stage, float(share) * MEGABYTE_US / gbps) for stage, share in zip(done.stages, shares, strict=True)]
