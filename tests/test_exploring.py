@@ -96,7 +96,7 @@ def test_a_host_of_2002_is_asked_like_a_recording():
     exact = explored(here, scenario("cpu-speed=2"))
     row = what_if(preset("quadrics_elan3"), [parse_patch("cpu-speed=2")]).row(0, named=True)
     assert exact.prediction.gbps == row["predicted_gbps"]
-    assert exact.prediction.gbps > 1.5 * here.baseline_gbps
+    assert exact.prediction.gbps > 1.5 * here.baseline.gbps
     fast = explored(here, scenario("cpu-speed=2"), exact=False)
     assert abs(math.log(fast.prediction.gbps / exact.prediction.gbps)) <= FAST_ERROR
     table = transfer_time(here, exact)

@@ -15,11 +15,12 @@ from zcanalysis.gains import ladder
 from zcanalysis.hosts import Host
 from zcanalysis.modelled import FAST_HOSTS, Basis, basis_of, changed
 from zcanalysis.patched import is_priced
-from zcanalysis.patches import Patch
+from zcanalysis.patches import CATALOGUE, Patch, Setting, cannot
+from zcanalysis.patches.patch import imagined
 from zcanalysis.rates import BITS_PER_BYTE
 from zcanalysis.scenarios import Scenario
 from zcanalysis.tables import LADDER, TRANSFER_TIME, conform, empty
-from zcanalysis.whatif import Prediction, fast_prediction, host_prediction, predict, workload_of
+from zcanalysis.whatif import Prediction, fast_prediction, host_prediction, patch_setting, predict, workload_of
 from zcanalysis.workload import Workload
 
 BEFORE: Final = "as it is"
@@ -42,6 +43,14 @@ GROUP_OF_STAGE: Final = {
 WAITING: Final = "waiting, unexplained"
 
 
+class Rate(NamedTuple):
+    """A goodput with its 90 % interval; None where nothing can say."""
+
+    gbps: float | None
+    low_gbps: float | None
+    high_gbps: float | None
+
+
 @dataclass(frozen=True, slots=True)
 class Subject:
     """What scenarios are asked of."""
@@ -59,9 +68,11 @@ class Subject:
         return None if self.start is None else self.start.hosts[0]
 
     @property
-    def baseline_gbps(self) -> float | None:
-        """Measured, or replayed where nothing was."""
-        return self.answer.goodput_gbps if self.answer else self.start.goodput.gbps if self.start else None
+    def baseline(self) -> "Rate":
+        """Measured with its interval, or replayed where nothing was."""
+        if self.answer is not None:
+            return Rate(self.answer.goodput_gbps, self.answer.low_gbps, self.answer.high_gbps)
+        return Rate(None if self.start is None else self.start.goodput.gbps, None, None)
 
 
 class Explored(NamedTuple):
@@ -71,6 +82,16 @@ class Explored(NamedTuple):
     prediction: Prediction
     exact: bool
     """Whether it is that of `what_if`, or of a few hosts, within `FAST_ERROR` of it."""
+
+    @property
+    def rate(self) -> Rate:
+        """What is predicted."""
+        return Rate(self.prediction.gbps, self.prediction.low_gbps, self.prediction.high_gbps)
+
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether it asks for nothing at all."""
+        return not (self.scenario.patches or self.scenario.prices)
 
 
 def subject_of(asked: Answer | Host) -> Subject:
@@ -165,6 +186,24 @@ def ladders(subject: Subject, found: Explored) -> tuple[pl.DataFrame, pl.DataFra
     after = _changed(start, found)
     before = ladder(start, MOST_RUNGS)
     return before, before if after is None else ladder(after, MOST_RUNGS)
+
+
+def what_it_means(subject: Subject, patch: Patch) -> Setting:
+    """Whether a patch can act there, and what it means: as `what_if` would say of it alone.
+
+    Parameters
+    ----------
+    subject
+        Of a recording, or a host.
+    patch
+        Any.
+    """
+    if subject.answer is not None:
+        return patch_setting(subject.answer, subject.load, patch)
+    assert subject.host is not None
+    if subject.host.generation not in CATALOGUE[patch.kind].generations:
+        return cannot(f"not on {subject.host.generation}: it has another receive path")
+    return imagined("") if is_priced(patch) else cannot("the model of this host does not know it")
 
 
 def acting(found: Explored) -> tuple[Patch, ...]:

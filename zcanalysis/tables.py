@@ -453,6 +453,16 @@ LADDER: Final[Schema] = {
     "gain_last_gbps": Column(pl.Float64(), "what making it free gives when all others are"),
 }
 
+OUTCOMES: Final[Schema] = {
+    "name": Column(pl.String(), "of a scenario or a measurement: its user's or a folder's, never trusted text"),
+    "kind": Column(pl.String(), "as it is, now, kept, or measured"),
+    "gbps": Column(pl.Float64(), "goodput, measured or predicted; null where nothing can say"),
+    "low_gbps": Column(pl.Float64(), "its 5 % bound; null where none is known"),
+    "high_gbps": Column(pl.Float64(), "its 95 % bound"),
+    "limit": Column(pl.String(), "what limits then"),
+    "label": Column(pl.String(), "the goodput in words, rounded to its interval"),
+}
+
 TRANSFER_TIME: Final[Schema] = {
     "when": Column(pl.String(), "as it is, or with the changes"),
     "stage": Column(pl.String(), "stage of the model, in path order"),

@@ -367,6 +367,21 @@ def _settings(
     return tuple(means)
 
 
+def patch_setting(answer: Answer, load: Workload | None, patch: Patch) -> Setting:
+    """Whether the patch can act where that was recorded, by the host's facts and by what the recording shows.
+
+    Parameters
+    ----------
+    answer
+        Of a recording.
+    load
+        Its `workload_of`.
+    patch
+        Any.
+    """
+    return _settings(answer.recording.host, load, (patch,), assuming=not all_priced((patch,)))[0]
+
+
 def _shown(load: Workload, patch: Patch, *, assuming: bool) -> Setting:
     """What the host's facts say, then what the recording shows, and what the null models assume where they answer."""
     means = setting(patch, load.host)
