@@ -4,14 +4,15 @@ What is asked about is a `Subject`: a recording's answer, or a host that nobody 
 of its 25 hosts (`FAST_ERROR` is how far it may be off); the exact one is that of `what_if`.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import polars as pl
 
 from zcanalysis.answer import Answer
-from zcanalysis.errors import ImpossibleHostError
-from zcanalysis.gains import ladder
+from zcanalysis.errors import ImpossibleHostError, ZcError
+from zcanalysis.gains import OTHERS, ladder
 from zcanalysis.hosts import Host
 from zcanalysis.modelled import FAST_HOSTS, Basis, basis_of, changed
 from zcanalysis.patched import is_priced
@@ -19,8 +20,8 @@ from zcanalysis.patches import CATALOGUE, Patch, Setting, cannot
 from zcanalysis.patches.patch import imagined
 from zcanalysis.rates import BITS_PER_BYTE
 from zcanalysis.scenarios import Scenario
-from zcanalysis.tables import LADDER, TRANSFER_TIME, conform, empty
-from zcanalysis.whatif import Prediction, fast_prediction, host_prediction, patch_setting, predict, workload_of
+from zcanalysis.tables import BEFORE_AFTER, conform, empty, polars_schema
+from zcanalysis.whatif import UNKNOWN, Prediction, fast_prediction, host_prediction, patch_setting, predict, workload_of
 from zcanalysis.workload import Workload
 
 BEFORE: Final = "as it is"
@@ -142,8 +143,26 @@ def explored(subject: Subject, scenario: Scenario, *, exact: bool = True) -> Exp
     return Explored(scenario, made, exact)
 
 
+def asked_anyway(subject: Subject, scenario: Scenario, *, exact: bool = True) -> Explored:
+    """The same, and where it cannot be asked (a price that this host has not) no prediction, which says why.
+
+    Parameters
+    ----------
+    subject, scenario, exact
+        As for `explored`.
+    """
+    try:
+        return explored(subject, scenario, exact=exact)
+    except ZcError as error:
+        nothing = explored(subject, Scenario(name="")).prediction
+        return Explored(scenario, nothing._replace(
+            patches=scenario.patches, prices=scenario.prices, applies=False, why=str(error), gbps=None, low_gbps=None,
+            high_gbps=None, limit_after=UNKNOWN, busy={},
+        ), exact)  # fmt: skip
+
+
 def transfer_time(subject: Subject, found: Explored) -> pl.DataFrame:
-    """The TRANSFER_TIME table: what a megabyte's time is made of before and after, along the critical path.
+    """What a megabyte's time is made of before and after, along the critical path: a BEFORE_AFTER table, microseconds.
 
     Parameters
     ----------
@@ -159,33 +178,40 @@ def transfer_time(subject: Subject, found: Explored) -> pl.DataFrame:
     """
     start, gbps = subject.start, found.prediction.gbps
     if start is None or gbps is None:
-        return empty(TRANSFER_TIME)
-    rows = _path(start, BEFORE, start.goodput.gbps)
+        return empty(BEFORE_AFTER)
     after = _changed(start, found)
-    if after is not None:
-        rows += _path(after, AFTER, gbps)
-    table = pl.DataFrame(rows, schema=["when", "stage", "us_per_mb"], orient="row")
-    group = pl.col("stage").replace_strict(GROUP_OF_STAGE, default=WAITING)
-    seen = pl.col("us_per_mb").max().over("stage") > 0
-    return conform(table.filter(seen).with_columns(group.alias("group")), TRANSFER_TIME)
+    paths = [(BEFORE, _path(start, start.goodput.gbps))] + ([] if after is None else [(AFTER, _path(after, gbps))])
+    seen = [at for at in range(len(start.before.stages)) if any(path[at] > 0 for _, path in paths)]
+    stages = [start.before.stages[at] for at in seen]
+    groups = [GROUP_OF_STAGE.get(stage, WAITING) for stage in stages]
+    return _steps([(when, 0.0, stages, groups, [path[at] for at in seen]) for when, path in paths])
 
 
-def ladders(subject: Subject, found: Explored) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The LADDER tables before and after: what each group of receiver stages holds back, in any order of fixing.
+def ladders(subject: Subject, found: Explored) -> pl.DataFrame:
+    """What each group of receiver stages holds back, in any order of fixing: a BEFORE_AFTER table, Gbit/s.
 
     Parameters
     ----------
     subject
-        Of a recording; a host that nobody recorded has no stages behind its prices, and both are empty.
+        Of a recording; a host that nobody recorded has no stages behind its prices, and the table is empty.
     found
         What a scenario would give it.
+
+    Notes
+    -----
+    Of `zc.ladder`, with the smaller groups together; before and after in the same order.
     """
-    start = subject.start
-    if start is None or not start.calibration.parts or found.prediction.gbps is None:
-        return empty(LADDER), empty(LADDER)
+    start, gbps = subject.start, found.prediction.gbps
+    if start is None or not start.calibration.parts or gbps is None:
+        return empty(BEFORE_AFTER)
+    rungs = ladder(start, MOST_RUNGS)
+    groups = rungs.get_column("group").to_list()
+    climbs = [(BEFORE, start.goodput.gbps, groups, _drawn_as(groups), rungs.get_column("part_gbps").to_list())]
     after = _changed(start, found)
-    before = ladder(start, MOST_RUNGS)
-    return before, before if after is None else ladder(after, MOST_RUNGS)
+    if after is not None:
+        parts = dict(ladder(after, MOST_RUNGS).select("group", "part_gbps").iter_rows())
+        climbs.append((AFTER, gbps, groups, _drawn_as(groups), [parts[group] for group in groups]))
+    return _steps(climbs)
 
 
 def what_it_means(subject: Subject, patch: Patch) -> Setting:
@@ -232,7 +258,26 @@ def _changed(start: Basis, found: Explored) -> Basis | None:
     return start._replace(goodput=start.goodput._replace(gbps=gbps), hosts=tuple(done.hosts), before=done.after)
 
 
-def _path(start: Basis, when: str, gbps: float) -> list[tuple[str, str, float]]:
+def _path(start: Basis, gbps: float) -> list[float]:
+    """Microseconds of a megabyte at each stage of the model."""
     done = start.before
-    shares = done.path_ns[0] / max(int(done.elapsed_ns[0]), 1)
-    return [(when, stage, float(share) * MEGABYTE_US / gbps) for stage, share in zip(done.stages, shares, strict=True)]
+    us = done.path_ns[0] / max(int(done.elapsed_ns[0]), 1) * MEGABYTE_US / gbps
+    return [float(part) for part in us]
+
+
+Panel = tuple[str, float, list[str], list[str], list[float]]
+"""When, where it begins, and for each step its name, the group it is drawn with, and its part."""
+
+
+def _steps(panels: Iterable[Panel]) -> pl.DataFrame:
+    """Steps of each panel, one beginning where the one before ends."""
+    rows = []
+    for when, at, names, groups, amounts in panels:
+        for order, (name, group, amount) in enumerate(zip(names, groups, amounts, strict=True)):
+            rows.append((order, when, name, group, amount, at, at + amount))
+            at += amount
+    return conform(pl.DataFrame(rows, schema=polars_schema(BEFORE_AFTER), orient="row"), BEFORE_AFTER)
+
+
+def _drawn_as(groups: list[str]) -> list[str]:
+    return ["probe and other processes" if group == OTHERS else group for group in groups]

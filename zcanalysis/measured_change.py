@@ -41,6 +41,7 @@ class LabRuns:
         self._here = _configuration(recording.path) if recording.host.made_in_lab else None
         self._others: dict[Path, Configuration] | None = None
         self._cases: list[dict[str, Any]] | None = None
+        self._goodputs: dict[Path, Measured | None] = {}
 
     def measured(self, patches: Iterable[Patch]) -> tuple[Measured, ...]:
         """What was measured of a host that differs from the recorded one by exactly these patches.
@@ -65,19 +66,26 @@ class LabRuns:
         if self._others is None:
             self._others = dict(_neighbours(self._recording.path))
         for place, configuration in self._others.items():
-            if configuration == wanted and (found := _goodput(place)) is not None:
+            if configuration == wanted and (found := self._goodput(place)) is not None:
                 yield found
 
     def _validated(self, texts: set[str]) -> Iterator[Measured]:
         assert self._here is not None
         if self._cases is None:
             self._cases = list(_cases(self._recording.path.parent / VALIDATION))
-        mine = counted_goodput(self._recording)
         for case in self._cases:
-            if mine is not None and case["configuration"] == _nameless(self._here) and case["patches"] == texts:
+            if case["configuration"] != self._here or case["patches"] != texts:
+                continue
+            mine = self._goodput(self._recording.path)
+            if mine is not None:
                 ratio, low, high = case["ratios"]
                 yield Measured(mine.gbps * ratio, mine.gbps * low, mine.gbps * high,
                                f"{VALIDATION}: {ratio:.2f} times as much, of this goodput")  # fmt: skip
+
+    def _goodput(self, place: Path) -> Measured | None:
+        if place not in self._goodputs:
+            self._goodputs[place] = _goodput(place)
+        return self._goodputs[place]
 
 
 def _neighbours(folder: Path) -> Iterator[tuple[Path, Configuration]]:

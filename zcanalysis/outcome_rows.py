@@ -37,6 +37,7 @@ def outcome_rows(
     for row in rows:
         seen[row["name"]] = number = seen.get(row["name"], 0) + 1
         row["name"] = f"{row['name']} ({number})" if number > 1 else row["name"]
+    rows = [{"order": at, **row} for at, row in enumerate(rows)]
     return conform(pl.DataFrame(rows, schema=polars_schema(OUTCOMES)), OUTCOMES)
 
 

@@ -73,8 +73,8 @@ def as_command(scenario: Scenario, recording: str | Path) -> str:
     return shlex.join(words)
 
 
-def as_python(scenario: Scenario, recording: str | Path) -> str:
-    """Lines of Python that ask the same of the recording and leave the PATCHES table in ``predicted``.
+def as_python(scenario: Scenario, recording: str | Path = "", *, preset: str = "") -> str:
+    """Lines of Python that ask the same and leave the PATCHES table in ``predicted``.
 
     Parameters
     ----------
@@ -82,14 +82,16 @@ def as_python(scenario: Scenario, recording: str | Path) -> str:
         Any.
     recording
         Where it lies.
+    preset
+        The name of a host to ask it of instead.
     """
     patches = ", ".join(repr(str(patch)) for patch in scenario.patches)
+    of = f"zc.hosts.preset({preset!r})" if preset else f"zc.read_recording({str(recording)!r})"
     return "\n".join((
         "import zcanalysis as zc",
         "",
-        f"recording = zc.read_recording({str(recording)!r})",
         f"patches = [zc.patches.parse_patch(text) for text in [{patches}]]",
-        f"predicted = zc.what_if(recording, [patches], prices={dict(scenario.prices)!r})",
+        f"predicted = zc.what_if({of}, [patches], prices={dict(scenario.prices)!r})",
     )) + "\n"  # fmt: skip
 
 

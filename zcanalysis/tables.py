@@ -454,6 +454,7 @@ LADDER: Final[Schema] = {
 }
 
 OUTCOMES: Final[Schema] = {
+    "order": Column(pl.Int64(), "from top to bottom"),
     "name": Column(pl.String(), "of a scenario or a measurement: its user's or a folder's, never trusted text"),
     "kind": Column(pl.String(), "as it is, now, kept, or measured"),
     "gbps": Column(pl.Float64(), "goodput, measured or predicted; null where nothing can say"),
@@ -463,11 +464,14 @@ OUTCOMES: Final[Schema] = {
     "label": Column(pl.String(), "the goodput in words, rounded to its interval"),
 }
 
-TRANSFER_TIME: Final[Schema] = {
+BEFORE_AFTER: Final[Schema] = {
+    "order": Column(pl.Int64(), "from top to bottom"),
     "when": Column(pl.String(), "as it is, or with the changes"),
-    "stage": Column(pl.String(), "stage of the model, in path order"),
+    "name": Column(pl.String(), "stage of the model, or group of stages"),
     "group": Column(pl.String(), "group of stages that it is drawn with"),
-    "us_per_mb": Column(pl.Float64(), "part of the time that a megabyte takes; the parts sum to it"),
+    "amount": Column(pl.Float64(), "its part: microseconds of a megabyte, or Gbit/s of a ladder"),
+    "from": Column(pl.Float64(), "where its step begins"),
+    "to": Column(pl.Float64(), "and ends; the next one begins there"),
 }
 
 PATCHES: Final[Schema] = {

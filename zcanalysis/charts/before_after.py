@@ -24,7 +24,7 @@ def outcomes(rows: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChart:
     rows
         The OUTCOMES table, drawn in its order.
     """
-    base = alt.Chart(rows.with_row_index("order")).encode(
+    base = alt.Chart(rows).encode(
         y=alt.Y("name:N", title=None, sort=alt.EncodingSortField("order", op="min"), axis=alt.Axis(labelLimit=NAMES)),
         color=_colour("kind", KIND_COLOURS),
         tooltip=[
@@ -45,46 +45,42 @@ def outcomes(rows: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChart:
     return dressed(alt.layer(spans, points, words).properties(width=2 * PANEL, height={"step": 34}))
 
 
-def transfer_time(parts: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChart:
+def transfer_time(steps: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChart:
     """What the time of a megabyte is made of, stage below stage, before and after.
 
     Parameters
     ----------
-    parts
-        The TRANSFER_TIME table.
+    steps
+        A BEFORE_AFTER table, in microseconds.
     """
-    until = pl.col("us_per_mb").cum_sum().over("when")
-    steps = parts.with_columns(until.alias("to"), (until - pl.col("us_per_mb")).alias("from"), name=pl.col("stage"))
-    return _beside(steps, "us_per_mb", "microseconds of a megabyte (µs/MB)", ".0f")
+    return _beside(steps, "microseconds of a megabyte (µs/MB)", ".0f")
 
 
-def ladders(rungs: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChart:
+def ladders(steps: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChart:
     """The climb from the goodput to all receiver stages free, before and after.
 
     Parameters
     ----------
-    rungs
-        LADDER tables below one another, with ``when`` and the ``goodput_gbps`` that each climbs from.
+    steps
+        A BEFORE_AFTER table, in Gbit/s.
     """
-    up = pl.col("goodput_gbps") + pl.col("part_gbps").cum_sum().over("when")
-    steps = rungs.with_columns(up.alias("to"), (up - pl.col("part_gbps")).alias("from"), name=pl.col("group"))
-    return _beside(steps, "part_gbps", "goodput (Gbit/s)", ".2f")
+    return _beside(steps, "goodput (Gbit/s)", ".2f")
 
 
-def _beside(steps: pl.DataFrame, amount: str, title: str, digits: str) -> alt.Chart | alt.LayerChart | alt.FacetChart:
+def _beside(steps: pl.DataFrame, title: str, digits: str) -> alt.Chart | alt.LayerChart | alt.FacetChart:
     """A panel for each ``when``: bars from ``from`` to ``to``, one a ``name``."""
-    base = alt.Chart(steps.with_row_index("order")).encode(
+    base = alt.Chart(steps).encode(
         y=alt.Y("name:N", title=None, sort=alt.EncodingSortField("order", op="min"), axis=alt.Axis(labelLimit=NAMES)),
         tooltip=[
             alt.Tooltip("name:N", title="stage"),
             alt.Tooltip("when:N", title="when"),
-            alt.Tooltip(f"{amount}:Q", title=title, format=digits),
+            alt.Tooltip("amount:Q", title=title, format=digits),
         ],
     )
     x = alt.X("from:Q", title=title, scale=alt.Scale(domainMin=0), axis=alt.Axis(tickCount=4))
     bars = base.mark_bar().encode(x=x, x2="to:Q", color=_colour("group", GROUP_COLOURS, legend=False))
     words = base.mark_text(align="left", dx=3, fontSize=11).encode(
-        x="right:Q", text=alt.Text(f"{amount}:Q", format=digits)
+        x="right:Q", text=alt.Text("amount:Q", format=digits)
     )
     words = words.transform_calculate(right="max(datum.from, datum.to)")
     panels = alt.layer(bars, words).properties(width=PANEL, height={"step": 19})
