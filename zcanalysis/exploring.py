@@ -4,7 +4,7 @@ What is asked about is a `Subject`: a recording's answer, or a host that nobody 
 of its 25 hosts (`FAST_ERROR` is how far it may be off); the exact one is that of `what_if`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -14,7 +14,7 @@ from zcanalysis.answer import Answer
 from zcanalysis.errors import ImpossibleHostError, ZcError
 from zcanalysis.gains import OTHERS, ladder
 from zcanalysis.hosts import Host
-from zcanalysis.modelled import FAST_HOSTS, Basis, basis_of, changed
+from zcanalysis.modelled import FAST_HOSTS, Basis, basis_of, changed, limit_of
 from zcanalysis.patched import is_priced
 from zcanalysis.patches import CATALOGUE, Patch, Setting, cannot
 from zcanalysis.patches.patch import imagined
@@ -38,9 +38,11 @@ GROUP_OF_STAGE: Final = {
     "tcp": "IP, netfilter, TCP, UDP", "checksum": "checksum", "copy and checksum": "copy to user",
     "copy": "copy to user", "wake-up": "socket, lock, wake-ups", "schedule": "socket, lock, wake-ups", "ack": "ACKs",
     "syscall": "system calls and reader", "other processes": "probe and other processes",
-    "reader waits for the CPU": "probe and other processes",
+    "reader waits for the CPU": "probe and other processes", "smaller stages together": "probe and other processes",
 }  # fmt: skip
 """The group of `GROUP_COLOURS` that a stage of the model belongs to."""
+SMALLEST_SHOWN_PART: Final = 0.01
+SMALLER: Final = "smaller stages together"
 WAITING: Final = "waiting, unexplained"
 
 
@@ -74,6 +76,13 @@ class Subject:
         if self.answer is not None:
             return Rate(self.answer.goodput_gbps, self.answer.low_gbps, self.answer.high_gbps)
         return Rate(None if self.start is None else self.start.goodput.gbps, None, None)
+
+    @property
+    def limit(self) -> str:
+        """What limits as it is: named by the recording's counters, or by the replay where nothing was recorded."""
+        if self.answer is None:
+            return UNKNOWN if self.start is None else limit_of(self.start.hosts[0], self.start.before)
+        return self.answer.held_back_by.where or self.answer.held_back_by.kind
 
 
 class Explored(NamedTuple):
@@ -181,10 +190,9 @@ def transfer_time(subject: Subject, found: Explored) -> pl.DataFrame:
         return empty(BEFORE_AFTER)
     after = _changed(start, found)
     paths = [(BEFORE, _path(start, start.goodput.gbps))] + ([] if after is None else [(AFTER, _path(after, gbps))])
-    seen = [at for at in range(len(start.before.stages)) if any(path[at] > 0 for _, path in paths)]
-    stages = [start.before.stages[at] for at in seen]
+    stages, parts = _folded(start.before.stages, [path for _, path in paths])
     groups = [GROUP_OF_STAGE.get(stage, WAITING) for stage in stages]
-    return _steps([(when, 0.0, stages, groups, [path[at] for at in seen]) for when, path in paths])
+    return _steps([(when, 0.0, stages, groups, part) for (when, _), part in zip(paths, parts, strict=True)])
 
 
 def ladders(subject: Subject, found: Explored) -> pl.DataFrame:
@@ -263,6 +271,15 @@ def _path(start: Basis, gbps: float) -> list[float]:
     done = start.before
     us = done.path_ns[0] / max(int(done.elapsed_ns[0]), 1) * MEGABYTE_US / gbps
     return [float(part) for part in us]
+
+
+def _folded(stages: Sequence[str], paths: list[list[float]]) -> tuple[list[str], list[list[float]]]:
+    """Stages that are worth a line in any of the paths, and the others as one, last."""
+    large = [at for at in range(len(stages)) if any(path[at] >= SMALLEST_SHOWN_PART * sum(path) > 0 for path in paths)]
+    rest = [sum(path) - sum(path[at] for at in large) for path in paths]
+    return [*(stages[at] for at in large), SMALLER], [
+        [*(path[at] for at in large), left] for path, left in zip(paths, rest, strict=True)
+    ]
 
 
 Panel = tuple[str, float, list[str], list[str], list[float]]

@@ -28,7 +28,7 @@ def outcome_rows(
     measured
         Of the changes of now.
     """
-    rows = [] if subject.baseline.gbps is None else [_row("as it is", "as it is", subject.baseline, "")]
+    rows = [] if subject.baseline.gbps is None else [_row("as it is", "as it is", subject.baseline, subject.limit)]
     if not now.changes_nothing:
         rows.append(_row("now", "now", now.rate, now.prediction.limit_after))
         rows += [_row(f"measured: {one.where}", "measured", Rate(*one[:3]), "") for one in measured]

@@ -4,22 +4,27 @@ import asyncio
 import gc
 import re
 import shutil
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
 
 import ipywidgets
+import polars as pl
 import pytest
+from ipywidgets.widgets.widget import _instances
 
 from zcanalysis.answer import answered, gbps_text
 from zcanalysis.errors import TraceError
+from zcanalysis.exploring import subject_of
 from zcanalysis.hosts import preset
 from zcanalysis.io.recording import read_recording
-from zcanalysis.patches import parse_patch
+from zcanalysis.patches import CATALOGUE, parse_patch
 from zcanalysis.scenarios import Scenario, read_scenarios
 from zcanalysis.whatif import what_if
 from zcanalysis.widgets import explorer
-from zcanalysis.widgets.explorer_panes import LADDER
+from zcanalysis.widgets.explorer_panes import LADDER, TIME
 from zcanalysis.widgets.explorer_widget import OLD, OLD_HOST, RECORDED
+from zcanalysis.widgets.explorer_words import connection_html, figures_html
 
 TRACES = Path(__file__).parents[2] / "traces"
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -30,11 +35,22 @@ def answer():
     return answered(read_recording(TRACES / "veth-1500"))
 
 
-@pytest.fixture
-def shown(answer):
+@pytest.fixture(scope="module")
+def opened(answer):
     made = explorer(answer)
     yield made
     made.close()
+
+
+@pytest.fixture
+def shown(opened):
+    """As just opened."""
+    opened.scenarios.kept = []
+    opened.panes.tab.selected_index = TIME
+    if opened.generation.value == OLD:
+        opened.generation.value = RECORDED
+    opened._ask_of(opened._recorded)
+    return opened
 
 
 def move(shown, name, value):
@@ -94,8 +110,6 @@ def test_what_cannot_act_is_greyed_with_its_reason(shown):
     assert "not in whole pages" in row.box.children[1].value
     assert not shown.patch_controls.rows["mtu"].control.disabled
     every = {row.name.partition(":")[0] for row in shown.patch_controls.rows.values()}
-    from zcanalysis.patches import CATALOGUE
-
     assert every == set(CATALOGUE)
     assert all(row.reason for row in shown.patch_controls.rows.values() if row.control.disabled)
 
@@ -125,6 +139,18 @@ def test_undo_and_redo_go_through_every_step(shown):
     shown.undo.click()
     move(shown, "gro", False)
     assert shown.redo.disabled
+
+
+def test_what_the_page_rounds_to_its_steps_is_no_change(shown):
+    row = shown.price_controls.rows["tcp.skb_ns"]
+    row.slider.value = row.price.value + 0.4 * row.slider.step
+    assert shown.scenario.prices == {}
+    assert shown.undo.disabled
+    shown.show_scenario(Scenario(name="exact", prices={"tcp.skb_ns": 123.456}))
+    row.slider.value = 123.456 - 0.4 * row.slider.step
+    assert shown.scenario.prices == {"tcp.skb_ns": 123.456}
+    row.slider.value = row.price.value + 0.3 * row.slider.step
+    assert shown.scenario.prices == {}
 
 
 def test_one_move_of_a_slider_is_one_step(shown):
@@ -198,7 +224,6 @@ def test_the_code_is_that_of_the_scenario(shown):
 
 
 def test_the_ladder_is_drawn_when_it_is_looked_at(shown, answer):
-    assert shown.panes.ladder is None
     shown.panes.tab.selected_index = LADDER
     move(shown, "link-gbps", "link-gbps=4")
     rows = shown.panes.ladder.tables["table_0"]
@@ -225,7 +250,7 @@ def test_several_recordings_are_chosen_from():
     names = [name for name, _ in shown.recording.options]
     assert {"veth-1500", "veth-9000"} <= set(names)
     shown.recording.value = names.index("veth-small-buffer")
-    assert "receive window" in shown.panes.words.text
+    assert "The limit is the receive buffer" in shown.panes.words.text
     assert shown.subject.name == "veth-small-buffer"
     shown.close()
 
@@ -263,13 +288,7 @@ def test_hostile_names_are_text_wherever_they_are_shown(tmp_path):
 
 
 def test_connections_are_text_too(answer):
-    import polars as pl
-
-    from zcanalysis.widgets.explorer_words import connection_html
-
     renamed = answer.limits.with_columns(pl.lit(HOSTILE).alias("connection"))
-    from dataclasses import replace
-
     assert "<img" not in connection_html(replace(answer, limits=renamed), HOSTILE)
 
 
@@ -284,33 +303,26 @@ def test_where_a_loop_runs_the_exact_answer_follows(answer):
 
     at_once, later = asyncio.run(drag())
     assert not at_once.exact
-    assert "99 of 100" in "".join(html_of_figures(answer, at_once))
+    assert "99 of 100" in figures_html(subject_of(answer), at_once)
     assert later.exact
     assert later.prediction.gbps == what_if(answer, [parse_patch("mtu=9000")]).item(0, "predicted_gbps")
-
-
-def html_of_figures(answer, found):
-    from zcanalysis.exploring import subject_of
-    from zcanalysis.widgets.explorer_words import figures_html
-
-    return [figures_html(subject_of(answer), found)]
 
 
 def test_a_thousand_changes_leave_nothing_behind(answer, monkeypatch):
     shown = explorer(answer)
     monkeypatch.setattr(shown._exact, "_work", lambda: None)  # the fast path is what repeats
-    small = shown.patch_controls.rows["rcvbuf"].control
-    texts = [value for _, value in small.options if value][:2]
+    large = shown.patch_controls.rows["mtu"].control
+    texts = ["mtu=32000", "mtu=65535"]  # few packets, so quick to replay
 
     def change(times):
         for at in range(times):
-            small.value = texts[at % 2]
+            large.value = texts[at % 2]
 
     change(20)
     gc.collect()
-    widgets, objects = len(ipywidgets.Widget.widgets), len(gc.get_objects())
+    widgets, objects = len(_instances), len(gc.get_objects())
     change(1000)
     gc.collect()
-    assert len(ipywidgets.Widget.widgets) == widgets
+    assert len(_instances) == widgets
     assert len(gc.get_objects()) - objects < 1000
     shown.close()

@@ -26,7 +26,6 @@ def outcomes(rows: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChart:
     """
     base = alt.Chart(rows).encode(
         y=alt.Y("name:N", title=None, sort=alt.EncodingSortField("order", op="min"), axis=alt.Axis(labelLimit=NAMES)),
-        color=_colour("kind", KIND_COLOURS),
         tooltip=[
             alt.Tooltip("name:N", title="scenario"),
             alt.Tooltip("kind:N", title="what it is"),
@@ -37,10 +36,11 @@ def outcomes(rows: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChart:
         ],
     )
     x = alt.X("gbps:Q", title="goodput (Gbit/s)", scale=alt.Scale(domainMin=0))
+    colour = _colour("kind", KIND_COLOURS)
     spans = base.mark_bar(height=8, opacity=0.5).encode(
-        x=alt.X("low_gbps:Q", title="goodput (Gbit/s)"), x2="high_gbps:Q"
+        color=colour, x=alt.X("low_gbps:Q", title="goodput (Gbit/s)"), x2="high_gbps:Q"
     )
-    points = base.mark_point(filled=True, size=80, opacity=1).encode(x=x)
+    points = base.mark_point(filled=True, size=80, opacity=1).encode(x=x, color=colour)
     words = base.mark_text(align="left", dx=8, dy=-9, fontSize=11).encode(x=x, text="label:N")
     return dressed(alt.layer(spans, points, words).properties(width=2 * PANEL, height={"step": 34}))
 
@@ -53,7 +53,7 @@ def transfer_time(steps: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.Facet
     steps
         A BEFORE_AFTER table, in microseconds.
     """
-    return _beside(steps, "microseconds of a megabyte (µs/MB)", ".0f")
+    return _beside(steps, "time of a megabyte (µs)", ".0f")
 
 
 def ladders(steps: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChart:

@@ -102,6 +102,11 @@ class Explorer(ipywidgets.VBox):
     # ---- what is asked
 
     @property
+    def answer(self) -> Answer | None:
+        """Of the chosen recording; None for a host that nobody recorded."""
+        return self._answer
+
+    @property
     def scenario(self) -> Scenario:
         """What the controls ask now."""
         return Scenario(name="now", patches=self.patch_controls.patches, prices=self.price_controls.prices)

@@ -39,16 +39,14 @@ def said(subject: Subject, found: Explored, measured: Iterable[Measured]) -> str
     made = found.prediction
     if found.changes_nothing:
         start = "Replayed" if subject.answer is None else "Measured"
-        return (
-            f"{start}: {rate_words(subject.baseline)}. The limit is {limit_words(made.limit_before)}. Change something."
-        )
+        return f"{start}: {rate_words(subject.baseline)}. The limit is {limit_words(subject.limit)}. Change something."
     asked = " and ".join(parts(found.scenario))
     if made.gbps is None:
         return f"{asked}: nothing can be predicted. {made.why}"
     unable = "" if made.applies else " (it cannot act here)"
     words = [
         f"With {asked}{unable}: {rate_words(found.rate)}{_sure(found)}, {_change(subject, found)}.",
-        f"Then the limit is {limit_words(made.limit_after)}; it was {limit_words(made.limit_before)}.",
+        f"Then the limit is {limit_words(made.limit_after)}; it was {limit_words(subject.limit)}.",
         *(f"Measured in the lab: {rate_words(Rate(*one[:3]))} ({one.where})." for one in measured),
     ]
     if made.why:
@@ -69,9 +67,15 @@ def figures_html(subject: Subject, found: Explored) -> str:
     change = "" if found.changes_nothing or made.gbps is None else _change(subject, found)
     interval = "" if made.tier in REPLAYED_TIERS or made.gbps is None else " range of simpler arithmetic, no confidence"
     rows = [
-        ("as it is", rate_words(subject.baseline), limit_words(made.limit_before), _busy(subject, None)),
-        ("with the changes", rate_words(found.rate), limit_words(made.limit_after), _busy(subject, found)),
+        ("as it is", rate_words(subject.baseline), limit_words(subject.limit), _busy(subject, None)),
+        (
+            "with the changes",
+            rate_words(found.rate),
+            limit_words(subject.limit if found.changes_nothing else made.limit_after),
+            _busy(subject, found),
+        ),
     ]
+    rows = rows[:1] if found.changes_nothing else rows
     head = f'<div class="zc-large">{escape(rate_words(found.rate))}</div>{escape(change)}{warning(interval)}'
     table = rows_html(("", f"goodput ({CONFIDENCE:.0%})", "limit", "CPUs busy"), rows)
     return f"{head}<div>{dim(how)}</div>{table}"

@@ -9,7 +9,8 @@ import anywidget
 import traitlets
 
 STYLE: Final = """<style>
-.zc-explorer { color: var(--jp-ui-font-color1); max-width: 1120px; }
+.zc-explorer { color: var(--jp-ui-font-color1); max-width: 1120px; --jp-widgets-horizontal-tab-width: 200px; }
+.zc-explorer .widget-hslider .widget-readout { min-width: 104px; text-align: left; }
 .zc-explorer .widget-html-content { line-height: 1.35; }
 .zc-spoken { font-size: 15px; line-height: 1.45; padding: 6px 8px; border-left: 4px solid var(--jp-brand-color1);
   background: var(--jp-layout-color2); color: var(--jp-ui-font-color1); white-space: normal; }

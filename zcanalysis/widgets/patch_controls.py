@@ -17,7 +17,7 @@ AS_IT_IS: Final = "as it is"
 SPEEDUP: Final = "speedup"
 FASTER: Final = "stages, if they took less time"
 STEP_PERCENT: Final = 5
-WIDE: Final = {"description_width": "112px"}
+WIDE: Final = {"description_width": "104px"}
 
 
 class PatchRow:
@@ -177,7 +177,7 @@ def _rows(names: list[str], subject: Subject) -> Iterator[PatchRow]:
                 continue
             why.append((means.in_place is True, means.obstacle))
             if means.in_place:
-                choices.append((f"{_short(patch)}, {AS_IT_IS}", None))
+                choices.append((f"{_short(patch)} (now)", None))
         # what cannot be done says more than what is so already
         acts = any(one is not None for _, one in choices)
         reason = "" if acts else min(why, default=(False, CATALOGUE[name].unless))[1]

@@ -14,6 +14,8 @@ from zcanalysis.widgets.page_parts import dim, warning
 BEYOND: Final = 3.0
 """The slider's end, in upper bounds of the interval."""
 STEPS: Final = 300
+SAME: Final = 0.51
+"""Of a step."""
 FOR_NOTHING: Final = 1000.0
 UNITS: Final = {
     "ns_per_byte": "ns a byte", "packet_ns": "ns a packet", "skb_ns": "ns an skb", "ack_ns": "ns an ACK",
@@ -34,6 +36,8 @@ class PriceRow:
 
     def __init__(self, name: str, price: Price) -> None:
         self.name, self.price, self.unit = name, price, unit_of(name)
+        self.value: float | None = None
+        """What it was set to; None as it is."""
         most = BEYOND * price.high or FOR_NOTHING
         self.slider = ipywidgets.FloatSlider(
             value=price.value, min=0.0, max=most, step=most / STEPS, readout=False,
@@ -46,11 +50,6 @@ class PriceRow:
         self.box = ipywidgets.VBox([self._head, self.slider, self._interval, self.note])
         self.describe()
 
-    @property
-    def value(self) -> float | None:
-        """What it was set to; None as it is."""
-        return None if self.slider.value == self.price.value else float(self.slider.value)
-
     def show(self, value: float | None) -> None:
         """Set it; None: as it is.
 
@@ -59,10 +58,30 @@ class PriceRow:
         value
             In its unit; the slider grows to hold it.
         """
+        self.value = value
         wanted = self.price.value if value is None else value
         self.slider.max = max(self.slider.max, wanted)
         self.slider.value = wanted
         self.describe()
+
+    def moved_to(self, value: float) -> bool:
+        """Take the slider's value; whether that is another one.
+
+        The page rounds to the slider's steps and tells so: what lies within half a step is the same.
+
+        Parameters
+        ----------
+        value
+            Where the slider is.
+        """
+        if self._is_near(value, self.price.value if self.value is None else self.value):
+            return False
+        self.value = None if self._is_near(value, self.price.value) else value
+        self.describe()
+        return True
+
+    def _is_near(self, value: float, other: float) -> bool:
+        return abs(value - other) <= SAME * float(self.slider.step)
 
     def describe(self) -> None:
         """Say where it is: as it is, within its interval, or outside."""
@@ -98,8 +117,7 @@ class PriceControls:
 
     def _moved(self, row: PriceRow) -> Callable[[traitlets.Bunch], None]:
         def told(change: traitlets.Bunch) -> None:
-            if not self._silent:
-                row.describe()
+            if not self._silent and row.moved_to(float(change["new"])):
                 self._on_change(row.name)
 
         return told
