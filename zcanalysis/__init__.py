@@ -88,6 +88,7 @@ __all__ = [
     "transfer_rates",
     "tshark_fields",
     "what_if",
+    "widgets",
     "write_host",
 ]
 
@@ -131,7 +132,7 @@ _HOMES: Final = {
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the name stands for
-    if name in ("charts", "hosts", "patches"):
+    if name in ("charts", "hosts", "patches", "widgets"):
         return import_module(f"zcanalysis.{name}")
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)

@@ -485,6 +485,27 @@ LADDER: Final[Schema] = {
     "gain_last_gbps": Column(pl.Float64(), "what making it free gives when all others are"),
 }
 
+OUTCOMES: Final[Schema] = {
+    "order": Column(pl.Int64(), "from top to bottom"),
+    "name": Column(pl.String(), "of a scenario or a measurement: its user's or a folder's, never trusted text"),
+    "kind": Column(pl.String(), "as it is, now, kept, or measured"),
+    "gbps": Column(pl.Float64(), "goodput, measured or predicted; null where nothing can say"),
+    "low_gbps": Column(pl.Float64(), "its 5 % bound; null where none is known"),
+    "high_gbps": Column(pl.Float64(), "its 95 % bound"),
+    "limit": Column(pl.String(), "what limits then"),
+    "label": Column(pl.String(), "the goodput in words, rounded to its interval"),
+}
+
+BEFORE_AFTER: Final[Schema] = {
+    "order": Column(pl.Int64(), "from top to bottom"),
+    "when": Column(pl.String(), "as it is, or with the changes"),
+    "name": Column(pl.String(), "stage of the model, or group of stages"),
+    "group": Column(pl.String(), "group of stages that it is drawn with"),
+    "amount": Column(pl.Float64(), "its part: microseconds of a megabyte, or Gbit/s of a ladder"),
+    "from": Column(pl.Float64(), "where its step begins"),
+    "to": Column(pl.Float64(), "and ends; the next one begins there"),
+}
+
 PATCHES: Final[Schema] = {
     "patch": Column(pl.String(), "name=value; several applied together are joined by ` + `"),
     "applies": Column(pl.Boolean(), "whether it can act on this host"),

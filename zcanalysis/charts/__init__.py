@@ -5,6 +5,7 @@ picture. The only room, with the report, that knows altair.
 """
 
 from zcanalysis.charts.ack_delay_shares import ack_delays
+from zcanalysis.charts.before_after import ladders, outcomes, transfer_time
 from zcanalysis.charts.blast_curves import blasts
 from zcanalysis.charts.bus_crossings import bus_crossings
 from zcanalysis.charts.change_ratios import ratios
@@ -49,9 +50,9 @@ from zcanalysis.charts.walk_gains import walk_gains
 __all__ = [
     "ack_delays", "believed", "blasts", "bus_crossings", "cheaper_suspects", "cpu_over_time", "critical_path",
     "flame_changes", "flame_graph", "forecast", "foretold_errors", "kernel_beside_model", "ladder",
-    "ladder_categories", "latency", "latency_tails", "limits_band", "livelock", "odds_matrix", "packet_way",
-    "patch_effect", "piece_costs", "rate_over_time", "ratios", "relay_gain", "relay_messages", "remedy_ranges",
-    "round_trips", "share_steps", "speedup_curves", "stage_cost", "stall_cost", "suspects", "sweep_curve",
-    "sweep_map", "telling", "time_sequence", "tornado", "transfer_rate", "validation", "volumes", "walk_costs",
-    "walk_gains", "waterfall",
+    "ladder_categories", "ladders", "latency", "latency_tails", "limits_band", "livelock", "odds_matrix",
+    "outcomes", "packet_way", "patch_effect", "piece_costs", "rate_over_time", "ratios", "relay_gain",
+    "relay_messages", "remedy_ranges", "round_trips", "share_steps", "speedup_curves", "stage_cost", "stall_cost",
+    "suspects", "sweep_curve", "sweep_map", "telling", "time_sequence", "tornado", "transfer_rate",
+    "transfer_time", "validation", "volumes", "walk_costs", "walk_gains", "waterfall",
 ]  # fmt: skip

@@ -2,3 +2,7 @@
 
 Recordings and answers enter, widgets leave; nothing is computed here that a function of the library does not give.
 """
+
+from zcanalysis.widgets.explorer_widget import explorer
+
+__all__ = ["explorer"]
