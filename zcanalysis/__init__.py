@@ -5,10 +5,11 @@ what the CPUs paid, per stage; `evidence` gathers both; `goodput`, `blame` and `
 `limiting` says who limited each connection, and when;
 `hosts` are receivers as data, `prices` makes one of a recording, `model` replays them, `gains` and `sensitivity` ask
 what matters there; `answer` puts it in words and JSON; `patches` are changes to a host, `whatif` and `sweeps` say what
-they would give back; `charts` draws; `document` writes the report. `journeys` follows recorded packets through a host,
-`offered` sends it datagrams that nobody acknowledges, `cases` answers the systems this house was asked about,
-`kernel_check` holds the model against what a kernel did, `held_out` against what was not fitted. `recorder` makes
-recordings, `lab` the transfers to record. Nothing here is imported before it is used.
+they would give back; `charts` draws; `document` writes the report, `widgets` answers in a notebook.
+`journeys` follows recorded packets through a host, `offered` sends it datagrams that nobody acknowledges, `cases`
+answers the systems this house was asked about, `kernel_check` holds the model against what a kernel did, `held_out`
+against what was not fitted. `recorder` makes recordings, `lab` the transfers to record. Nothing here is imported before
+it is used.
 """
 
 from importlib import import_module
@@ -86,6 +87,7 @@ __all__ = [
     "transfer_rates",
     "tshark_fields",
     "what_if",
+    "widgets",
     "write_host",
 ]
 
@@ -128,7 +130,7 @@ _HOMES: Final = {
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the name stands for
-    if name in ("charts", "hosts", "patches"):
+    if name in ("charts", "hosts", "patches", "widgets"):
         return import_module(f"zcanalysis.{name}")
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)

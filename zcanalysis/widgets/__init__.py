@@ -2,3 +2,7 @@
 
 Recordings and answers enter, widgets leave; nothing is computed here that a function of the library does not give.
 """
+
+from zcanalysis.widgets.packet_explorer import packet_explorer
+
+__all__ = ["packet_explorer"]
