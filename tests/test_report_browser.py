@@ -1,45 +1,27 @@
 """The report in a real browser, opened from disk with the network off: every chart is drawn, no hostile text runs."""
 
-import shutil
 from pathlib import Path
 
 import pytest
 
 from tests import builders as make
+from tests.browser.chromium import chromium, complaints, external, in_a_browser, requests
 from tests.test_report import HOSTILE, folder  # noqa: F401 - a fixture
 from zcanalysis.answer import answered
 from zcanalysis.document import write_report
 from zcanalysis.io.recording import read_recording
 
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 TRACES = Path(__file__).parent.parent / "traces"
 CONNECTION = ("sequence", "throughput", "round-trips", "ack-delays")
-OFFLINE = [
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
-    *("--disable-background-networking", "--disable-component-update", "--window-size=1200,2600"),
-]
 SHIPPED = sorted(path.parent.name for path in TRACES.glob("*/host.json"))
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs chromium and chromedriver"),
-    pytest.mark.filterwarnings("default"),  # selenium's own
-]
+pytestmark = in_a_browser
 
 
 @pytest.fixture
 def browser(tmp_path):
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in [*OFFLINE, f"--user-data-dir={tmp_path}/profile", "--host-resolver-rules=MAP * ~NOTFOUND"]:
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
-    yield driver
-    driver.quit()
+    with chromium(tmp_path / "profile") as running:
+        yield running
 
 
 def drawn_charts(browser, page: Path) -> list[str]:
@@ -55,8 +37,8 @@ def drawn_charts(browser, page: Path) -> list[str]:
     assert not browser.find_elements(By.CSS_SELECTOR, ".failed")
     for place in places:
         assert place.find_elements(By.CSS_SELECTOR, "svg path, canvas"), "a chart is empty"
-    complaints = [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
-    assert not complaints
+    assert complaints(browser) == []
+    assert external(requests(browser)) == []
     return [place.get_attribute("data-chart") for place in places]
 
 

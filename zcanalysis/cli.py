@@ -12,6 +12,7 @@ import typer
 
 from zcanalysis import __version__
 from zcanalysis.cli_lab import lab_app
+from zcanalysis.cli_notebook import notebook
 from zcanalysis.cli_parts import Capture, Hz, Json, Trace, print_json, print_line, print_written, progress
 from zcanalysis.errors import ZcError
 from zcanalysis.output import printable, write
@@ -400,6 +401,9 @@ def advise(
         said.show()
     if said.complaint:
         _fail(said.complaint, BAD_INPUT)
+
+
+app.command()(notebook)
 
 
 def _machine(recording: "Recording", file: Path | None, *, kept: bool) -> "MachinePrices | None":
