@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from zcanalysis.advice import advise
     from zcanalysis.answer import calibrate, ladder
     from zcanalysis.cases import case
+    from zcanalysis.comparison import compare
     from zcanalysis.cpu.latency import latency
     from zcanalysis.evidence import costs
     from zcanalysis.hosts.toml_text import read_host, write_host
@@ -58,6 +59,7 @@ __all__ = [
     "calibrate",
     "case",
     "charts",
+    "compare",
     "convert",
     "costs",
     "dissect",
@@ -98,6 +100,7 @@ _HOMES: Final = {
     "audit": "zcanalysis.trust",
     "calibrate": "zcanalysis.answer",
     "case": "zcanalysis.cases",
+    "compare": "zcanalysis.comparison",
     "convert": "zcanalysis.io.exports",
     "costs": "zcanalysis.evidence",
     "dissect": "zcanalysis.io.dissection",

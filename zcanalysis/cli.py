@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from zcanalysis import __version__
+from zcanalysis.cli_compare import ManyAgainst, compare
 from zcanalysis.cli_lab import lab_app
 from zcanalysis.cli_notebook import notebook
 from zcanalysis.cli_parts import Capture, Hz, Json, Trace, print_json, print_line, print_written, progress
@@ -37,6 +38,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(lab_app, name="lab")
+app.command(cls=ManyAgainst)(compare)
 
 Perf = Annotated[Path | None, typer.Option(help="perf script text or perf.data to use beside the capture.")]
 Link = Annotated[
@@ -342,6 +344,28 @@ def convert(
         done = convert_to(source, target, overwrite=overwrite)
     damage = f"; {done.damaged:,} damaged: {printable(str(done.first_damage))}" if done.damaged else ""
     print_line(f"{printable(str(target))}: {done.rows:,} {done.kind}{damage}")
+
+
+@app.command()
+def export(
+    recording: Annotated[Path, typer.Argument(help="A recording folder, a capture, or a perf trace.")],
+    form: Annotated[str, typer.Option("--format", help="perfetto, folded or speedscope.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The file to write.")],
+    perf: Perf = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that exists.")] = False,
+) -> None:
+    """Write a recording for the Perfetto UI, for flame graph programs, or for speedscope."""
+    from zcanalysis.exporting import FORMATS
+    from zcanalysis.exporting import export as export_to
+    from zcanalysis.io.recording import read_recording
+
+    if form not in FORMATS:
+        raise ZcError(f"--format must be {', '.join(FORMATS[:-1])} or {FORMATS[-1]}, got {form!r}")
+    with progress() as on_step:
+        on_step("exporting")
+        done = export_to(read_recording(recording, perf), form, output, overwrite=overwrite)
+    left = f"; without {printable(done.left_out)}" if done.left_out else ""
+    print_line(f"{printable(str(output))}: {done.number:,} {done.what}{left}")
 
 
 @app.command(context_settings={"allow_interspersed_args": False})

@@ -375,6 +375,20 @@ BLAME: Final[Schema] = {
     "skid_share": Column(pl.Float64(), "share of its samples that landed where interrupts are turned on again"),
 }
 
+COMPARED: Final[Schema] = {
+    "of": Column(pl.String(), "goodput, cost (CPU time over payload), latency, or blame"),
+    "quantity": Column(pl.String(), "goodput, a stage, a latency stage with its quantile, or all of the receiver"),
+    "unit": Column(pl.String(), "of the figures: Gbit/s, ns/KB (1,000 bytes of payload), us"),
+    "value": Column(pl.Float64(), "mean over the set in question"),
+    "against": Column(pl.Float64(), "mean over the set it is held against"),
+    "difference": Column(pl.Float64(), "value - against"),
+    "change": Column(pl.Float64(), "value / against - 1; null where nothing was there before"),
+    "low": Column(pl.Float64(), "2.5 % bound of the difference; null where the run-to-run variance is unknown"),
+    "high": Column(pl.Float64(), "97.5 % bound of the difference"),
+    "p": Column(pl.Float64(), "how often chance makes such a difference; null where nobody can say"),
+    "changed": Column(pl.Boolean(), "more than chance, each kind of row at the 5 % level; null where not tested"),
+}
+
 PRICES: Final[Schema] = {
     "price": Column(pl.String(), "stage and what it is a price of, as in a host's file: copy.ns_per_byte"),
     "value": Column(pl.Float64(), "in the unit that the name ends with"),
@@ -426,6 +440,14 @@ for _piece, _stages in PIECES_OF_WORK.items():
     )
     for _stage in _stages:
         JOURNEYS[departure_column(_piece, _stage)] = Column(pl.Int64(), f"when it left the stage {_stage} of this work")
+
+JOURNEY_STEPS: Final[Schema] = {
+    "packet": Column(pl.Int64(), "row of JOURNEYS"),
+    "piece": Column(pl.String(), "piece of work, of `PIECES_OF_WORK`"),
+    "stage": Column(pl.String(), "which of its stages"),
+    "from_ns": Column(pl.Int64(), "when the stage took the packet up"),
+    "to_ns": Column(pl.Int64(), "when the packet left it"),
+}
 
 HELD_OUT: Final[Schema] = {
     "measure": Column(pl.String(), "what was not fitted, with its unit"),

@@ -14,7 +14,7 @@ from zcanalysis.charts.cpu_time import cpu_over_time
 from zcanalysis.charts.flames import flame_graph
 from zcanalysis.charts.forecasts import forecast
 from zcanalysis.charts.foretold_measured import validation
-from zcanalysis.charts.foretold_published import foretold_errors, foretold_published, ladder_categories
+from zcanalysis.charts.foretold_published import foretold_errors, ladder_categories
 from zcanalysis.charts.kernel_beside_model import kernel_beside_model
 from zcanalysis.charts.latency_stages import latency
 from zcanalysis.charts.limit_bands import limits_band
@@ -43,7 +43,7 @@ from zcanalysis.charts.walk_gains import walk_gains
 
 __all__ = [
     "ack_delays", "believed", "blasts", "bus_crossings", "cheaper_suspects", "cpu_over_time", "flame_graph",
-    "forecast", "foretold_errors", "foretold_published", "kernel_beside_model", "ladder", "ladder_categories",
+    "forecast", "foretold_errors", "kernel_beside_model", "ladder", "ladder_categories",
     "latency", "limits_band", "livelock", "odds_matrix", "patch_effect", "piece_costs", "rate_over_time",
     "ratios", "relay_gain", "relay_messages", "remedy_ranges", "round_trips", "share_steps", "speedup_curves",
     "stage_cost", "stall_cost", "suspects", "sweep_curve", "telling", "time_sequence", "tornado", "transfer_rate",

@@ -90,6 +90,22 @@ def folded_text(stacks: pl.DataFrame) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
+def chain_functions(callchain: str) -> list[str]:
+    r"""The names of a call chain root first, as `folded_stacks` writes them.
+
+    Parameters
+    ----------
+    callchain
+        As SAMPLES holds it.
+
+    Examples
+    --------
+    >>> chain_functions("read\tvmlinux\tk\nmain(int)\t/bin/sh\tu")
+    ['main', 'read']
+    """
+    return _functions(callchain, "", INLINED)
+
+
 def _label(label: Label) -> pl.Expr:
     name = pl.col("comm").fill_null("").str.replace_all(" ", "_").str.replace_all(";", ":")
     process = pl.col("pid").cast(pl.String).fill_null("?")
