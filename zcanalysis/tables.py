@@ -449,6 +449,44 @@ JOURNEY_STEPS: Final[Schema] = {
     "to_ns": Column(pl.Int64(), "when the packet left it"),
 }
 
+WORK: Final[Schema] = {
+    "packet": Column(pl.Int64(), "row in JOURNEYS of the packet that the work is kept with: of an skb the last one"),
+    "piece": Column(pl.String(), "which work, one of `PIECES_OF_WORK`"),
+    "stage": Column(pl.String(), "which part of it"),
+    "from_ns": Column(pl.Int64(), "when that began, since the epoch"),
+    "to_ns": Column(pl.Int64(), "when it was over"),
+    "critical": Column(pl.Boolean(), "the end of the copy that was asked for waited for this work"),
+}
+
+WAY: Final[Schema] = {
+    "step": Column(pl.Int64(), "place on the way of one packet, from 0"),
+    "packet": Column(pl.Int64(), "row in JOURNEYS of the packet that the work is kept with: of an skb the last one"),
+    "piece": Column(pl.String(), "which work, one of `PIECES_OF_WORK`"),
+    "stage": Column(pl.String(), "which part of it; empty while the packet waits for the whole"),
+    "kind": Column(pl.String(), "works or waits"),
+    "from_ns": Column(pl.Int64(), "since the epoch; the first step begins with the packet's arrival"),
+    "to_ns": Column(pl.Int64(), "the last one ends when it is copied"),
+    "why": Column(pl.String(), "what was waited for last; null for work"),
+}
+
+FLAME: Final[Schema] = {
+    "cpu": Column(pl.Int32(), "CPU number"),
+    "depth": Column(pl.Int32(), "0 is the thread, then the call chain from its root"),
+    "start": Column(pl.Float64(), "left edge: share of the CPU's busy time"),
+    "end": Column(pl.Float64(), "right edge; the width is the function's share, with all that it calls"),
+    "name": Column(pl.String(), "function, or thread: never trusted text"),
+    "group": Column(pl.String(), "group of stages that most of its time was charged to"),
+}
+
+FLAME_DIFFERENCE: Final[Schema] = {
+    "depth": Column(pl.Int32(), "0 is the first element of the stacks, then the call chain from its root"),
+    "start": Column(pl.Float64(), "left edge; the width is the mean of both shares, so that what vanished shows"),
+    "end": Column(pl.Float64(), "right edge"),
+    "name": Column(pl.String(), "function, or thread: never trusted text"),
+    "before": Column(pl.Float64(), "its share of all counts before, with all that it calls"),
+    "after": Column(pl.Float64(), "the same after"),
+}
+
 HELD_OUT: Final[Schema] = {
     "measure": Column(pl.String(), "what was not fitted, with its unit"),
     "predicted": Column(pl.Float64(), "by the host of the recording's first half, replayed"),

@@ -5,6 +5,7 @@ import pytest
 
 from tests.lab.test_validation import document_of, outcomes
 from zcanalysis import charts
+from zcanalysis.charts.theme import SLATE, WARM_GREY
 from zcanalysis.lab.validation_document import validation_table
 from zcanalysis.tables import VALIDATION, polars_schema
 
@@ -38,7 +39,7 @@ def test_the_diagonal_goes_from_end_to_end(table):
 
 def test_nulls_are_grey_and_say_which_they_are(table):
     spec = charts.validation(table).to_dict()
-    assert spec["layer"][1]["mark"]["color"] == "#aaaaaa"
+    assert spec["layer"][1]["mark"]["color"] == WARM_GREY
     said = {(row["patch"], row["null model"]): row["ratio"] for row in rows_of(spec, 1)}
     assert said[("mtu=9000", "no change")] == pytest.approx(1)
     assert said[("mtu=9000", "share of samples removed")] == pytest.approx(4)
@@ -53,7 +54,7 @@ def test_each_case_is_a_point_with_two_rules_in_the_colour_of_its_kind(table):
     assert level["encoding"]["x2"]["field"] == "measured_high"
     colours = points["encoding"]["color"]["scale"]
     assert colours["domain"] == ["mtu", "several"]
-    assert colours["range"][-1] == "#000000"
+    assert colours["range"][-1] == SLATE
     drawn = {row["patch"]: row for row in rows_of(spec, 4)}
     assert drawn["gro=on+rps=off"]["predicted_ratio"] == pytest.approx(4)
     assert {"configuration", "patch", "error", "limit_after", "at_limit"} <= {

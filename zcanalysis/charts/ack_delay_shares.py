@@ -48,5 +48,5 @@ def _delayed(scale: alt.Scale) -> list[alt.Chart]:
     """Where ACKs are that Linux delays."""
     mark = alt.Chart(pl.DataFrame({"ms": [LINUX_DELAY_MS], "text": ["delayed ACK: 40 ms"]}))
     at = mark.encode(x=alt.X("ms:Q", scale=scale))
-    line = at.mark_rule(strokeDash=[4, 3], color="#777777")
-    return [line, at.mark_text(align="right", baseline="top", dx=-4, y=2, color="#5b6577").encode(text="text:N")]
+    line = at.mark_rule(style="soft", strokeDash=[4, 3])
+    return [line, at.mark_text(style="soft", align="right", baseline="top", dx=-4, y=2).encode(text="text:N")]

@@ -71,5 +71,5 @@ def _steps(rungs: pl.DataFrame, goodput_gbps: float) -> pl.DataFrame:
 
 def _line(ceiling_gbps: float) -> tuple[alt.Chart, alt.Chart]:
     base = alt.Chart(pl.DataFrame({"gbps": [ceiling_gbps], "text": [f"ceiling {ceiling_gbps:.1f}"]}))
-    rule = base.mark_rule(strokeDash=[4, 3], color="#444b59").encode(x="gbps:Q")
+    rule = base.mark_rule(strokeDash=[4, 3]).encode(x="gbps:Q")
     return rule, base.mark_text(y=-8, fontSize=12).encode(x="gbps:Q", text="text:N")

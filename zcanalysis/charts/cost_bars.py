@@ -48,7 +48,7 @@ def stage_cost(costs: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetCha
             alt.Tooltip("cpu_share:Q", title="share of the CPU", format=".1%"),
         ],
     )
-    rules = base.mark_rule(color="#222222").encode(x="low:Q", x2="high:Q")
+    rules = base.mark_rule().encode(x="low:Q", x2="high:Q")
     chart = (
         alt.layer(bars, rules)
         .properties(width=width, height={"step": 17})

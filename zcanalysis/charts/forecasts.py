@@ -5,12 +5,12 @@ from typing import Final
 import altair as alt
 import polars as pl
 
-from zcanalysis.charts.theme import WIDTH, dressed
+from zcanalysis.charts.theme import BLUE, WARM_GREY, WIDTH, dressed
 from zcanalysis.whatif import NULL_NAMES, REPLAYED_TIERS
 
 BY_REPLAY: Final = "replay, 90 % interval"
 BY_NULLS: Final = "null models only, no confidence"
-COLOURS: Final = {BY_REPLAY: "#4477aa", BY_NULLS: "#999999"}
+COLOURS: Final = {BY_REPLAY: BLUE, BY_NULLS: WARM_GREY}
 SHAPES: Final = {"samples_removed_gbps": "cross", "amdahl_gbps": "diamond"}
 
 
@@ -47,7 +47,7 @@ def forecast(changes: pl.DataFrame, goodput_gbps: float) -> alt.Chart | alt.Laye
         x=alt.X("low_gbps:Q", title="goodput (Gbit/s)", scale=alt.Scale(zero=True)), x2="high_gbps:Q", tooltip=tooltip
     )
     points = ours.mark_point(filled=True, size=90, opacity=1).encode(x="predicted_gbps:Q", tooltip=tooltip)
-    before = alt.Chart(pl.DataFrame({"gbps": [goodput_gbps]})).mark_rule(strokeDash=[4, 3], color="#444b59")
+    before = alt.Chart(pl.DataFrame({"gbps": [goodput_gbps]})).mark_rule(strokeDash=[4, 3])
     layers = alt.layer(before.encode(x="gbps:Q"), spans, points, _nulls(known, y))
     return dressed(layers.properties(width=WIDTH - 60, height={"step": 26}))
 
@@ -61,7 +61,7 @@ def _nulls(known: pl.DataFrame, y: alt.Y) -> alt.Chart:
         "null model:N", title="null models", legend=alt.Legend(orient="bottom", labelLimit=300),
         scale=alt.Scale(domain=[NULL_NAMES[name] for name in SHAPES], range=list(SHAPES.values())),
     )  # fmt: skip
-    return alt.Chart(marks).mark_point(size=60, color="#222222", strokeWidth=1.3).encode(
+    return alt.Chart(marks).mark_point(style="ink", size=60, strokeWidth=1.3).encode(
         y=y, x="gbps:Q", shape=shape,
         tooltip=["patch:N", "null model:N", alt.Tooltip("gbps:Q", title="it says (Gbit/s)", format=".2f")],
     )  # fmt: skip

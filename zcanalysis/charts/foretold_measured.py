@@ -5,16 +5,28 @@ from typing import Final
 import altair as alt
 import polars as pl
 
-from zcanalysis.charts.theme import dressed
+from zcanalysis.charts.theme import (
+    BLUE,
+    BRICK,
+    GREEN,
+    MUSTARD,
+    OLIVE,
+    PERIWINKLE,
+    PINK,
+    RED,
+    SKY,
+    SLATE,
+    TAN,
+    TEAL,
+    VIOLET,
+    WARM_GREY,
+    dressed,
+)
 
 SIDE: Final = 520
 ROOM: Final = 1.15
 SEVERAL: Final = "several"
-# After Paul Tol's bright and muted schemes; what several patches did together is black.
-COLOURS: Final = (
-    "#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#882255", "#44aa99", "#999933", "#cc6677",
-    "#332288", "#ddcc77",
-)  # fmt: skip
+COLOURS: Final = (BLUE, RED, GREEN, TAN, SKY, PINK, VIOLET, TEAL, OLIVE, PERIWINKLE, BRICK, MUSTARD)
 NULL_COLUMNS: Final = {
     "no_change_ratio": ("no change", "circle"),
     "samples_removed_ratio": ("share of samples removed", "cross"),
@@ -22,7 +34,6 @@ NULL_COLUMNS: Final = {
 }
 MEASURED: Final = "measured: goodput with the patches over without"
 FORETOLD: Final = "foretold: goodput with the patches over without"
-GREY: Final = "#aaaaaa"
 
 
 def validation(cases: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChart:
@@ -39,7 +50,7 @@ def validation(cases: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetCha
     x = alt.X("measured_ratio:Q", title=MEASURED, scale=scale)
     y = alt.Y("predicted_ratio:Q", title=FORETOLD, scale=scale)
     edge = pl.DataFrame({"measured_ratio": ends, "predicted_ratio": ends})
-    diagonal = alt.Chart(edge).mark_line(color="#444b59", strokeDash=[4, 3]).encode(x=x, y=y)
+    diagonal = alt.Chart(edge).mark_line(style="ink", strokeDash=[4, 3]).encode(x=x, y=y)
     layers = alt.layer(diagonal, _nulls(shown, x), *_ours(shown.drop_nulls("predicted_ratio"), x, y))
     title = alt.TitleParams(
         "What patches were foretold to give, and what they gave",
@@ -59,7 +70,7 @@ def _ends(shown: pl.DataFrame) -> list[float]:
 def _ours(known: pl.DataFrame, x: alt.X, y: alt.Y) -> list[alt.Chart]:
     kinds = sorted(known.get_column("kind").unique())
     single = [kind for kind in kinds if kind != SEVERAL]
-    colours = [*(COLOURS[at % len(COLOURS)] for at in range(len(single))), *["#000000"] * (SEVERAL in kinds)]
+    colours = [*(COLOURS[at % len(COLOURS)] for at in range(len(single))), *[SLATE] * (SEVERAL in kinds)]
     domain = [*single, *[SEVERAL] * (SEVERAL in kinds)]
     colour = alt.Color("kind:N", title="patch", scale=alt.Scale(domain=domain, range=colours))
     columns = ("configuration", "patch", "kind", "measured_ratio", "measured_low", "measured_high", "predicted_ratio",
@@ -99,7 +110,7 @@ def _nulls(shown: pl.DataFrame, x: alt.X) -> alt.Chart:
         "null model:N", title="null model",
         scale=alt.Scale(domain=list(names.values()), range=[mark for _, mark in NULL_COLUMNS.values()]),
     )  # fmt: skip
-    return alt.Chart(marks).mark_point(size=45, color=GREY, strokeWidth=1.2).encode(
+    return alt.Chart(marks).mark_point(size=45, color=WARM_GREY, strokeWidth=1.2).encode(
         x=x, y=alt.Y("ratio:Q", title=FORETOLD), shape=shape,
         tooltip=["configuration:N", "patch:N", "null model:N", alt.Tooltip("ratio:Q", title="it says", format=".2f")],
     )  # fmt: skip

@@ -32,7 +32,8 @@ def latency(summary: pl.DataFrame, distribution: pl.DataFrame) -> alt.VConcatCha
     return dressed(both)  # type: ignore[return-value]
 
 
-def _colour(stages: list[str], legend: alt.Legend | None) -> alt.Color:
+def stage_colour(stages: list[str], legend: alt.Legend | None) -> alt.Color:
+    """The colour channel for a column ``stage``, one of `LATENCY_STAGES` or total, showing those that occur."""
     shown = [stage for stage in STAGE_COLOURS if stage in stages]
     scale = alt.Scale(domain=shown, range=[STAGE_COLOURS[stage] for stage in shown])
     return alt.Color("stage:N", scale=scale, title=None, legend=legend)
@@ -60,7 +61,7 @@ def _shares(summary: pl.DataFrame) -> alt.Chart:
                 stack="zero",
                 scale=alt.Scale(domain=[0, 1], clamp=True),
             ),
-            color=_colour(shown.get_column("stage").to_list(), None),
+            color=stage_colour(shown.get_column("stage").to_list(), None),
             order=alt.Order("rank:Q"),
             tooltip=["stage:N", alt.Tooltip("share:Q", format=".1%"), *times],
         )
@@ -80,7 +81,7 @@ def _spread(distribution: pl.DataFrame) -> alt.Chart:
                 scale=alt.Scale(type="log", nice=False),
             ),
             y=alt.Y("part:Q", title="bytes that took at most this", axis=alt.Axis(format="%")),
-            color=_colour(shown.get_column("stage").to_list(), alt.Legend(orient="bottom", columns=6)),
+            color=stage_colour(shown.get_column("stage").to_list(), alt.Legend(orient="bottom", columns=6)),
             order=alt.Order("part:Q"),
             tooltip=["stage:N", alt.Tooltip("part:Q", format=".1%"), alt.Tooltip("time_us:Q", format=",.1f")],
         )

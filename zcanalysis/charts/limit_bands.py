@@ -6,7 +6,7 @@ from typing import Final
 import altair as alt
 import polars as pl
 
-from zcanalysis.charts.theme import WIDTH, dressed
+from zcanalysis.charts.theme import BLUE, GREEN, OLIVE, PERIWINKLE, PINK, RED, TAN, WARM_GREY, WIDTH, dressed
 from zcanalysis.limit_spans import (
     APPLICATION,
     DELAYED_ACK,
@@ -19,16 +19,15 @@ from zcanalysis.limit_spans import (
     WINDOW,
 )  # fmt: skip
 
-# Distinguishable with any colour vision: Paul Tol's bright scheme (SRON/EPS/TN/09-002); grey for what is not known.
 LIMIT_COLOURS: Final[Mapping[str, str]] = {
-    APPLICATION: "#bbcc33",
-    WINDOW: "#4477aa",
-    READER: "#66ccee",
-    RECEIVER_CPU: "#ee6677",
-    LOSS: "#aa3377",
-    DELAYED_ACK: "#ccbb44",
-    LINK: "#228833",
-    UNKNOWN: "#dddddd",
+    APPLICATION: OLIVE,
+    WINDOW: BLUE,
+    READER: PERIWINKLE,
+    RECEIVER_CPU: RED,
+    LOSS: PINK,
+    DELAYED_ACK: TAN,
+    LINK: GREEN,
+    UNKNOWN: WARM_GREY,
 }
 MOST_CONNECTIONS: Final = 12
 MOST_ROWS: Final = 4_000

@@ -3,7 +3,7 @@
 import altair as alt
 import polars as pl
 
-from zcanalysis.charts.theme import WIDTH, dressed
+from zcanalysis.charts.theme import RED, TEAL, WIDTH, dressed
 
 ENDS = ["price at its low bound", "price at its high bound"]
 MOST_SHOWN = 12
@@ -25,7 +25,7 @@ def tornado(swings: pl.DataFrame, goodput_gbps: float) -> alt.Chart | alt.LayerC
     order = shown.get_column("price").to_list()
     colour = alt.Color(
         "end:N", title=None, legend=alt.Legend(orient="bottom"),
-        scale=alt.Scale(domain=ENDS, range=["#44aa99", "#cc6677"]),
+        scale=alt.Scale(domain=ENDS, range=[TEAL, RED]),
     )  # fmt: skip
     bars = alt.Chart(ends).mark_bar(opacity=0.85).encode(
         y=alt.Y("price:N", title=None, sort=order),
@@ -41,7 +41,7 @@ def tornado(swings: pl.DataFrame, goodput_gbps: float) -> alt.Chart | alt.LayerC
             alt.Tooltip("gbps:Q", title="goodput then (Gbit/s)", format=".2f"),
         ],
     )  # fmt: skip
-    rule = alt.Chart(pl.DataFrame({"gbps": [goodput_gbps]})).mark_rule(color="#444b59").encode(x="gbps:Q")
+    rule = alt.Chart(pl.DataFrame({"gbps": [goodput_gbps]})).mark_rule().encode(x="gbps:Q")
     return dressed(alt.layer(bars, rule).properties(width=WIDTH - 80, height={"step": 11}))
 
 

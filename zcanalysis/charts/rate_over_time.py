@@ -5,14 +5,14 @@ from typing import Final
 import altair as alt
 import polars as pl
 
-from zcanalysis.charts.theme import WIDTH, dressed
+from zcanalysis.charts.theme import BLUE, OLIVE, PINK, RED, SLATE, WIDTH, dressed
 
 PHASE_COLOURS: Final = {
-    "counters": "#4477aa",
-    "sampling": "#cc6677",
-    "chains": "#cc6677",
-    "capture": "#aa4499",
-    "trace": "#999933",
+    "counters": BLUE,
+    "sampling": RED,
+    "chains": RED,
+    "capture": PINK,
+    "trace": OLIVE,
 }
 
 
@@ -30,7 +30,7 @@ def rate_over_time(rates: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.Face
     ).drop("ts_ns")
     phases = [*PHASE_COLOURS, *sorted(set(shown.get_column("phase")) - set(PHASE_COLOURS))]
     present = [phase for phase in phases if phase in set(shown.get_column("phase"))]
-    colours = [PHASE_COLOURS.get(phase, "#bbbbbb") for phase in present]
+    colours = [PHASE_COLOURS.get(phase, SLATE) for phase in present]
     chart = (
         alt.Chart(shown)
         .mark_bar(width=alt.RelativeBandSize(1.0), opacity=0.9)

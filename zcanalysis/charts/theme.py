@@ -1,62 +1,149 @@
-"""One colour for each group of stages, the same in every chart; sizes and fonts."""
+"""One colour for each group of stages, the same in every chart and in both looks, light and dark.
+
+Every colour stands out from white and from black by 3:1 or more, as WCAG 2 asks of graphics, and from every other one
+with any colour vision (`tests/charts/test_theme.py` says by how much). What is drawn in ink - text, axes, rules - has
+its colour from the look, never from a chart, so that one specification serves both: `spec["config"] = look(dark=True)`.
+"""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import altair as alt
 import polars as pl
 
-# Distinguishable with any colour vision: hues after Paul Tol's schemes (SRON/EPS/TN/09-002), greys for what is not
-# receive work.
+VIOLET: Final = "#7f548b"
+SKY: Final = "#3f8dc5"
+GREEN: Final = "#4c6d19"
+OLIVE: Final = "#98982a"
+BLUE: Final = "#326bc0"
+PINK: Final = "#c179a7"
+RED: Final = "#e5546e"
+MUSTARD: Final = "#917a00"
+TEAL: Final = "#2da58c"
+PERIWINKLE: Final = "#7e8af6"
+BRICK: Final = "#b24e36"
+BROWN_GREY: Final = "#70605c"
+BLUE_GREY: Final = "#6b7f86"
+WARM_GREY: Final = "#8a8575"
+TAN: Final = "#a87848"
+SLATE: Final = "#5f636d"
+
 GROUP_COLOURS: Final[Mapping[str, str]] = {
-    "interrupts and softirq": "#332288",
-    "driver and backlog": "#6699cc",
-    "GRO": "#44aa99",
-    "skb and page memory": "#999933",
-    "IP, netfilter, TCP, UDP": "#4477aa",
-    "checksum": "#aa4499",
-    "copy to user": "#cc6677",
-    "socket, lock, wake-ups": "#ddcc77",
-    "ACKs": "#117733",
-    "system calls and reader": "#88ccee",
-    "timers, virtualisation": "#661100",
-    "sender": "#bbbbbb",
-    "probe and other processes": "#777777",
-    "idle": "#eeeeee",
-    "waiting, unexplained": "#c2a15a",
-    "ceiling and goodput": "#444b59",
+    "interrupts and softirq": VIOLET,
+    "driver and backlog": SKY,
+    "GRO": GREEN,
+    "skb and page memory": OLIVE,
+    "IP, netfilter, TCP, UDP": BLUE,
+    "checksum": PINK,
+    "copy to user": RED,
+    "socket, lock, wake-ups": MUSTARD,
+    "ACKs": TEAL,
+    "system calls and reader": PERIWINKLE,
+    "timers, virtualisation": BRICK,
+    "sender": BROWN_GREY,
+    "probe and other processes": BLUE_GREY,
+    "idle": WARM_GREY,
+    "waiting, unexplained": TAN,
+    "ceiling and goodput": SLATE,
 }
-# What one connection did, in every picture of it; hues of the same schemes.
+"""In path order, in which they are stacked; greys for what is not receive work."""
+
 WIRE_COLOURS: Final[Mapping[str, str]] = {
-    "sent": "#4477aa",
-    "acknowledged": "#117733",
-    "window": "#999933",
-    "SACKed": "#aa4499",
-    "sent again": "#cc6677",
-    "shortest to longest": "#88ccee",
-    "median": "#332288",
-    "95 %": "#cc6677",
-    "of the ACKs": "#4477aa",
-    "of the time waited": "#ddaa33",
+    "sent": BLUE,
+    "acknowledged": GREEN,
+    "window": OLIVE,
+    "SACKed": PINK,
+    "sent again": RED,
+    "shortest to longest": SKY,
+    "median": VIOLET,
+    "95 %": RED,
+    "of the ACKs": BLUE,
+    "of the time waited": TAN,
 }
-# What could explain what was reported in a case; Paul Tol's muted scheme, and greys for what explains least.
+"""What one connection did, in every picture of it."""
+
 HYPOTHESIS_COLOURS: Final[Mapping[str, str]] = {
-    "plain stack": "#332288",
-    "copy in the driver": "#88ccee",
-    "misaligned copy": "#44aa99",
-    "ip_summed not set": "#117733",
-    "prequeue and late reader": "#999933",
-    "interrupts": "#ddcc77",
-    "two large segments": "#888888",
-    "delayed ACKs": "#882255",
-    "high-order allocation": "#661100",
-    "PCI bus": "#6699cc",
-    "memory bus": "#cc6677",
-    "second CPU": "#bbbbbb",
-    "copying defragmenter": "#aa4499",
+    "plain stack": VIOLET,
+    "copy in the driver": PERIWINKLE,
+    "misaligned copy": TEAL,
+    "ip_summed not set": GREEN,
+    "prequeue and late reader": OLIVE,
+    "interrupts": MUSTARD,
+    "two large segments": WARM_GREY,
+    "delayed ACKs": BLUE,
+    "high-order allocation": BRICK,
+    "PCI bus": SKY,
+    "memory bus": RED,
+    "second CPU": SLATE,
+    "copying defragmenter": PINK,
 }
+"""What could explain what was reported in a case."""
+
+LESS_TO_MORE: Final = ("#f2efe4", "#bccfd9", "#83abcd", "#326bc0", "#1d3f75")
+"""Shades of a quantity."""
+LESS_SAME_MORE: Final = ("#74a9e0", "#f2efe9", "#f0919b")
+"""Shades of a change; text on them is in style ``pale``."""
+
 BRANCH_TITLES: Final[Mapping[str, str]] = {"TCP": "one TCP connection", "UDP": "a blast of UDP"}
 WIDTH: Final = 780
+BACKGROUNDS: Final[Mapping[bool, str]] = {False: "#ffffff", True: "#111111"}
+"""Of the light and the dark look; the dark one is that of JupyterLab's cells."""
+DARK_INK: Final = "#1d2433"
+INK: Final[Mapping[bool, str]] = {False: DARK_INK, True: "#e6e8ec"}
+SOFT_INK: Final[Mapping[bool, str]] = {False: "#5b6577", True: "#a3abb8"}
+LINES: Final = "#7d838c"
+GRID: Final[Mapping[bool, str]] = {False: "#e6e6e6", True: "#2e3238"}
+
+
+def look(*, dark: bool = False) -> dict[str, Any]:
+    """What a chart is drawn with besides its marks' own colours: the ``config`` of a Vega-Lite specification.
+
+    Marks that have no colour of their own are in ink; ``style="ink"`` and ``style="soft"`` ask for it by name,
+    ``style="pale"`` for text on a pale ground.
+
+    Parameters
+    ----------
+    dark
+        On the background of a dark page.
+
+    Examples
+    --------
+    >>> look(dark=True)["background"]
+    '#111111'
+    """
+    ink, soft = INK[dark], SOFT_INK[dark]
+    return {
+        "background": BACKGROUNDS[dark],
+        "view": {"stroke": None},
+        "axis": {
+            "gridColor": GRID[dark], "domainColor": LINES, "tickColor": LINES, "labelColor": ink, "titleColor": ink,
+            "labelFontSize": 12, "titleFontSize": 12, "labelLimit": 260,
+        },
+        "legend": {"labelFontSize": 12, "labelColor": ink, "titleColor": ink},
+        "header": {"labelFontSize": 13, "labelFontWeight": "bold", "labelColor": ink, "titleColor": ink},
+        "title": {"color": ink, "subtitleColor": soft},
+        "text": {"color": ink},
+        "rule": {"color": ink},
+        "tick": {"color": ink},
+        "style": {"ink": {"color": ink}, "soft": {"color": soft}, "pale": {"color": DARK_INK}},
+        "range": {"category": [*GROUP_COLOURS.values()], "heatmap": list(LESS_TO_MORE), "ramp": list(LESS_TO_MORE)},
+    }  # fmt: skip
+
+
+def dressed(
+    chart: alt.Chart | alt.LayerChart | alt.FacetChart, says: str | None = None
+) -> alt.Chart | alt.LayerChart | alt.FacetChart:
+    """The chart with the one look.
+
+    Parameters
+    ----------
+    chart
+        Without any.
+    says
+        What the picture shows, in a sentence or two, for whoever cannot see it: a screen reader tells it.
+    """
+    told = chart if says is None else chart.properties(description=says)
+    return told.configure(**look())
 
 
 def life_axis(last_s: float, first_s: float = 0) -> alt.X:
@@ -96,23 +183,4 @@ def group_colour(groups: list[str], *, legend: bool = True) -> alt.Color:
         scale=scale,
         title=None,
         legend=alt.Legend(orient="bottom", columns=4, labelLimit=220) if legend else None,
-    )
-
-
-def dressed(
-    chart: alt.Chart | alt.LayerChart | alt.FacetChart,
-) -> alt.Chart | alt.LayerChart | alt.FacetChart:
-    """The chart with the one look."""
-    return (
-        chart.configure_view(strokeWidth=0)
-        .configure_axis(
-            gridColor="#e6e6e6",
-            domainColor="#999999",
-            tickColor="#999999",
-            labelFontSize=12,
-            titleFontSize=12,
-            labelLimit=260,
-        )
-        .configure_legend(labelFontSize=12)
-        .configure_header(labelFontSize=13, labelFontWeight="bold")
     )

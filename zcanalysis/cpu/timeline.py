@@ -7,10 +7,12 @@ import polars as pl
 
 from zcanalysis.cpu.kernel_stages import GROUP_OF
 from zcanalysis.rates import NS_PER_S
+from zcanalysis.tables import FLAME, conform, polars_schema
 
 BINS: Final = 60
 SMALLEST_FRAME_SHARE: Final = 0.005
 DEEPEST_FRAME: Final = 60
+MOST_FRAMES: Final = 4000
 
 
 def cpu_timeline(stages: pl.DataFrame) -> pl.DataFrame:
@@ -55,28 +57,32 @@ def cpu_timeline(stages: pl.DataFrame) -> pl.DataFrame:
 
 
 def flame(stages: pl.DataFrame) -> pl.DataFrame:
-    """Frames of a flame graph for each CPU, frames under 0.5 % of the CPU's busy time left out.
+    """Frames of a flame graph for each CPU without those under 0.5 % of its busy time, and at most 4000.
 
     Returns
     -------
     pl.DataFrame
-        ``cpu``, ``depth`` (0 is the thread), ``start`` and ``end`` (share of the CPU's busy time), ``name``,
-        ``group`` (the group of stages most of the frame's time was charged to).
+        FLAME.
     """
     rows = [
         row
         for (cpu,), own in stages.filter(pl.col("stage") != "idle").group_by("cpu", maintain_order=True)
         for row in _frames(int(str(cpu)), own)
     ]
-    schema = {
-        "cpu": pl.Int32,
-        "depth": pl.Int32,
-        "start": pl.Float64,
-        "end": pl.Float64,
-        "name": pl.String,
-        "group": pl.String,
-    }
-    return pl.DataFrame(rows, schema=schema, orient="row").sort("cpu", "depth", "start")
+    table = pl.DataFrame(rows, schema=polars_schema(FLAME), orient="row")
+    return conform(widest_frames(table).sort("cpu", "depth", "start"), FLAME)
+
+
+def widest_frames(frames: pl.DataFrame) -> pl.DataFrame:
+    """At most 4000 frames of a flame: what a page draws at once. A frame that is kept has its callers.
+
+    Parameters
+    ----------
+    frames
+        With ``depth``, ``start`` and ``end``.
+    """
+    width = (pl.col("end") - pl.col("start")).round(9)  # a caller is never narrower, but for rounding
+    return frames.sort(width, -pl.col("depth"), descending=True, maintain_order=True).head(MOST_FRAMES)
 
 
 def _frames(cpu: int, own: pl.DataFrame) -> Iterator[tuple[int, int, float, float, str, str]]:
