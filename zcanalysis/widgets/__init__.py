@@ -3,6 +3,7 @@
 Recordings and answers enter, widgets leave; nothing is computed here that a function of the library does not give.
 """
 
+from zcanalysis.widgets.compare_view import compare_view
 from zcanalysis.widgets.packet_explorer import packet_explorer
 
-__all__ = ["packet_explorer"]
+__all__ = ["compare_view", "packet_explorer"]
