@@ -5,5 +5,6 @@ Recordings and answers enter, widgets leave; nothing is computed here that a fun
 
 from zcanalysis.widgets.compare_view import compare_view
 from zcanalysis.widgets.packet_explorer import packet_explorer
+from zcanalysis.widgets.sweep_map import sweep_map
 
-__all__ = ["compare_view", "packet_explorer"]
+__all__ = ["compare_view", "packet_explorer", "sweep_map"]

@@ -26,9 +26,9 @@ TITLES: Final = {
 }  # fmt: skip
 NOTHING: Final = "No row is left: nothing of this kind changed by more than chance makes."
 HOW: Final = (
-    "Each row: what it was before, what it is now, and from the value before the 95 % interval of the difference. Whether "
-    "that is beyond chance also counts that many rows are looked at. Goodput lost by stage divides the time of the CPU "
-    "that limits each recording: it follows from the rest, and is not tested."
+    "Each row: what it was before, what it is now, and from the value before the 95 % interval of the difference. "
+    "Whether that is beyond chance also counts that many rows are looked at. Goodput lost by stage divides "
+    "the time of the CPU that limits each recording: it follows from the rest, and is not tested."
 )
 
 
