@@ -134,6 +134,17 @@ SEQUENCE_LINES: Final[Schema] = {
     "in_flight_most_bytes": Column(pl.Int64(), "the same at its largest in the slice; null before the first ACK"),
 }
 
+PACKET_LIST: Final[Schema] = {
+    "number": Column(pl.Int64(), "of the record in its capture, from 1, as Wireshark and `dissect` count"),
+    "at_s": Column(pl.Float64(), "since the first packet of the direction whose payload is meant"),
+    "sent": Column(pl.Boolean(), "by the sender of that payload; else by the other side"),
+    "flags": Column(pl.String(), "TCP flags that are set, such as SYN ACK"),
+    "payload_bytes": Column(pl.Int64(), "TCP payload"),
+    "sent_byte": Column(pl.Int64(), "where the sender's packet begins, counted from the first number seen"),
+    "acked_byte": Column(pl.Int64(), "up to where the other side's packet acknowledges"),
+    "window_raw": Column(pl.Int64(), "TCP window before scaling"),
+}
+
 TRANSFER_RATES: Final[Schema] = {
     "from_s": Column(pl.Float64(), "begin of the slice, since the direction's first packet"),
     "to_s": Column(pl.Float64(), "its end"),

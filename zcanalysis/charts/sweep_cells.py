@@ -7,15 +7,23 @@ from zcanalysis.charts.theme import LESS_TO_MORE, LINES, dressed
 
 NOT_KNOWN = "–"
 MOST_CELLS_ACROSS = 14
+LEAST_STEP = 64
+LETTER = 9
 
 
-def sweep_map(swept: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChart:
+def sweep_map(
+    swept: pl.DataFrame, *, pick: str | None = None, chosen: str = ""
+) -> alt.Chart | alt.LayerChart | alt.FacetChart:
     """A cell a combination: the first patch's values across, the others' down, the predicted goodput in the cell.
 
     Parameters
     ----------
     swept
         The SWEEP table of two patches or more; a combination that cannot act here has no number.
+    pick
+        Name of a parameter that becomes the ``patch`` of the cell that is clicked.
+    chosen
+        The ``patch`` of a cell to frame.
     """
     first = pl.col("patch").str.split(" + ").list.first()
     known = pl.when("applies").then("predicted_gbps")
@@ -45,7 +53,12 @@ def sweep_map(swept: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChar
     numbers = base.mark_text(style="pale", fontSize=12).encode(text="number:N").transform_calculate(
         number=f"isValid(datum.gbps) ? format(datum.gbps, '.3~r') : '{NOT_KNOWN}'"
     )  # fmt: skip
-    chart = alt.layer(cells, numbers).properties(width={"step": 64}, height={"step": 28})
+    if pick is not None:
+        cells = cells.add_params(alt.selection_point(name=pick, fields=["patch"]))
+    frame = base.properties(data=shown.filter(pl.col("patch") == chosen)).mark_rect(style="ink", filled=False)
+    layers = cells, numbers, frame.encode(strokeWidth=alt.value(3))
+    step = LEAST_STEP if _angle(across) else max(LEAST_STEP, LETTER * max(map(len, across), default=0))
+    chart = alt.layer(*layers).properties(width={"step": step}, height={"step": 28})
     return dressed(chart, _says(shown))
 
 

@@ -3,6 +3,9 @@
 Recordings and answers enter, widgets leave; nothing is computed here that a function of the library does not give.
 """
 
+from zcanalysis.widgets.compare_view import compare_view
 from zcanalysis.widgets.explorer_widget import explorer
+from zcanalysis.widgets.packet_explorer import packet_explorer
+from zcanalysis.widgets.sweep_map import sweep_map
 
-__all__ = ["explorer"]
+__all__ = ["compare_view", "explorer", "packet_explorer", "sweep_map"]
