@@ -7,6 +7,7 @@ picture. The only room, with the report, that knows altair.
 from zcanalysis.charts.ack_delay_shares import ack_delays
 from zcanalysis.charts.blast_curves import blasts
 from zcanalysis.charts.bus_crossings import bus_crossings
+from zcanalysis.charts.change_controls import combinations
 from zcanalysis.charts.change_ratios import ratios
 from zcanalysis.charts.climb import ladder
 from zcanalysis.charts.cost_bars import stage_cost
@@ -42,10 +43,10 @@ from zcanalysis.charts.walk_costs import walk_costs
 from zcanalysis.charts.walk_gains import walk_gains
 
 __all__ = [
-    "ack_delays", "believed", "blasts", "bus_crossings", "cheaper_suspects", "cpu_over_time", "flame_graph",
-    "forecast", "foretold_errors", "foretold_published", "kernel_beside_model", "ladder", "ladder_categories",
-    "latency", "limits_band", "livelock", "odds_matrix", "patch_effect", "piece_costs", "rate_over_time",
-    "ratios", "relay_gain", "relay_messages", "remedy_ranges", "round_trips", "share_steps", "speedup_curves",
-    "stage_cost", "stall_cost", "suspects", "sweep_curve", "telling", "time_sequence", "tornado", "transfer_rate",
-    "validation", "volumes", "walk_costs", "walk_gains", "waterfall",
+    "ack_delays", "believed", "blasts", "bus_crossings", "cheaper_suspects", "combinations", "cpu_over_time",
+    "flame_graph", "forecast", "foretold_errors", "foretold_published", "kernel_beside_model", "ladder",
+    "ladder_categories", "latency", "limits_band", "livelock", "odds_matrix", "patch_effect", "piece_costs",
+    "rate_over_time", "ratios", "relay_gain", "relay_messages", "remedy_ranges", "round_trips", "share_steps",
+    "speedup_curves", "stage_cost", "stall_cost", "suspects", "sweep_curve", "telling", "time_sequence", "tornado",
+    "transfer_rate", "validation", "volumes", "walk_costs", "walk_gains", "waterfall",
 ]  # fmt: skip
