@@ -565,6 +565,17 @@ SWEEP: Final[Schema] = {
     "tier": Column(pl.String(), "what it rests on: recording (a host calibrated from it), calibrated or null"),
 }
 
+COMBINATIONS: Final[Schema] = {
+    "key": Column(pl.String(), "what each control is set to, joined by `|`; empty: as recorded"),
+    "patch": Column(pl.String(), "the changes, joined by ` + ` as in PATCHES; `no patch` for none"),
+    "predicted_gbps": Column(pl.Float64(), "goodput with them; null where nothing here can say"),
+    "low_gbps": Column(pl.Float64(), "5 % bound"),
+    "high_gbps": Column(pl.Float64(), "95 % bound"),
+    "limit_after": Column(pl.String(), "what limits then; null where there is no prediction"),
+    "says": Column(pl.String(), "the prediction in words, with unit and interval"),
+    "change": Column(pl.String(), "what changes against the goodput as recorded; or why nothing can be said"),
+}
+
 TORNADO: Final[Schema] = {
     "price": Column(pl.String(), "section and field of a host's price: copy.ns_per_byte"),
     "value": Column(pl.Float64(), "in the unit that the name ends with"),
