@@ -41,7 +41,7 @@ def settled(notebook, words):
             EXACT in page and said and words in said[0] and words in "\n".join(notebook.browser.execute_script(DRAWN))
         )
 
-    notebook._until(there)
+    notebook.until(there)
 
 
 def button(notebook, text):
@@ -79,7 +79,7 @@ def test_slider_box_and_scenarios_show_what_the_library_says(lab):
         tab(notebook, "scenarios")
         button(notebook, "Keep")
         button(notebook, "Save")
-        notebook._until(lambda _: (lab.folder / "notebooks/scenarios.toml").exists())
+        notebook.until(lambda _: (lab.folder / "notebooks/scenarios.toml").exists())
         (kept,) = read_scenarios(lab.folder / "notebooks/scenarios.toml")
         assert parts(kept) == ["mtu=9000", "gro=on"]
 
