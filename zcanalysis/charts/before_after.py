@@ -12,7 +12,7 @@ import polars as pl
 from zcanalysis.charts.theme import GROUP_COLOURS, dressed
 
 KIND_COLOURS: Final = {"as it is": "#777777", "now": "#4477aa", "kept": "#88ccee", "measured": "#cc6677"}
-PANEL: Final = 205
+PANEL: Final = 175
 NAMES: Final = 150
 
 
@@ -42,7 +42,7 @@ def outcomes(rows: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChart:
     )
     points = base.mark_point(filled=True, size=80, opacity=1).encode(x=x, color=colour)
     words = base.mark_text(align="left", dx=8, dy=-9, fontSize=11).encode(x=x, text="label:N")
-    return dressed(alt.layer(spans, points, words).properties(width=2 * PANEL, height={"step": 34}))
+    return dressed(alt.layer(spans, points, words).properties(width=390, height={"step": 34}))
 
 
 def transfer_time(steps: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChart:
