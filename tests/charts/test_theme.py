@@ -10,6 +10,7 @@ import vl_convert
 
 from tests.charts.colour_vision import apart, contrast, least_apart
 from zcanalysis.charts import theme
+from zcanalysis.charts.before_after import KIND_COLOURS
 from zcanalysis.charts.limit_bands import LIMIT_COLOURS
 from zcanalysis.charts.rate_over_time import PHASE_COLOURS
 
@@ -18,7 +19,7 @@ NEIGHBOURS_APART, ANY_APART = 12.0, 6.0  # CIEDE2000
 LOOKS = pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 PALETTES = {
     "groups": theme.GROUP_COLOURS, "wire": theme.WIRE_COLOURS, "hypotheses": theme.HYPOTHESIS_COLOURS,
-    "limits": LIMIT_COLOURS, "phases": PHASE_COLOURS,
+    "limits": LIMIT_COLOURS, "phases": PHASE_COLOURS, "outcomes": KIND_COLOURS,
 }  # fmt: skip
 
 

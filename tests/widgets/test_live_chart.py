@@ -60,3 +60,15 @@ def test_one_bundle_serves_all_charts():
     LiveChart(lines(5))
     assert vega_bundle() is vega_bundle()
     assert len(LiveChart(lines(5))._esm) < 10_000 < len(vega_bundle()._esm)
+
+
+def test_pushed_rows_are_those_of_a_shown_chart_and_must_fit_it():
+    live = LiveChart(lines(5))
+    live.show(lines(7))
+    shown, revision = live.tables, live.revision
+    table = pl.DataFrame({"x": range(7), "y": range(7)})
+    live.push(table, table.head(1))
+    assert live.tables == shown
+    assert live.revision == revision + 1
+    with pytest.raises(ValueError, match="draws 2 tables, got 1"):
+        live.push(table)

@@ -9,11 +9,14 @@ from typing import Final
 import altair as alt
 import polars as pl
 
-from zcanalysis.charts.theme import GROUP_COLOURS, dressed
+from zcanalysis.charts.theme import BLUE, GROUP_COLOURS, RED, TEAL, WARM_GREY, dressed
 
-KIND_COLOURS: Final = {"as it is": "#777777", "now": "#4477aa", "kept": "#88ccee", "measured": "#cc6677"}
-PANEL: Final = 205
+KIND_COLOURS: Final = {"as it is": WARM_GREY, "now": BLUE, "kept": TEAL, "measured": RED}
+PANEL: Final = 175
 NAMES: Final = 150
+OUTCOMES_SAY: Final = "Goodput of scenarios and measurements beside one another, each a point within its 90 % interval."
+TIME_SAYS: Final = "What a megabyte waits for at each stage of the critical path, as it is and with the changes."
+LADDERS_SAY: Final = "The climb from the goodput to all receiver stages free, as it is and with the changes."
 
 
 def outcomes(rows: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChart:
@@ -42,7 +45,7 @@ def outcomes(rows: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChart:
     )
     points = base.mark_point(filled=True, size=80, opacity=1).encode(x=x, color=colour)
     words = base.mark_text(align="left", dx=8, dy=-9, fontSize=11).encode(x=x, text="label:N")
-    return dressed(alt.layer(spans, points, words).properties(width=2 * PANEL, height={"step": 34}))
+    return dressed(alt.layer(spans, points, words).properties(width=390, height={"step": 34}), OUTCOMES_SAY)
 
 
 def transfer_time(steps: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChart:
@@ -53,7 +56,7 @@ def transfer_time(steps: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.Facet
     steps
         A BEFORE_AFTER table, in microseconds.
     """
-    return _beside(steps, "time of a megabyte (µs)", ".0f")
+    return _beside(steps, "time of a megabyte (µs)", ".0f", TIME_SAYS)
 
 
 def ladders(steps: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChart:
@@ -64,10 +67,10 @@ def ladders(steps: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChart:
     steps
         A BEFORE_AFTER table, in Gbit/s.
     """
-    return _beside(steps, "goodput (Gbit/s)", ".2f")
+    return _beside(steps, "goodput (Gbit/s)", ".2f", LADDERS_SAY)
 
 
-def _beside(steps: pl.DataFrame, title: str, digits: str) -> alt.Chart | alt.LayerChart | alt.FacetChart:
+def _beside(steps: pl.DataFrame, title: str, digits: str, says: str) -> alt.Chart | alt.LayerChart | alt.FacetChart:
     """A panel for each ``when``: bars from ``from`` to ``to``, one a ``name``."""
     base = alt.Chart(steps).encode(
         y=alt.Y("name:N", title=None, sort=alt.EncodingSortField("order", op="min"), axis=alt.Axis(labelLimit=NAMES)),
@@ -84,7 +87,7 @@ def _beside(steps: pl.DataFrame, title: str, digits: str) -> alt.Chart | alt.Lay
     )
     words = words.transform_calculate(right="max(datum.from, datum.to)")
     panels = alt.layer(bars, words).properties(width=PANEL, height={"step": 19})
-    return dressed(panels.facet(column=alt.Column("when:N", title=None, sort="ascending"), spacing=22))
+    return dressed(panels.facet(column=alt.Column("when:N", title=None, sort="ascending"), spacing=22), says)
 
 
 def _colour(column: str, colours: Mapping[str, str], *, legend: bool = True) -> alt.Color:

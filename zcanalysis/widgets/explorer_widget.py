@@ -205,19 +205,28 @@ class Explorer(ipywidgets.VBox):
     def _ask_of(self, subject: Subject) -> None:
         """Controls for another host, which asks nothing yet."""
         self.subject = subject
-        _close(self.controls.children)
         self.patch_controls, self.price_controls = (
             PatchControls(subject, self._moved),
             PriceControls(subject, self._moved),
         )
-        prices = [row.box for row in self.price_controls.rows.values()]
-        boxes = [*self.patch_controls.boxes(), (f"{PRICES} ({len(prices)})", ipywidgets.VBox(prices))]
-        self.controls.children, self.controls.titles = [box for _, box in boxes], [title for title, _ in boxes]
-        self.controls.selected_index = 0
+        self._show_controls()
         self.history = History(self.scenario)
         self._describe(None)
         self.scenarios.refresh()
         self._find_fast()
+
+    def _show_controls(self) -> None:
+        """In an accordion of their own: one whose parts were closed cannot fold them any more."""
+        prices = [row.box for row in self.price_controls.rows.values()]
+        tall = {"max_height": "640px", "overflow": "auto"}
+        boxes = [*self.patch_controls.boxes(), (f"{PRICES} ({len(prices)})", ipywidgets.VBox(prices, layout=tall))]
+        before, titles = self.controls, tuple(title for title, _ in boxes)
+        acting = next((at for at, title in enumerate(titles) if "(0 of" not in title), 0)
+        self.controls = ipywidgets.Accordion(
+            [box for _, box in boxes], titles=titles, selected_index=acting, layout={"width": "98%"}
+        )
+        self._left.children = (*self._left.children[:-1], self.controls)
+        _close([before])
 
     def _describe(self, change: traitlets.Bunch | None) -> None:
         host = self.subject.host
@@ -249,20 +258,20 @@ class Explorer(ipywidgets.VBox):
 
     def _lay_out(self) -> None:
         line = {"flex_flow": "row wrap", "width": "100%", "align_items": "center"}
-        left = ipywidgets.VBox(
+        self._left = ipywidgets.VBox(
             [ipywidgets.Box([self.undo, self.redo, self.reset], layout=line), self.message, self.controls],
             layout={"flex": "1 1 330px", "min_width": "300px"},
         )
         right = ipywidgets.VBox([self.panes.box], layout={"flex": "2 1 600px", "min_width": "560px"})
         below = ipywidgets.Tab(
             [self.best.box, self.scenarios.box, self.code.box],
-            titles=("what would help", "scenarios", "copy as command or Python"),
+            titles=("what would help", "scenarios", "copy as code"),
         )
         self.children = [
             ipywidgets.HTML(STYLE),
             ipywidgets.Box([self.recording, self.generation, self.connection], layout=line),
             self.about, self.panes.words,
-            ipywidgets.Box([left, right], layout={"flex_flow": "row wrap", "width": "100%"}), below,
+            ipywidgets.Box([self._left, right], layout={"flex_flow": "row wrap", "width": "100%"}), below,
         ]  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from zcanalysis.hosts import Host
 from zcanalysis.measured_change import Measured
 from zcanalysis.modelled import CONFIDENCE, FAST_ERROR
 from zcanalysis.scenarios import parts
-from zcanalysis.whatif import REPLAYED_TIERS
+from zcanalysis.whatif import NULL
 from zcanalysis.widgets.page_parts import dim, rows_html, warning
 
 NO_CHANGE: Final = 0.005
@@ -65,7 +65,7 @@ def figures_html(subject: Subject, found: Explored) -> str:
     made = found.prediction
     how = EXACT_WORDS if found.exact else FAST_WORDS
     change = "" if found.changes_nothing or made.gbps is None else _change(subject, found)
-    interval = "" if made.tier in REPLAYED_TIERS or made.gbps is None else " range of simpler arithmetic, no confidence"
+    interval = " range of simpler arithmetic, no confidence" if made.tier == NULL and made.gbps is not None else ""
     rows = [
         ("as it is", rate_words(subject.baseline), limit_words(subject.limit), _busy(subject, None)),
         (

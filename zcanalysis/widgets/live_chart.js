@@ -51,7 +51,7 @@ function render({ model, el }) {
 
   async function push() {
     for (const [name, rows] of Object.entries(model.get("tables"))) made.view.data(name, structuredClone(rows));
-    await made.view.runAsync();
+    await made.view.resize().runAsync();  // rows may have brought panels, for which the picture has to grow
   }
 
   // One drawing at a time, of what is newest: a page that is slower than the kernel skips what is between.

@@ -17,7 +17,7 @@ AS_IT_IS: Final = "as it is"
 SPEEDUP: Final = "speedup"
 FASTER: Final = "stages, if they took less time"
 STEP_PERCENT: Final = 5
-WIDE: Final = {"description_width": "104px"}
+WIDE: Final = {"description_width": "118px"}
 
 
 class PatchRow:

@@ -45,9 +45,12 @@ class PriceRow:
             tooltip=f"{name} in {self.unit}: {price.origin}, {price.source}",
         )  # fmt: skip
         self.note = ipywidgets.HTML()
-        self._head = ipywidgets.HTML(f"<b>{escape(name)}</b> {dim(f'{price.value:.4g} {self.unit}, {price.origin}')}")
+        self._head = ipywidgets.HTML(
+            f"<b>{escape(name)}</b> {dim(f'{number_text(price.value)} {self.unit}, {price.origin}')}"
+        )
         self._interval = ipywidgets.HTML(_interval_html(price, most))
-        self.box = ipywidgets.VBox([self._head, self.slider, self._interval, self.note])
+        whole = {"flex": "0 0 auto", "margin": "0 0 10px 0", "overflow": "visible"}
+        self.box = ipywidgets.VBox([self._head, self.slider, self._interval, self.note], layout=whole)
         self.describe()
 
     def show(self, value: float | None) -> None:
@@ -86,13 +89,15 @@ class PriceRow:
     def describe(self) -> None:
         """Say where it is: as it is, within its interval, or outside."""
         low, high, value = self.price.low, self.price.high, self.value
-        span = f"90 % interval {low:.4g} to {high:.4g} {self.unit}"
+        span = f"90 % interval {number_text(low)} to {number_text(high)} {self.unit}"
         if value is None:
-            text = dim(f"as it is; {span}")
+            text = dim(f"as it is; {span}" if low < high else "as it is; no interval")
         elif low <= value <= high:
-            text = dim(f"set to {value:.4g} {self.unit}, within the {span}")
+            text = dim(f"set to {number_text(value)} {self.unit}, within the {span}")
         else:
-            text = warning(f"set to {value:.4g} {self.unit}, outside the {span}: nothing recorded supports this")
+            text = warning(
+                f"set to {number_text(value)} {self.unit}, outside the {span}: nothing recorded supports this"
+            )
         if text != self.note.value:
             self.note.value = text
 
@@ -152,6 +157,17 @@ def unit_of(name: str) -> str:
     ('ns a byte', 'ns', 'Gbit/s')
     """
     return next((unit for end, unit in UNITS.items() if name.endswith(end)), "ns")
+
+
+def number_text(value: float) -> str:
+    """A number of four digits, without an exponent.
+
+    Examples
+    --------
+    >>> number_text(36238.5), number_text(0.062771)
+    ('36,238', '0.06277')
+    """
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"  # noqa: PLR2004 - where .4g would drop digits
 
 
 def _interval_html(price: Price, most: float) -> str:
