@@ -23,6 +23,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -194,7 +195,8 @@ def jupyter_lab(place: Path, browser: "Chrome") -> Iterator[Lab]:
     browser
         To look at it.
     """
-    command = [sys.executable, "-m", "zcanalysis", "notebook", "--no-browser", "-o", str(place / "root")]
+    command = [sys.executable, "-m", "zcanalysis", "notebook", "--no-browser", "--port", str(_free_port())]
+    command += ["-o", str(place / "root")]
     environment = _own_settings(place)
     with (place / "server.log").open("w") as log:
         running = subprocess.Popen(command, cwd=CODE, env=environment, stdout=subprocess.PIPE, stderr=log, text=True)
@@ -203,6 +205,12 @@ def jupyter_lab(place: Path, browser: "Chrome") -> Iterator[Lab]:
         assert address, (place / "server.log").read_text()
         browser.set_script_timeout(CELLS_S)
         yield Lab(place / "root", address, server, browser)
+
+
+def _free_port() -> int:
+    """Not Jupyter's usual one: two sessions of tests may begin at once."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
 
 
 def _address(running: subprocess.Popen[str]) -> str:
