@@ -17,6 +17,9 @@ opens a copy of a notebook in it, or one of its own::
 ``lab.write("mine.ipynb", script)`` makes a notebook of a percent script's text. Cells out of sight are drawn too
 (windowing is off). At the end of ``opened`` its kernel is shut down. ``notebook.browser`` is selenium's driver, for
 everything else; ``notebook.screenshot(path)`` shows what it sees; ``notebook.kernel`` is the kernel's process.
+
+Keys: JupyterLab takes arrow keys for itself unless the element, or one around it, has the attribute
+``data-lm-suppress-shortcuts``. ipywidgets' sliders are not touched by that, an ``<input type=range>`` of one's own is.
 """
 
 import json
