@@ -17,12 +17,16 @@ opens a copy of a notebook in it, or one of its own::
 ``lab.write("mine.ipynb", script)`` makes a notebook of a percent script's text. Cells out of sight are drawn too
 (windowing is off). At the end of ``opened`` its kernel is shut down. ``notebook.browser`` is selenium's driver, for
 everything else; ``notebook.screenshot(path)`` shows what it sees; ``notebook.kernel`` is the kernel's process.
+
+Keys: JupyterLab takes arrow keys for itself unless the element, or one around it, has the attribute
+``data-lm-suppress-shortcuts``. ipywidgets' sliders are not touched by that, an ``<input type=range>`` of one's own is.
 """
 
 import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -194,7 +198,8 @@ def jupyter_lab(place: Path, browser: "Chrome") -> Iterator[Lab]:
     browser
         To look at it.
     """
-    command = [sys.executable, "-m", "zcanalysis", "notebook", "--no-browser", "-o", str(place / "root")]
+    command = [sys.executable, "-m", "zcanalysis", "notebook", "--no-browser", "--port", str(_free_port())]
+    command += ["-o", str(place / "root")]
     environment = _own_settings(place)
     with (place / "server.log").open("w") as log:
         running = subprocess.Popen(command, cwd=CODE, env=environment, stdout=subprocess.PIPE, stderr=log, text=True)
@@ -203,6 +208,12 @@ def jupyter_lab(place: Path, browser: "Chrome") -> Iterator[Lab]:
         assert address, (place / "server.log").read_text()
         browser.set_script_timeout(CELLS_S)
         yield Lab(place / "root", address, server, browser)
+
+
+def _free_port() -> int:
+    """Not Jupyter's usual one: two sessions of tests may begin at once."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
 
 
 def _address(running: subprocess.Popen[str]) -> str:

@@ -9,7 +9,7 @@ PATIENCE_S = 15
 
 
 @contextmanager
-def ended(pid: int, end: Callable[[], object]) -> Iterator[psutil.Process]:
+def ended(pid: int, end: Callable[[], object], patience_s: float = PATIENCE_S) -> Iterator[psutil.Process]:
     """A process that runs in the body of ``with``, and at the end neither it nor what it has started.
 
     Parameters
@@ -17,7 +17,9 @@ def ended(pid: int, end: Callable[[], object]) -> Iterator[psutil.Process]:
     pid
         Of the process.
     end
-        Asks it to end. What has not ended some seconds later is killed, and an error.
+        Asks it to end.
+    patience_s
+        What has not ended then is killed, and an error.
     """
     top = psutil.Process(pid)
     try:
@@ -27,7 +29,7 @@ def ended(pid: int, end: Callable[[], object]) -> Iterator[psutil.Process]:
         try:
             end()
         finally:
-            left = psutil.wait_procs(family, timeout=PATIENCE_S)[1]
+            left = psutil.wait_procs(family, timeout=patience_s)[1]
             for one in left:
                 one.kill()
     assert not left, f"had to be killed: {left}"
