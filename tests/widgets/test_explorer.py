@@ -252,6 +252,14 @@ def test_several_recordings_are_chosen_from():
     shown.recording.value = names.index("veth-small-buffer")
     assert "The limit is the receive buffer" in shown.panes.words.text
     assert shown.subject.name == "veth-small-buffer"
+    assert "Then the limit is" not in shown.panes.words.text
+    shown.recording.value = names.index("veth-cpu-hog")
+    # a process to move away is no patch: it is named, and cannot be tried
+    ranked = [row["patch"] for row in shown.best.rows]
+    assert any(name.startswith("move:") for name in ranked)
+    assert len(shown.best.box.children[1].children) == len(ranked) - 1
+    move(shown, "mtu", "mtu=9000")
+    assert "The limit stays CPU 1." in shown.panes.words.text
     shown.close()
 
 

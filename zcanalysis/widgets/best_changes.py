@@ -8,14 +8,14 @@ import ipywidgets
 from zcanalysis.advice import ranked_changes
 from zcanalysis.answer import Answer
 from zcanalysis.exploring import Rate
-from zcanalysis.patches import parse_patch
+from zcanalysis.patches import CATALOGUE, parse_patch
 from zcanalysis.scenarios import Scenario
 from zcanalysis.whatif import REPLAYED_TIERS
 from zcanalysis.widgets.explorer_words import limit_words, rate_words
 from zcanalysis.widgets.page_parts import dim, rows_html
 
 NONE: Final = "Nothing that anybody could change here would help more than its interval."
-HEAD: Final = ("change", "goodput (90 %)", "then the limit", "how", "undo")
+HEAD: Final = ("change", "goodput (90 %)", "then the limit", "how", "undo", "mind")
 OF_A_HOST: Final = "Nobody recorded this host, so no change is ranked: try them on the left."
 
 
@@ -45,7 +45,8 @@ class BestChanges:
         self.rows = [] if answer is None else ranked_changes(answer)[0]
         for button in self._buttons.children:
             button.close()
-        self._buttons.children = [self._button(row["patch"]) for row in self.rows]
+        tried = [row["patch"] for row in self.rows if row["patch"].partition("=")[0] in CATALOGUE]
+        self._buttons.children = list(map(self._button, tried))
         if answer is None:
             self.table.value = dim(OF_A_HOST)
             return
@@ -61,4 +62,10 @@ class BestChanges:
 def _texts(row: dict[str, Any]) -> tuple[str, ...]:
     rate = rate_words(Rate(row["predicted_gbps"], row["low_gbps"], row["high_gbps"]))
     unsure = "" if row["tier"] in REPLAYED_TIERS else " (no confidence)"
-    return (row["patch"], rate + unsure, limit_words(row["limit_after"]), row["command"] or "-", row["undo"] or "-")
+    return (
+        row["patch"],
+        rate + unsure,
+        limit_words(row["limit_after"] or "unknown"),
+        row["command"] or "-",
+        row["undo"] or "-",
+    )

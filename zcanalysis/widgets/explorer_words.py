@@ -46,7 +46,7 @@ def said(subject: Subject, found: Explored, measured: Iterable[Measured]) -> str
     unable = "" if made.applies else " (it cannot act here)"
     words = [
         f"With {asked}{unable}: {rate_words(found.rate)}{_sure(found)}, {_change(subject, found)}.",
-        f"Then the limit is {limit_words(made.limit_after)}; it was {limit_words(subject.limit)}.",
+        _limits(limit_words(subject.limit), limit_words(made.limit_after)),
         *(f"Measured in the lab: {rate_words(Rate(*one[:3]))} ({one.where})." for one in measured),
     ]
     if made.why:
@@ -149,6 +149,10 @@ def _change(subject: Subject, found: Explored) -> str:
     if abs(ratio - 1) < NO_CHANGE or not (acting(found) or found.scenario.prices):
         return f"no change from {rate_words(subject.baseline)}"
     return f"{after - before:+.1f} Gbit/s, {ratio:.2f} times the {before:.1f} Gbit/s as it is"
+
+
+def _limits(before: str, after: str) -> str:
+    return f"The limit stays {after}." if before == after else f"Then the limit is {after}; it was {before}."
 
 
 def _sure(found: Explored) -> str:
