@@ -28,6 +28,8 @@ LADDER_S: Final = 0.4
 RECORDED, OLD = "as recorded", "on Linux 2.4"
 OLD_HOST: Final = "host_2002"
 EVERY_CONNECTION: Final = "all connections"
+RIGHT_FIRST: Final = {"flex_flow": "row wrap-reverse", "align_items": "flex-end", "width": "100%"}
+"""Side by side; where that is too wide, the prediction stands above the controls."""
 PRICES: Final = "prices of the host"
 
 
@@ -260,9 +262,9 @@ class Explorer(ipywidgets.VBox):
         line = {"flex_flow": "row wrap", "width": "100%", "align_items": "center"}
         self._left = ipywidgets.VBox(
             [ipywidgets.Box([self.undo, self.redo, self.reset], layout=line), self.message, self.controls],
-            layout={"flex": "1 1 330px", "min_width": "300px"},
+            layout={"flex": "1 1 300px", "min_width": "280px"},
         )
-        right = ipywidgets.VBox([self.panes.box], layout={"flex": "2 1 600px", "min_width": "560px"})
+        right = ipywidgets.VBox([self.panes.box], layout={"flex": "2 1 580px", "min_width": "540px"})
         below = ipywidgets.Tab(
             [self.best.box, self.scenarios.box, self.code.box],
             titles=("what would help", "scenarios", "copy as code"),
@@ -271,7 +273,7 @@ class Explorer(ipywidgets.VBox):
             ipywidgets.HTML(STYLE),
             ipywidgets.Box([self.recording, self.generation, self.connection], layout=line),
             self.about, self.panes.words,
-            ipywidgets.Box([self._left, right], layout={"flex_flow": "row wrap", "width": "100%"}), below,
+            ipywidgets.Box([self._left, right], layout=RIGHT_FIRST), below,
         ]  # fmt: skip
 
 
