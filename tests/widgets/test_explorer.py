@@ -78,6 +78,8 @@ def test_it_opens_with_what_was_recorded(shown, answer):
     best = shown.best.rows[0]
     assert best["patch"] == "mtu=9000"
     assert gbps_text(best["predicted_gbps"], best["low_gbps"], best["high_gbps"]) in shown.best.table.value
+    assert best["command"] in shown.best.table.value
+    assert best["why"] in unescape(shown.best.table.value)
 
 
 def test_a_moved_slider_and_a_ticked_box_show_what_what_if_says(shown, answer):

@@ -68,4 +68,5 @@ def _texts(row: dict[str, Any]) -> tuple[str, ...]:
         limit_words(row["limit_after"] or "unknown"),
         row["command"] or "-",
         row["undo"] or "-",
+        row["why"],
     )
