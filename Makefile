@@ -8,7 +8,7 @@ TRACE ?= traces/veth-1500
 # real traffic and real timers: they have the machine to themselves
 ALONE := tests/lab tests/recorder tests/wire/test_two_taps_real.py tests/test_patches_kernel.py
 
-.PHONY: help setup demo demo-lab test browser-test check lint types imports notebooks pictures format traces probe-effects lab-validate bench fuzz report clean
+.PHONY: help setup demo demo-lab test browser-test check lint types imports notebooks pictures format traces probe-effects lab-validate bench bench-data bench-ui fuzz report clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -82,6 +82,12 @@ lab-validate: $(STAMP) ## foretell and measure 24 drawn cases (root, quiet machi
 
 bench: $(STAMP) ## speed against peers measured in the same run
 	$(BIN)/python -m tests.bench
+
+bench-data: $(STAMP) ## a recording of a million packets, generated from a shipped one, into build/
+	$(BIN)/python -m tests.bench.long_recording
+
+bench-ui: bench-data ## from key to screen in JupyterLab, and memory over 1,000 changes; NOTEBOOK=script UI_ARGS=...
+	$(BIN)/python -m tests.browser.slider_bench --recording build/veth-1500-million-generated $(UI_ARGS) $(NOTEBOOK)
 
 fuzz: $(STAMP) ## damaged and hostile captures and perf texts for FUZZ_SECONDS (600), array bounds checked
 	NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=build/fuzz/compiled $(BIN)/python -m tests.fuzz

@@ -39,7 +39,7 @@ from zcanalysis.cases.published import (
     record,
     share_text,
 )
-from zcanalysis.charts.notebook_page import in_notebook, page_table
+from zcanalysis.charts.notebook_page import in_notebook
 
 published = zc.case("published")
 words = f"**Answer.** {published.answer}\n\n**How sure.** {published.sure}\n\n**Next.** {published.next_step}"
@@ -79,20 +79,18 @@ count = counted(rows)
 zc.charts.foretold_errors(count)
 
 # %% [markdown]
-# How many of each kind are within the tolerance; empty where an approach says nothing. Errors in per cent, of the
+# How many of each kind are within the tolerance; a dash where an approach says nothing. Errors in per cent, of the
 # approach that counts: the second where there is one.
 
 # %%
 percent = (pl.col("median_error", "worst_error") * 100).round(1)
 kinds = by_kind(count)
-page_table(
-    kinds.select(
-        "kind",
-        "rows",
-        pl.col("first_within").alias("first approach"),
-        pl.col("second_within").alias("second approach"),
-        percent.name.map(lambda name: name.replace("_", " ") + " (%)"),
-    )
+kinds.select(
+    "kind",
+    "rows",
+    pl.col("first_within").alias("first approach"),
+    pl.col("second_within").alias("second approach"),
+    percent.name.map(lambda name: name.replace("_", " ") + " (%)"),
 )
 
 # %%
@@ -103,12 +101,10 @@ display(
         f"The share hangs on where the line is drawn: several rows lie within a point of {WITHIN:.0%}. The goal of"
         f" {GOAL:.0%} would be met at {at_goal:.0%}."
     ),
-    page_table(
-        tolerances.select(
-            (pl.col("tolerance") * 100).round().cast(int).alias("tolerance (%)"),
-            "within",
-            (pl.col("share") * 100).round().cast(int).alias("share (%)"),
-        )
+    tolerances.select(
+        (pl.col("tolerance") * 100).round().cast(int).alias("tolerance (%)"),
+        "within",
+        (pl.col("share") * 100).round().cast(int).alias("share (%)"),
     ),
 )
 
@@ -116,16 +112,14 @@ display(
 # ## The misses, and why
 
 # %%
-page_table(
-    count.filter(~pl.col("within")).select(
-        "what",
-        "unit",
-        "published",
-        "foretold",
-        (pl.col("error") * 100).round(1).alias("error (%)"),
-        (pl.col("first_error") * 100).round(1).alias("first approach (%)"),
-        pl.col("missed_because").alias("why"),
-    )
+count.filter(~pl.col("within")).select(
+    "what",
+    "unit",
+    "published",
+    "foretold",
+    (pl.col("error") * 100).round(1).alias("error (%)"),
+    (pl.col("first_error") * 100).round(1).alias("first approach (%)"),
+    pl.col("missed_because").alias("why"),
 )
 
 # %% [markdown]
@@ -146,7 +140,7 @@ zc.charts.ladder_categories(cycles)
 
 # %%
 lengths = ladder_lengths()
-page_table(lengths.with_columns((pl.exclude("what") * 100).round(1)))
+lengths.with_columns((pl.exclude("what") * 100).round(1))
 
 # %% [markdown]
 # ## Never counted: remembered or second-hand
@@ -154,45 +148,41 @@ page_table(lengths.with_columns((pl.exclude("what") * 100).round(1)))
 # RECALL: from memory, not checked. 2ND: read in somebody else's words.
 
 # %%
-page_table(
-    rows.filter(pl.col("mark") != COUNTED).select(
-        "what", "mark", "published", "foretold", "unit", (pl.col("error") * 100).round(1).alias("error (%)"), "source"
-    )
+rows.filter(pl.col("mark") != COUNTED).select(
+    "what", "mark", "published", "foretold", "unit", (pl.col("error") * 100).round(1).alias("error (%)"), "source"
 )
 
 # %% [markdown]
 # ## Left out, and why
 
 # %%
-page_table(left_out())
+left_out()
 
 # %% [markdown]
 # ## Every row that counts
 
 # %%
-page_table(
-    count.select(
-        "what",
-        "unit",
-        "published",
-        "foretold",
-        (pl.col("error") * 100).round(1).alias("error (%)"),
-        pl.col("other_rows").alias("from other rows"),
-        "within",
-    )
+count.select(
+    "what",
+    "unit",
+    "published",
+    "foretold",
+    (pl.col("error") * 100).round(1).alias("error (%)"),
+    pl.col("other_rows").alias("from other rows"),
+    "within",
 )
 
 # %% [markdown]
 # Where they were read.
 
 # %%
-page_table(count.group_by("source", maintain_order=True).agg(pl.len().alias("rows")))
+count.group_by("source", maintain_order=True).agg(pl.len().alias("rows"))
 
 # %% [markdown]
 # ## Assumptions
 
 # %%
-page_table(published.assumptions)
+published.assumptions
 
 # %% [markdown]
 # ## The headline, checked

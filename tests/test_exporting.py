@@ -14,7 +14,8 @@ from zcanalysis.errors import TraceError
 from zcanalysis.exporting import PACKETS_SHOWN, export
 from zcanalysis.io.folded import folded_text
 from zcanalysis.io.recording import read_recording
-from zcanalysis.journeys import journey_steps, replay
+from zcanalysis.journey_work import all_work
+from zcanalysis.journeys import replay
 
 TRACES = Path(__file__).parent.parent / "traces"
 NEEDED = {"X": {"name", "ts", "dur", "pid", "tid"}, "M": {"name", "args"}, "C": {"name", "ts", "args"}}
@@ -69,7 +70,7 @@ def test_slices_of_a_track_do_not_overlap(trace):
 
 def test_arrows_follow_each_packet_through_its_slices(trace, shipped_answer):
     host = shipped_answer.model.calibration.host
-    steps = journey_steps(replay(shipped_answer.recording.packets, host).head(PACKETS_SHOWN))
+    steps = all_work(replay(shipped_answer.recording.packets, host).head(PACKETS_SHOWN))
     slices = {(e["pid"], e["tid"], e["ts"], e["args"].get("packet")) for e in trace["traceEvents"] if e["ph"] == "X"}
     begun, arrows = set(), 0
     for event in trace["traceEvents"]:

@@ -9,7 +9,7 @@ import pytest
 
 import zcanalysis
 
-HEAVY = ("altair", "scipy", "numba", "pyshark", "polars", "jsonschema", "IPython")
+HEAVY = ("altair", "scipy", "numba", "pyshark", "polars", "jsonschema", "IPython", "ipywidgets")
 
 
 def modules_after(code: str) -> set[str]:

@@ -271,7 +271,16 @@ def case_command(
 @app.command()
 def predict(
     recording: Annotated[Path, typer.Argument(help="A recording folder.")],
-    patch: Annotated[list[str], typer.Option(help="NAME or NAME=VALUE, as `zcanalysis patches` lists; repeatable.")],
+    patch: Annotated[
+        list[str] | None, typer.Option(help="NAME or NAME=VALUE, as `zcanalysis patches` lists; repeatable.")
+    ] = None,
+    price: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="NAME=VALUE sets a price of the calibrated host, whatever was measured; its unit ends its name, as in "
+            "copy.ns_per_byte=0.05 (nanoseconds a byte), tcp.skb_ns=300; repeatable."
+        ),
+    ] = None,
     perf: Perf = None,
     link_gbps: Link = None,
     calibrated: Calibrated = False,
@@ -280,16 +289,19 @@ def predict(
 ) -> None:
     """Say what patches together would give back, with the commands to apply and to undo them."""
     from zcanalysis.answer import answered
+    from zcanalysis.hosts.price import parse_price
     from zcanalysis.io.recording import read_recording
     from zcanalysis.patches import parse_patch
     from zcanalysis.whatif import predict_document
 
     _check_link(link_gbps)
-    chosen = [parse_patch(text) for text in patch]
+    if not patch and not price:
+        raise ZcError("predict needs a --patch or a --price")
+    chosen, set_prices = [parse_patch(text) for text in patch or ()], dict(map(parse_price, price or ()))
     with progress() as on_step:
         read = read_recording(recording, perf)
         machine = _machine(read, calibration, kept=calibrated)
-        document = predict_document(answered(read, link_gbps, on_step, machine), chosen)
+        document = predict_document(answered(read, link_gbps, on_step, machine), chosen, set_prices)
     if as_json:
         print_json(document)
         return

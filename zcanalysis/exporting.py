@@ -16,8 +16,9 @@ from zcanalysis.io.folded import folded_stacks, folded_text
 from zcanalysis.io.perfetto import Counter, Slice, Track, trace_events, write_trace
 from zcanalysis.io.recording import Recording
 from zcanalysis.io.speedscope import speedscope_document
-from zcanalysis.journeys import journey_steps, replay
-from zcanalysis.tables import JOURNEY_STEPS, PIECES_OF_WORK, empty
+from zcanalysis.journey_work import all_work
+from zcanalysis.journeys import replay
+from zcanalysis.tables import PIECES_OF_WORK, WORK, empty
 
 Format = Literal["perfetto", "folded", "speedscope"]
 FORMATS: Final[tuple[Format, ...]] = get_args(Format)
@@ -112,7 +113,7 @@ def _perfetto(answer: Answer, part: Path) -> Exported:
 
 def _steps(answer: Answer) -> tuple[pl.DataFrame, str]:
     """The replayed way of the first packets, and what is not shown of them."""
-    nothing = empty(JOURNEY_STEPS)
+    nothing = empty(WORK)
     if answer.recording.packets is None:
         return nothing, "no capture, so no packets"
     if answer.model is None:
@@ -121,7 +122,7 @@ def _steps(answer: Answer) -> tuple[pl.DataFrame, str]:
         journeys = replay(answer.recording.packets, answer.model.calibration.host)
     except TraceError as error:
         return nothing, f"no packets: {error}"
-    shown = journey_steps(journeys.head(PACKETS_SHOWN))
+    shown = all_work(journeys.head(PACKETS_SHOWN))
     more = journeys.height - PACKETS_SHOWN
     return shown, f"{more:,} packets behind the first {PACKETS_SHOWN:,}" if more > 0 else ""
 

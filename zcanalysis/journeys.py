@@ -17,12 +17,10 @@ from zcanalysis.model.open_loop import PARTS, PIECES, Arrivals, CriticalPath, Wo
 from zcanalysis.rates import BITS_PER_BYTE
 from zcanalysis.tables import (
     BLAME,
-    JOURNEY_STEPS,
     JOURNEYS,
     PIECES_OF_WORK,
     conform,
     departure_column,
-    empty,
 )
 
 Integers = npt.NDArray[np.int64]
@@ -106,27 +104,6 @@ def attribute(journeys: pl.DataFrame, ceiling_gbps: float | None = None) -> pl.D
         nothing.alias(name) for name in BLAME if name not in ("stage", "seconds", "share", "lost_gbps")
     )  # fmt: skip
     return conform(blame.sort("seconds", "stage", descending=[True, False]), BLAME)
-
-
-def journey_steps(journeys: pl.DataFrame) -> pl.DataFrame:
-    """Every stage that took time for a packet: the JOURNEY_STEPS table, in order of time.
-
-    Parameters
-    ----------
-    journeys
-        From `replay`.
-    """
-    table = conform(journeys, JOURNEYS)
-    steps = [empty(JOURNEY_STEPS)]
-    for piece, stages in PIECES_OF_WORK.items():
-        begun = f"{piece}_from_ns"
-        for stage in stages:
-            ended = departure_column(piece, stage)
-            taken = table.filter(pl.col(ended) > pl.col(begun))
-            names = {"piece": pl.lit(piece), "stage": pl.lit(stage)}
-            steps.append(taken.select("packet", **names, from_ns=pl.col(begun), to_ns=pl.col(ended)))
-            begun = ended
-    return conform(pl.concat(steps).sort("from_ns", "packet", maintain_order=True), JOURNEY_STEPS)
 
 
 # ---- packets

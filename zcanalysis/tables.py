@@ -441,21 +441,15 @@ for _piece, _stages in PIECES_OF_WORK.items():
     for _stage in _stages:
         JOURNEYS[departure_column(_piece, _stage)] = Column(pl.Int64(), f"when it left the stage {_stage} of this work")
 
-JOURNEY_STEPS: Final[Schema] = {
-    "packet": Column(pl.Int64(), "row of JOURNEYS"),
-    "piece": Column(pl.String(), "piece of work, of `PIECES_OF_WORK`"),
-    "stage": Column(pl.String(), "which of its stages"),
-    "from_ns": Column(pl.Int64(), "when the stage took the packet up"),
-    "to_ns": Column(pl.Int64(), "when the packet left it"),
-}
-
 WORK: Final[Schema] = {
     "packet": Column(pl.Int64(), "row in JOURNEYS of the packet that the work is kept with: of an skb the last one"),
     "piece": Column(pl.String(), "which work, one of `PIECES_OF_WORK`"),
     "stage": Column(pl.String(), "which part of it"),
     "from_ns": Column(pl.Int64(), "when that began, since the epoch"),
     "to_ns": Column(pl.Int64(), "when it was over"),
-    "critical": Column(pl.Boolean(), "the end of the copy that was asked for waited for this work"),
+    "critical": Column(
+        pl.Boolean(), "the end of the copy that was asked for waited for this work; null if none was asked for"
+    ),
 }
 
 WAY: Final[Schema] = {
@@ -500,6 +494,27 @@ LADDER: Final[Schema] = {
     "part_gbps": Column(pl.Float64(), "its part of the climb from goodput to all of them free, over all orders"),
     "gain_alone_gbps": Column(pl.Float64(), "what making it alone free gives"),
     "gain_last_gbps": Column(pl.Float64(), "what making it free gives when all others are"),
+}
+
+OUTCOMES: Final[Schema] = {
+    "order": Column(pl.Int64(), "from top to bottom"),
+    "name": Column(pl.String(), "of a scenario or a measurement: its user's or a folder's, never trusted text"),
+    "kind": Column(pl.String(), "as it is, now, kept, or measured"),
+    "gbps": Column(pl.Float64(), "goodput, measured or predicted; null where nothing can say"),
+    "low_gbps": Column(pl.Float64(), "its 5 % bound; null where none is known"),
+    "high_gbps": Column(pl.Float64(), "its 95 % bound"),
+    "limit": Column(pl.String(), "what limits then"),
+    "label": Column(pl.String(), "the goodput in words, rounded to its interval"),
+}
+
+BEFORE_AFTER: Final[Schema] = {
+    "order": Column(pl.Int64(), "from top to bottom"),
+    "when": Column(pl.String(), "as it is, or with the changes"),
+    "name": Column(pl.String(), "stage of the model, or group of stages"),
+    "group": Column(pl.String(), "group of stages that it is drawn with"),
+    "amount": Column(pl.Float64(), "its part: microseconds of a megabyte, or Gbit/s of a ladder"),
+    "from": Column(pl.Float64(), "where its step begins"),
+    "to": Column(pl.Float64(), "and ends; the next one begins there"),
 }
 
 PATCHES: Final[Schema] = {
@@ -548,6 +563,17 @@ SWEEP: Final[Schema] = {
         pl.List(pl.Struct({"cpu": pl.Int32(), "share": pl.Float64()})), "share of its time that each CPU works then"
     ),
     "tier": Column(pl.String(), "what it rests on: recording (a host calibrated from it), calibrated or null"),
+}
+
+COMBINATIONS: Final[Schema] = {
+    "key": Column(pl.String(), "what each control is set to, joined by `|`; empty: as recorded"),
+    "patch": Column(pl.String(), "the changes, joined by ` + ` as in PATCHES; `no patch` for none"),
+    "predicted_gbps": Column(pl.Float64(), "goodput with them; null where nothing here can say"),
+    "low_gbps": Column(pl.Float64(), "5 % bound"),
+    "high_gbps": Column(pl.Float64(), "95 % bound"),
+    "limit_after": Column(pl.String(), "what limits then; null where there is no prediction"),
+    "says": Column(pl.String(), "the prediction in words, with unit and interval"),
+    "change": Column(pl.String(), "what changes against the goodput as recorded; or why nothing can be said"),
 }
 
 TORNADO: Final[Schema] = {

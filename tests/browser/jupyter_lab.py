@@ -96,7 +96,7 @@ class Notebook(NamedTuple):
         """Elements that match, once there are so many."""
         from selenium.webdriver.common.by import By
 
-        return self._until(lambda page: (at := page.find_elements(By.CSS_SELECTOR, css))[number - 1 :] and at)
+        return self.until(lambda page: (at := page.find_elements(By.CSS_SELECTOR, css))[number - 1 :] and at)
 
     def drawn(self, css: str, attribute: str) -> list[str]:
         """An attribute of each element that matches, such as the ``d`` of paths; ``textContent`` is one too."""
@@ -104,7 +104,7 @@ class Notebook(NamedTuple):
 
     def changed(self, css: str, attribute: str, before: list[str]) -> list[str]:
         """What `drawn` says once it is neither nothing nor what it was."""
-        return self._until(lambda _: (now := self.drawn(css, attribute)) != before and now)
+        return self.until(lambda _: (now := self.drawn(css, attribute)) != before and now)
 
     def press(self, css: str, *keys: str) -> None:
         """Focus the first element that matches, and press keys."""
@@ -129,7 +129,8 @@ class Notebook(NamedTuple):
         assert asked, "the log of requests is empty: the check would prove nothing"
         assert external(asked) == []
 
-    def _until(self, condition: Any) -> Any:
+    def until(self, condition: Any) -> Any:
+        """What the condition says of the browser, as soon as that is true."""
         from selenium.webdriver.support.ui import WebDriverWait
 
         return WebDriverWait(self.browser, DRAWN_S, poll_frequency=0.05).until(condition)
@@ -174,7 +175,7 @@ class Lab(NamedTuple):
             log(self.browser)
         self.browser.get(f"{parts.scheme}://{parts.netloc}/lab?reset&{parts.query}")
         notebook = Notebook(self.browser, self.server)
-        notebook._until(lambda page: page.execute_script("return window.jupyterapp !== undefined"))
+        notebook.until(lambda page: page.execute_script("return window.jupyterapp !== undefined"))
         assert self.browser.execute_async_script(OPENED, name) == ""
         try:
             yield notebook

@@ -5,7 +5,7 @@ from typing import Final
 import altair as alt
 import polars as pl
 
-from zcanalysis.charts.replayed_stages import PATH_ORDER, in_microseconds, stage_group
+from zcanalysis.charts.replayed_stages import OWN_COLOUR, PATH_ORDER, in_microseconds, stage_group
 from zcanalysis.charts.theme import WIDTH, dressed, group_colour
 
 SAYS: Final = (
@@ -33,10 +33,9 @@ def critical_path(work: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetC
         x=alt.X("from_us:Q", title="time since the first work shown (µs)", scale=alt.Scale(nice=False)), y=rows
     )
     groups = shown.get_column("group").unique().to_list()
-    bars = base.mark_bar(height=13, strokeWidth=1).encode(
+    bars = base.mark_bar(height=13, strokeWidth=1, stroke=alt.expr(OWN_COLOUR)).encode(
         x2="to_us:Q",
         color=group_colour(groups),
-        stroke=group_colour(groups, legend=False),
         fillOpacity=alt.condition("datum.critical", alt.value(1), alt.value(0.15)),
         strokeOpacity=alt.condition("datum.critical", alt.value(1), alt.value(0.5)),
         tooltip=[

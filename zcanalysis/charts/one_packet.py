@@ -3,7 +3,7 @@
 import altair as alt
 import polars as pl
 
-from zcanalysis.charts.replayed_stages import WAITING, in_microseconds, stage_group
+from zcanalysis.charts.replayed_stages import OWN_COLOUR, WAITING, in_microseconds, stage_group
 from zcanalysis.charts.theme import WIDTH, dressed, group_colour
 
 
@@ -21,11 +21,10 @@ def packet_way(way: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChart
     whole_us = float(shown.get_column("to_us").max() or 0)  # type: ignore[arg-type]
     base = alt.Chart(shown).encode(y=alt.Y("name:N", title=None, sort=shown.get_column("name").to_list()))
     groups = shown.get_column("group").unique().to_list()
-    bars = base.mark_bar(strokeWidth=1).encode(
+    bars = base.mark_bar(strokeWidth=1, stroke=alt.expr(OWN_COLOUR)).encode(
         x=alt.X("from_us:Q", title="time since the packet arrived (µs)", scale=alt.Scale(domain=[0, whole_us * 1.1])),
         x2="to_us:Q",
         color=group_colour(groups, legend=False),
-        stroke=group_colour(groups, legend=False),
         fillOpacity=alt.condition(f"datum.group == '{WAITING}'", alt.value(0.3), alt.value(1)),
         tooltip=[
             alt.Tooltip("name:N", title="step"),

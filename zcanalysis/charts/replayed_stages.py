@@ -22,6 +22,8 @@ GROUP_OF_REPLAYED: Final = {
     "copy": "copy to user",
     "syscall": "system calls and reader",
 }
+OWN_COLOUR: Final = "scale('color', datum.group)"
+"""Outline of a bar that is filled faintly, in Vega's words."""
 WAITING: Final = "waiting, unexplained"
 PATH_ORDER: Final = tuple(dict.fromkeys(stage for stages in PIECES_OF_WORK.values() for stage in stages))
 NS_PER_US: Final = 1000

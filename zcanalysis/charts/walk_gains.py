@@ -5,6 +5,8 @@ import polars as pl
 
 from zcanalysis.charts.theme import dressed
 
+PER_CENT = "format(datum.value - 1, '+.0%')"
+
 
 def walk_gains(gains: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChart:
     """Median and range of the rate over that of the first row of each side, one panel a side.
@@ -19,7 +21,12 @@ def walk_gains(gains: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetCha
     base = alt.Chart(gains)
     scale = alt.Scale(domainMin=1, zero=False)
     spans = base.mark_rule(strokeWidth=7, color="#6699cc", opacity=0.6).encode(
-        x=alt.X("low:Q", title="rate over that of the first row, one CPU (5 %, median, 95 %)", scale=scale),
+        x=alt.X(
+            "low:Q",
+            title="gain over the first row, one CPU: median, and the middle 90 % of the machines",
+            scale=scale,
+            axis=alt.Axis(labelExpr=PER_CENT),
+        ),
         x2="high:Q",
         y=y,
     )

@@ -55,8 +55,9 @@ def folded_stacks(
     1; `;` in a name becomes `:`; quotes and everything from the first parenthesis on are cut from names, except for
     Go methods and anonymous namespaces; the `L` in front of a Java class is cut only where the label is exactly
     `java`, so never with ids; a function without name shows its file in brackets. One rule is not kept: C++'s
-    ``operator->`` is a name, not an inlined call. Two of its defects are not kept either: it loses the last sample of
-    a text that does not end with a blank line, and prints nothing for a frame that perf printed without any name.
+    ``operator->`` is a name, not an inlined call. Three of its defects are not kept either: it loses the last sample
+    of a text that does not end with a blank line, prints nothing for a frame that perf printed without any name, and
+    takes the idle task's thread 0 for none (`swapper-?` where we print `swapper-0`).
 
     Examples
     --------

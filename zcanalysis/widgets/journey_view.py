@@ -107,9 +107,9 @@ class JourneyView(widgets.VBox):
         critical = self.work.filter("critical").select("packet", "piece").n_unique()
         return (
             f"Packet {self.packet:,} of {self.journeys.height:,} ({row['payload_bytes']:,} bytes of payload) arrived "
-            f"at {at_ms:,.3f} ms and was copied to the reader {whole_us:,.3g} µs later: {waited_us:,.3g} µs of waiting, "
-            f"{whole_us - waited_us:,.3g} µs of work. {_longest(waits)}Its critical path has {critical} pieces of work. "
-            f"A typical packet takes {self._usual_us:,.3g} µs, the slowest {self._slowest_us:,.3g} µs."
+            f"at {at_ms:,.3f} ms and was copied to the reader {whole_us:,.3g} µs later: {waited_us:,.3g} µs of "
+            f"waiting, {whole_us - waited_us:,.3g} µs of work. {_longest(waits)}Its critical path has {critical} pieces "
+            f"of work. A typical packet takes {self._usual_us:,.3g} µs, the slowest {self._slowest_us:,.3g} µs."
         )
 
 

