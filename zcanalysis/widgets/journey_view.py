@@ -13,7 +13,7 @@ from zcanalysis.errors import TraceError, ZcError
 from zcanalysis.hosts import Host
 from zcanalysis.hosts.presets import preset
 from zcanalysis.io.recording import Recording, read_recording
-from zcanalysis.journey_work import packet_at, packet_way, work_around
+from zcanalysis.journey_work import MOST_STEPS, packet_at, packet_way, work_around
 from zcanalysis.journeys import Tap, replay
 from zcanalysis.widgets import page_text
 from zcanalysis.widgets.live_chart import LiveChart
@@ -105,11 +105,12 @@ class JourneyView(widgets.VBox):
         waits = self.way.filter(pl.col("kind") == "waits").select("piece", "why", took_us=_took())
         waited_us, whole_us = float(waits.get_column("took_us").sum()), _took_us(self.way)
         critical = self.work.filter("critical").select("packet", "piece").n_unique()
+        which = f"Packet {self.packet:,} of {self.journeys.height:,} ({row['payload_bytes']:,} bytes of payload)"
         return (
-            f"Packet {self.packet:,} of {self.journeys.height:,} ({row['payload_bytes']:,} bytes of payload) arrived "
-            f"at {at_ms:,.3f} ms and was copied to the reader {whole_us:,.3g} µs later: {waited_us:,.3g} µs of "
-            f"waiting, {whole_us - waited_us:,.3g} µs of work. {_longest(waits)}Its critical path has {critical} pieces "
-            f"of work. A typical packet takes {self._usual_us:,.3g} µs, the slowest {self._slowest_us:,.3g} µs."
+            f"{which} arrived at {at_ms:,.3f} ms and was copied to the reader {whole_us:,.3g} µs later: "
+            f"{waited_us:,.3g} µs of waiting, {whole_us - waited_us:,.3g} µs of work. {_longest(waits)}"
+            f"Its critical path has {critical}{' or more' * (critical >= MOST_STEPS)} pieces of work. "
+            f"A typical packet takes {self._usual_us:,.3g} µs, the slowest {self._slowest_us:,.3g} µs."
         )
 
 
