@@ -1,18 +1,8 @@
 // Draws one chart; new rows go into the living view, so that zoom and selections stay.
 const DARK = () => document.body.dataset.jpThemeLight === "false";
 
-function lit(spec) {
-  if (!DARK()) return spec;
-  const text = "#dddddd", lines = "#666666";
-  const config = { ...spec.config };
-  config.background = "transparent";
-  config.axis = { ...config.axis, labelColor: text, titleColor: text, gridColor: "#3a3a3a", domainColor: lines,
-                  tickColor: lines };
-  config.legend = { ...config.legend, labelColor: text, titleColor: text };
-  config.header = { ...config.header, labelColor: text, titleColor: text };
-  config.title = { ...config.title, color: text, subtitleColor: text };
-  config.text = { color: text, ...config.text };
-  return { ...spec, config };
+function lit(spec, dark) {
+  return DARK() ? { ...spec, config: { ...spec.config, ...dark, background: "transparent" } } : spec;
 }
 
 async function bundle() {
@@ -42,7 +32,7 @@ function render({ model, el }) {
   }
 
   async function embed(embedder) {
-    const spec = structuredClone(lit(model.get("spec")));
+    const spec = structuredClone(lit(model.get("spec"), model.get("dark")));
     spec.datasets = structuredClone(model.get("tables"));
     made?.finalize();
     made = await embedder(el, spec, { renderer: model.get("renderer"), actions: false });

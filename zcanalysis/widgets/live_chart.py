@@ -17,6 +17,8 @@ import polars as pl
 import traitlets
 import vl_convert
 
+from zcanalysis.charts.theme import look
+
 VEGA_LITE: Final = "6.4"
 QUIET_MS: Final = 60
 VIEW: Final = re.compile(r'"(view_[0-9a-f]+_\d+)"')
@@ -63,6 +65,7 @@ class LiveChart(anywidget.AnyWidget):
     tables = traitlets.Dict().tag(sync=True)
     watch = traitlets.List(traitlets.Unicode()).tag(sync=True)
     renderer = traitlets.Enum(("svg", "canvas"), "svg").tag(sync=True)
+    dark = traitlets.Dict(look(dark=True)).tag(sync=True)
     quiet_ms = traitlets.Int(QUIET_MS).tag(sync=True)
     revision = traitlets.Int(0).tag(sync=True)
     drawn = traitlets.Int(0).tag(sync=True)
