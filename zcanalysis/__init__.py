@@ -5,11 +5,12 @@ what the CPUs paid, per stage; `evidence` gathers both; `goodput`, `blame` and `
 `limiting` says who limited each connection, and when;
 `hosts` are receivers as data, `prices` makes one of a recording, `model` replays them, `gains` and `sensitivity` ask
 what matters there; `answer` puts it in words and JSON; `patches` are changes to a host, `whatif` and `sweeps` say what
-they would give back; `charts` draws; `document` writes the report, `widgets` answers in a notebook.
-`journeys` follows recorded packets through a host, `offered` sends it datagrams that nobody acknowledges, `cases`
-answers the systems this house was asked about, `kernel_check` holds the model against what a kernel did, `held_out`
-against what was not fitted. `recorder` makes recordings, `lab` the transfers to record. Nothing here is imported before
-it is used.
+they would give back, `combinations` for a page without a kernel; `comparison` holds sets of recordings against each
+other; `charts` draws; `document` writes the report, `widgets` answers in a notebook, `exporting` writes what other
+programs draw. `journeys` follows recorded packets through a host, `offered` sends it datagrams that nobody
+acknowledges, `cases` answers the systems this house was asked about, `kernel_check` holds the model against what a
+kernel did, `held_out` against what was not fitted. `recorder` makes recordings, `lab` the transfers to record;
+`notebook_copies` is what `jupyter` serves. Nothing here is imported before it is used.
 """
 
 from importlib import import_module
