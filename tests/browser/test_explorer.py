@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from selenium.common.exceptions import TimeoutException
 from selenium.webdriver import Keys
 from selenium.webdriver.common.by import By
 
@@ -41,7 +42,11 @@ def settled(notebook, words):
             EXACT in page and said and words in said[0] and words in "\n".join(notebook.browser.execute_script(DRAWN))
         )
 
-    notebook.until(there)
+    try:
+        notebook.until(there)
+    except TimeoutException:
+        said, drawn = notebook.drawn(SPOKEN, "textContent"), notebook.browser.execute_script(DRAWN)
+        raise AssertionError(f"expected {words!r}; said {said}; drawn {drawn}") from None
 
 
 def button(notebook, text):
