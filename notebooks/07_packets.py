@@ -49,15 +49,16 @@ answer, merging = answered(recording), answered(zc.read_recording(root / "traces
 packets = zc.widgets.packet_explorer(recording)
 packets
 
+# %%
+transfer = packets.transfers.row(0, named=True)
+zc.charts.time_sequence(zc.sequence_lines(recording.packets, transfer))
+
 # %% [markdown]
-# A stretch can be chosen by a program too: a thousandth of a second in the middle, drawn finer.
+# A stretch can be chosen by a program too: a thousandth of a second in the middle, its first packets, and its picture.
 
 # %%
-packets.shown_s = (0.08, 0.081)
-transfer = packets.transfers.row(0, named=True)
-zc.charts.time_sequence(
-    zc.sequence_lines(recording.packets, packets.transfers.row(0, named=True), between_s=(0.08, 0.081))
-)
+packets.between_s = (0.08, 0.081)
+zc.charts.time_sequence(zc.sequence_lines(recording.packets, transfer, between_s=packets.between_s))
 
 # %%
 packets.listed.head(5)

@@ -98,6 +98,10 @@ def test_without_tshark_one_line_says_so(explorer, monkeypatch, tmp_path):
     assert explorer._fields.value.count("<p") == 1
 
 
+def test_without_a_kernel_a_page_says_so(explorer):
+    assert repr(explorer) == "packet explorer: its controls need a running kernel"
+
+
 def test_nothing_chosen_is_said(explorer):
     explorer.dissect_chosen()
     assert "Select rows" in explorer._fields.value

@@ -60,6 +60,9 @@ class CompareView(widgets.VBox):
         words = page_text.text(page_text.STYLE + page_text.paragraphs(*self.says, HOW))
         super().__init__([words, self._pick, self._only, self._empty, self.chart, self._table])
 
+    def __repr__(self) -> str:
+        return page_text.without_kernel("comparison")
+
     def _redraw(self) -> None:
         table = self.comparison.table
         of_kind = table if self.kind == ALL else table.filter(pl.col("of") == self.kind)

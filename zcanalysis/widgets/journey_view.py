@@ -67,6 +67,9 @@ class JourneyView(widgets.VBox):
         ]  # fmt: skip
         self._tell()
 
+    def __repr__(self) -> str:
+        return page_text.without_kernel("journey view")
+
     def _watch(self) -> None:
         widgets.link((self, "packet"), (self._slider, "value"))
         for by, button in self._step.items():

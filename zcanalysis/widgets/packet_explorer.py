@@ -82,6 +82,9 @@ class PacketExplorer(widgets.VBox):
         ])  # fmt: skip
         self._relist()
 
+    def __repr__(self) -> str:
+        return page_text.without_kernel("packet explorer")
+
     def _watch(self) -> None:
         self._pick.observe(lambda change: setattr(self, "transfer", change["new"]), "value")
         self._span.observe(lambda change: self._slid(change["new"]), "value")

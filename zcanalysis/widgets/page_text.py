@@ -98,6 +98,17 @@ def _shown(value: Any) -> str:  # noqa: ANN401 - a cell of a table
     return f"{value:,.4g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
 
 
+def without_kernel(name: str) -> str:
+    """What stands for a widget in a page that no kernel serves.
+
+    Examples
+    --------
+    >>> without_kernel("journey view")
+    'journey view: its controls need a running kernel'
+    """
+    return f"{name}: its controls need a running kernel"
+
+
 def aligned(cells: Iterable[tuple[str, int]]) -> str:
     """A line of a list whose columns stand below each other: blanks that a page does not run together.
 

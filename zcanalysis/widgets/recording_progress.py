@@ -88,6 +88,9 @@ class RecordingProgress(widgets.VBox):
             self.trouble = NO_ROOT
         self._say()
 
+    def __repr__(self) -> str:
+        return page_text.without_kernel("recording")
+
     @property
     def readings(self) -> pl.DataFrame:
         """What the device received, between one reading and the next."""

@@ -60,6 +60,9 @@ class SweepMap(widgets.VBox):
         ]  # fmt: skip
         self._set_sliders()
 
+    def __repr__(self) -> str:
+        return page_text.without_kernel("sweep map")
+
     def _watch(self) -> None:
         self._sweep.on_click(lambda _: self._asked())
         self.chart.observe(lambda change: self._clicked(change["new"]), "selected")
