@@ -5,14 +5,25 @@ from typing import Final
 import altair as alt
 import polars as pl
 
-from zcanalysis.charts.theme import WIDTH, dressed
+from zcanalysis.charts.theme import BLUE, PINK, RED, TAN, TEAL, VIOLET, WIDTH, dressed
 
 LAW_COLOURS: Final = {
-    "same price": "#cc6677", "store and forward": "#332288", "bus share": "#44aa99", "rung": "#4477aa",
-    "copy removed": "#ddcc77", "merged": "#aa4499",
+    "same price": RED, "store and forward": VIOLET, "bus share": TEAL, "rung": BLUE,
+    "copy removed": TAN, "merged": PINK,
 }  # fmt: skip
 SHOWN_ERROR: Final = [-1, 3]
 ERROR_TICKS: Final = [-1, -0.5, 0, 0.5, 1, 1.5, 2, 2.5, 3]
+PUBLISHED_SAYS: Final = (
+    "Each published figure as a point: what was foretold from other rows, against what was published, both "
+    "logarithmic. On the line they agree."
+)
+ERRORS_SAYS: Final = (
+    "The error of every published figure as foretold from other rows, a line a figure; what is within the "
+    "tolerance, set by a slider, is faint, and counted."
+)
+LADDER_SAYS: Final = (
+    "Cycles a byte by category, a panel a rung of the ladder: published beside foretold from the other rungs."
+)
 
 
 def foretold_published(rows: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChart:
@@ -30,11 +41,11 @@ def foretold_published(rows: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.F
     y = alt.Y("foretold:Q", title="foretold (in the row's unit)", scale=scale, axis=alt.Axis(format="~g", tickCount=5))
     ends = rows.select(pl.min_horizontal(pl.min("published", "foretold")).alias("low"),
                        pl.max_horizontal(pl.max("published", "foretold")).alias("high")).row(0)  # fmt: skip
-    line = alt.Chart(pl.DataFrame({"published": ends, "foretold": ends})).mark_line(color="#999999").encode(x=x, y=y)
+    line = alt.Chart(pl.DataFrame({"published": ends, "foretold": ends})).mark_line(style="soft").encode(x=x, y=y)
     points = alt.Chart(rows).mark_point(filled=True, size=70, opacity=0.8).encode(
         x=x, y=y, color=_colour(rows), tooltip=_tooltip(),
     )  # fmt: skip
-    return dressed(alt.layer(line, points).properties(width=WIDTH - 300, height=WIDTH - 400))
+    return dressed(alt.layer(line, points).properties(width=WIDTH - 300, height=WIDTH - 400), PUBLISHED_SAYS)
 
 
 def foretold_errors(rows: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChart:
@@ -63,10 +74,11 @@ def foretold_errors(rows: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.Face
         base.transform_aggregate(inside="sum(inside)", rows="count()")
         .transform_calculate(said="datum.inside + ' of ' + datum.rows + ' within ' + tolerance + ' %'")
         .mark_text(align="right", fontSize=15, fontWeight="bold", baseline="top")
-        .encode(x=alt.value(WIDTH - 260), y=alt.value(6), text="said:N")
+        .encode(x=alt.value(alt.expr("width - 10")), y=alt.value(6), text="said:N")
     )
     return dressed(
-        alt.layer(rule, points, count).add_params(tolerance).properties(width=WIDTH - 250, height={"step": 13})
+        alt.layer(rule, points, count).add_params(tolerance).properties(width=WIDTH - 250, height={"step": 13}),
+        ERRORS_SAYS,
     )
 
 
@@ -86,11 +98,13 @@ def ladder_categories(rows: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.Fa
         yOffset=alt.YOffset("who:N", sort=["published", "foretold"]),
         x=alt.X("cycles:Q", title="cycles a byte"),
         color=alt.Color("who:N", title=None, legend=alt.Legend(orient="top"),
-                        scale=alt.Scale(domain=["published", "foretold"], range=["#4477aa", "#cc6677"])),
+                        scale=alt.Scale(domain=["published", "foretold"], range=[BLUE, RED])),
         tooltip=["rung:N", "category:N", "paid_by:N", "who:N", alt.Tooltip("cycles:Q", format=".3f")],
     ).properties(width=160, height={"step": 9})  # fmt: skip
     rungs = list(dict.fromkeys(rows.get_column("rung")))
-    return dressed(bars.facet(column=alt.Column("rung:N", title=None, sort=rungs)).resolve_scale(x="independent"))
+    return dressed(
+        bars.facet(column=alt.Column("rung:N", title=None, sort=rungs)).resolve_scale(x="independent"), LADDER_SAYS
+    )
 
 
 def _colour(rows: pl.DataFrame) -> alt.Color:

@@ -3,9 +3,13 @@
 import altair as alt
 import polars as pl
 
-from zcanalysis.charts.theme import WIDTH, dressed
+from zcanalysis.charts.theme import BLUE, RED, TAN, WIDTH, dressed
 
-DESIGN_COLOURS = ("#cc6677", "#ddcc77", "#4477aa")
+DESIGN_COLOURS = (RED, TAN, BLUE)
+SAYS = (
+    "CPU time for a byte against the size of a message, a line a design; a slider chooses what a flush of the TLB "
+    "costs."
+)
 
 
 def relay_messages(messages: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChart:
@@ -48,6 +52,6 @@ def relay_messages(messages: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.F
         shown.transform_aggregate(flush_ns="min(flush_ns)")
         .transform_calculate(words="'a flush costs ' + format(datum.flush_ns, ',') + ' ns'")
         .mark_text(align="right", fontSize=13)
-        .encode(x=alt.value(WIDTH - 8), y=alt.value(14), text="words:N")
+        .encode(x=alt.value(alt.expr("width - 8")), y=alt.value(14), text="words:N")
     )
-    return dressed(alt.layer(lines, price).add_params(step).properties(width=WIDTH, height=280))
+    return dressed(alt.layer(lines, price).add_params(step).properties(width=WIDTH, height=280), SAYS)

@@ -6,7 +6,8 @@ import polars as pl
 from zcanalysis.charts.theme import LESS_TO_MORE, LINES, dressed
 
 NOT_KNOWN = "–"
-MOST_CELLS_ACROSS = 14
+LEAST_CELL = 56
+PIXELS_PER_CHARACTER = 7
 
 
 def sweep_map(swept: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChart:
@@ -25,7 +26,7 @@ def sweep_map(swept: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChar
     )  # fmt: skip
     across, down = (shown.get_column(name).unique(maintain_order=True).to_list() for name in ("value", "others"))
     base = alt.Chart(shown).encode(
-        x=alt.X("value:N", title=None, sort=across, axis=alt.Axis(orient="top", labelAngle=_angle(across))),
+        x=alt.X("value:N", title=None, sort=across, axis=alt.Axis(orient="top", labelAngle=0)),
         y=alt.Y("others:N", title=None, sort=down),
     )
     cells = base.mark_rect(stroke=LINES, strokeWidth=0.5).encode(
@@ -45,12 +46,13 @@ def sweep_map(swept: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChar
     numbers = base.mark_text(style="pale", fontSize=12).encode(text="number:N").transform_calculate(
         number=f"isValid(datum.gbps) ? format(datum.gbps, '.3~r') : '{NOT_KNOWN}'"
     )  # fmt: skip
-    chart = alt.layer(cells, numbers).properties(width={"step": 64}, height={"step": 28})
+    chart = alt.layer(cells, numbers).properties(width={"step": _across(across)}, height={"step": 28})
     return dressed(chart, _says(shown))
 
 
-def _angle(across: list[str]) -> int:
-    return 0 if max(map(len, across), default=0) <= MOST_CELLS_ACROSS and len(across) <= MOST_CELLS_ACROSS else -45
+def _across(names: list[str]) -> int:
+    """Pixels of a cell under a name that is read level."""
+    return max(LEAST_CELL, PIXELS_PER_CHARACTER * max(map(len, names), default=0) + 12)
 
 
 def _says(shown: pl.DataFrame) -> str:
