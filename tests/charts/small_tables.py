@@ -73,6 +73,29 @@ def patched_cells() -> pl.DataFrame:
     return pl.DataFrame(rows)
 
 
+def lost() -> pl.DataFrame:
+    return pl.DataFrame({
+        "suspect": ["IP and TCP", "copy to the user", "checksum"], "recording": ["a"] * 3,
+        "group": ["IP, netfilter, TCP, UDP", "copy to user", "checksum"], "lost_gbps": [3.0, 2.0, 0.0],
+        "low_gbps": [2.5, 1.5, None], "high_gbps": [3.5, 2.5, None], "part": [0.6, 0.4, 0.0],
+    })  # fmt: skip
+
+
+def speed_ups() -> pl.DataFrame:
+    return pl.DataFrame({
+        "recording": ["a"] * 3, "suspect": ["copy to the user"] * 3, "group": ["copy to user"] * 3,
+        "percent": [0, 50, 100], "gbps": [5.0, 6.0, 7.0],
+    })  # fmt: skip
+
+
+def changes() -> pl.DataFrame:
+    return pl.DataFrame({
+        "where": ["these recordings", "validation, other hosts"], "name": ["gro=on on a", "rps=off on b"],
+        "ratio": [1.5, 0.8], "low": [1.2, 0.7], "high": [1.9, 0.9], "measured": [1.4, None],
+        "measured_low": [1.3, None], "measured_high": [1.5, None],
+    })  # fmt: skip
+
+
 SMALL: dict[str, Callable[[], Any]] = {
     "volumes": lambda: charts.volumes(hypotheses()),
     "odds_matrix": lambda: charts.odds_matrix(odds()),
@@ -81,5 +104,8 @@ SMALL: dict[str, Callable[[], Any]] = {
     "telling": lambda: charts.telling(information()),
     "share_steps": lambda: charts.share_steps(steps(), "memory bus"),
     "remedy_ranges": lambda: charts.remedy_ranges(remedies(), 1.8),
+    "suspects": lambda: charts.suspects(lost(), pl.DataFrame({"recording": ["a"], "goodput_gbps": [5.0]})),
+    "cheaper_suspects": lambda: charts.cheaper_suspects(speed_ups()),
+    "ratios": lambda: charts.ratios(changes()),
     "patch_effect": lambda: charts.patch_effect(patched_cells()),
 }
