@@ -34,7 +34,9 @@ def odds_matrix(odds: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetCha
     shade = alt.Color(
         "odds:Q",
         legend=None,
-        scale=alt.Scale(type="log", domain=[0.05, 1, 20], range=list(reversed(LESS_SAME_MORE)), clamp=True),
+        scale=alt.Scale(
+            type="log", domain=[0.05, 1, 20], range=list(reversed(LESS_SAME_MORE)), clamp=True, interpolate="lab"
+        ),
     )
     cells = base.mark_rect(stroke=LINES, strokeWidth=0.5).encode(
         color=alt.condition("datum.told_apart", shade, alt.value(PALE_GREY))

@@ -8,6 +8,7 @@ import polars as pl
 from zcanalysis.charts.theme import LINES, PALE_GREY, PALE_RED, PALE_TAN, PALE_TEAL, dressed
 
 VERDICT_COLOURS: Final = {"helps": PALE_TEAL, "nothing": PALE_GREY, "depends": PALE_TAN, "hurts": PALE_RED}
+LEGIBLE: Final = "bandwidth('x') >= 22 ? 1 : 0"  # in a narrow page the colour and the tooltip tell
 CELL: Final = {"width": 31, "height": 19}
 SAYS: Final = (
     "A matrix of cells, a panel a workload and checksum class: what the patch changes in per cent, by how long "
@@ -27,7 +28,11 @@ def patch_effect(cells: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetC
     order = list(dict.fromkeys(cells.get_column("workload")))
     classes = list(dict.fromkeys(cells.get_column("checksum")))
     base = alt.Chart(cells).encode(
-        x=alt.X("delay_ms:O", title="reader waits for the CPU (ms)", axis=alt.Axis(labelAngle=0, format="~g")),
+        x=alt.X(
+            "delay_ms:O",
+            title="reader waits for the CPU (ms)",
+            axis=alt.Axis(labelAngle=0, format="~g", labelOverlap="greedy"),
+        ),
         y=alt.Y("size_bytes:O", title="bytes", sort="descending"),
     )
     colour = alt.Color(
@@ -42,7 +47,8 @@ def patch_effect(cells: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetC
         alt.Tooltip("high:Q", title="most", format="+.1%"), "verdict:N",
     ]  # fmt: skip
     squares = base.mark_rect(stroke=LINES, strokeWidth=0.5).encode(color=colour, tooltip=tooltip)
-    numbers = base.transform_filter("datum.verdict != 'nothing'").mark_text(style="pale", fontSize=9).encode(
+    unlike = base.transform_filter("datum.verdict != 'nothing'")
+    numbers = unlike.mark_text(style="pale", fontSize=9, opacity=alt.expr(LEGIBLE)).encode(
         text=alt.Text("percent:N")
     ).transform_calculate(percent="abs(datum.gain) < 0.005 ? '±' : format(100 * datum.gain, '+.0f')")  # fmt: skip
     panel = alt.layer(squares, numbers).properties(width={"step": CELL["width"]}, height={"step": CELL["height"]})
