@@ -8,7 +8,7 @@ TRACE ?= traces/veth-1500
 # real traffic and real timers: they have the machine to themselves
 ALONE := tests/lab tests/recorder tests/wire/test_two_taps_real.py tests/test_patches_kernel.py
 
-.PHONY: help setup demo test check lint types imports notebooks pictures gallery format traces probe-effects lab-validate bench fuzz report clean
+.PHONY: help setup demo demo-lab test browser-test check lint types imports notebooks pictures gallery format traces probe-effects lab-validate bench bench-data bench-ui fuzz report clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -24,14 +24,20 @@ $(STAMP): pyproject.toml .ci/constraints.txt .ci/system-packages
 demo: $(STAMP) ## answer a shipped recording in the terminal and write report.html
 	$(BIN)/zcanalysis report $(TRACE) -o report.html
 
+demo-lab: $(STAMP) ## open JupyterLab on copies of the notebooks, the quickstart first
+	$(BIN)/zcanalysis notebook quickstart
+
 report: $(STAMP) ## the same of your own: make report TRACE=folder-or-capture
 	$(BIN)/zcanalysis report $(TRACE) -o report.html
 
 test: $(STAMP) ## run the tests and the docstrings' examples
-	$(BIN)/python -m pytest -m "not notebook" -n 2 --dist loadfile $(ALONE:%=--ignore=%)
-	$(BIN)/python -m pytest -m "not notebook" $(ALONE)
+	$(BIN)/python -m pytest -m "not notebook and not browser" -n 2 --dist loadfile $(ALONE:%=--ignore=%)
+	$(BIN)/python -m pytest -m "not notebook and not browser" $(ALONE)
 
-check: lint types imports test notebooks ## what CI runs
+browser-test: $(STAMP) ## the report, and notebooks in JupyterLab, in a real browser without network (chromium)
+	$(BIN)/python -m pytest -m browser -n 2 --dist loadfile tests/browser tests/test_report_browser.py
+
+check: lint types imports test browser-test notebooks ## what CI runs
 
 lint: $(STAMP) ## ruff: rules and format
 	$(BIN)/ruff check .
@@ -79,6 +85,12 @@ lab-validate: $(STAMP) ## foretell and measure 24 drawn cases (root, quiet machi
 
 bench: $(STAMP) ## speed against peers measured in the same run
 	$(BIN)/python -m tests.bench
+
+bench-data: $(STAMP) ## a recording of a million packets, generated from a shipped one, into build/
+	$(BIN)/python -m tests.bench.long_recording
+
+bench-ui: bench-data ## from key to screen in JupyterLab, and memory over 1,000 changes; NOTEBOOK=script UI_ARGS=...
+	$(BIN)/python -m tests.browser.slider_bench --recording build/veth-1500-million-generated $(UI_ARGS) $(NOTEBOOK)
 
 fuzz: $(STAMP) ## damaged and hostile captures and perf texts for FUZZ_SECONDS (600), array bounds checked
 	NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=build/fuzz/compiled $(BIN)/python -m tests.fuzz

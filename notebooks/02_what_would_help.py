@@ -51,8 +51,7 @@ limits = pl.DataFrame(
     }
     for name, advice in advices.items()
 )
-with pl.Config(fmt_str_lengths=100, tbl_rows=10):
-    display(limits)  # noqa: F821 - IPython's
+display(limits)  # noqa: F821 - IPython's
 
 # %% [markdown]
 # ## What would help
@@ -100,14 +99,13 @@ typical
 # ## The host behind it
 #
 # Every price of the receive path: CPU time over what it was used for, or an assumption that says so. Where two kinds of
-# work always come together (`determined` is false) the recording cannot tell their prices apart, and the interval is
+# work always come together (`determined`: no) the recording cannot tell their prices apart, and the interval is
 # wider.
 
 # %%
 host = zc.calibrate(answer)
 prices = model_of(answer).calibration.prices
-with pl.Config(fmt_str_lengths=60, tbl_rows=40):
-    display(prices.select("price", "value", "low", "high", "determined", "origin", "source"))  # noqa: F821
+display(prices.select("price", "value", "low", "high", "determined", "origin", "source"))  # noqa: F821
 
 # %% [markdown]
 # ## What holds it back, in any order

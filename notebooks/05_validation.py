@@ -24,8 +24,6 @@
 # %%
 from pathlib import Path
 
-import polars as pl
-
 import zcanalysis as zc
 from zcanalysis.charts.notebook_page import in_notebook
 from zcanalysis.lab.validation_document import calibrated_document, validation_table
@@ -60,8 +58,7 @@ zc.charts.validation(cases)
 # brackets, in percent of a CPU.
 
 # %%
-with pl.Config(fmt_str_lengths=120, tbl_rows=60, tbl_cols=-1):
-    display(shown_table(cases))  # noqa: F821 - IPython's
+display(shown_table(cases))  # noqa: F821 - IPython's
 
 # %% [markdown]
 # ## The same cases, foretold with prices of the machine

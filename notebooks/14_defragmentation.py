@@ -13,17 +13,22 @@
 # ---
 
 # %%
-import json
-from pathlib import Path
-
 import polars as pl
 from IPython.display import Markdown
 
 import zcanalysis as zc
-from zcanalysis.answer import answered as answered_of
 from zcanalysis.cases import case
 from zcanalysis.cases import defragmentation as copies
-from zcanalysis.cases.defragmentation_today import chain_table, cost_of, read_share, stage_table, totals
+from zcanalysis.cases.defragmentation_today import (
+    chain_table,
+    cost_of,
+    ratio_bounds,
+    read_share,
+    recordings,
+    stage_table,
+    totals,
+)
+from zcanalysis.cases.shipped import shipped
 from zcanalysis.charts.notebook_page import in_notebook
 
 pl.Config(tbl_rows=30, tbl_cols=12, fmt_str_lengths=120, tbl_width_chars=200, float_precision=3)
@@ -31,8 +36,9 @@ answered = case("defragmentation")
 Markdown(f"""
 # {answered.question}
 
-Dave Miller, keynote of linux.conf.au, January 2001: Linux waited for all fragments of a datagram and copied them into a
-new buffer, "actually, there are 3 copies"; the NFS client is mended, knfsd is still to do.
+Dave Miller, keynote of linux.conf.au, January 2001, as a report of that day has it: Linux waited for all fragments of a
+datagram and copied them into a new buffer, "actually, there are 3 copies"; the NFS client is mended, the server (knfsd)
+is still to do. The mending was to *chain* the fragments: they stay where they arrived, and one skb lists the others.
 
 **Answer.** {answered.answer}
 
@@ -47,30 +53,34 @@ in_notebook()  # charts need no network, and no kernel once drawn
 # %% [markdown]
 # ## The three copies, removed one by one
 #
-# The client reads a file. In 2.4.0 the pieces were copied into one datagram, the datagram into the page cache (summed
-# meanwhile), the page cache into the program's buffer. 2.4.17 chains the pieces. A mapped page cache, or O_DIRECT,
-# saves the last. Where nothing stays in the cache, each copy costs three crossings of the memory bus: fetch, write
-# back, fetch.
+# From the sources of both kernels: a client reads a file. In 2.4.0 the fragments were copied into one datagram, the
+# datagram into the page cache (checksummed meanwhile), the page cache into the program's buffer. 2.4.17 chains the
+# fragments. A mapped page cache, or O_DIRECT, saves the last. The packets themselves cross the memory bus twice: the
+# card writes them, the CPU reads them. Where nothing stays in the cache, each copy adds three crossings: its target is
+# fetched, written back, and fetched by the next to read it.
 
 # %%
 zc.charts.bus_crossings(copies.buffer_table("client"))
 
 # %% [markdown]
-# ## What one CPU carries then
+# ## What one CPU carried then (modelled)
 #
-# The keynote gives no rate, so machines are drawn from the ranges at the end. Each bar is what 90 % of them gain over
-# the first row of its side. The server is knfsd taking a WRITE; *sending* is data from the page cache to the wire.
-# TUX is a server in the kernel: on the wire's side it does what sendfile does, and saves the calls besides.
+# The keynote gives no rate, so machines are drawn from the ranges at the end. Gains are of all steps so far, not of one
+# step: each row is compared with the first of its side. The bar is the middle 90 % of the machines, the dot the median.
+# The server is knfsd taking a WRITE: *made one piece* is its copy of the chain into one buffer, *chain walked* reads
+# the fragments where they are. *Sending* is data from the page cache to the wire, by any server. TUX is a server in the
+# kernel: on the wire's side it does what sendfile does, and saves the calls besides.
 
 # %%
 gains = copies.gain_table()
 zc.charts.walk_gains(gains)
 
 # %% [markdown]
-# ## Where the time goes
+# ## Where the time went (modelled)
 #
-# The middle of all ranges. The slider is rsize or wsize, one datagram: with small ones the work for each request
-# hides the copies, from 2 KB on every datagram comes in pieces.
+# One machine in the middle of all ranges. Choose rsize or wsize, one datagram: with small ones the work for each
+# request hides the copies, from 2 KB on every datagram comes in pieces (fragments). Nothing published says how the
+# time of a copy splits into copying and waiting for memory: trust the sum of the two, not the border between them.
 
 # %%
 zc.charts.walk_costs(copies.cost_table())
@@ -80,15 +90,18 @@ zc.charts.walk_costs(copies.cost_table())
 #
 # A checksum of UDP is of the whole datagram. A card that reads headers can say nothing of a piece; one that adds up
 # any data can, and the kernel adds the sums of all pieces, if all came with one. One piece without, and the datagram
-# is summed anew. `saved_` is the median share of CPU time for NFS in pieces.
+# is summed anew. `whole_ipv4`, `whole_ipv6` and `pieces` are what `skb->ip_summed` then says of a datagram that came
+# whole or in pieces (today's names: UNNECESSARY was checked by the card, COMPLETE comes with the card's sum). `saved_`
+# is the share of CPU time that NFS in pieces saves, median of the machines: 0.1 is 10 %. Little at the client, which
+# sums while it copies.
 
 # %%
 cards = answered.tables["What is left for the CPU to sum, by what the card can"]
 cards
 
 # %% [markdown]
-# The cards that the keynote names. What works is its word of January 2001; the class is what the driver's source
-# shows.
+# The cards that the keynote names. `keynote` is whether it says that the card's checksum works, in January 2001;
+# `card_sums` is the class that the driver's source shows, where there was one to read.
 
 # %%
 copies.cards_named()
@@ -97,54 +110,61 @@ copies.cards_named()
 # ## Why receive did not follow
 #
 # Transmit knows where the bytes lie before the card reads them: sendfile hands over the pages. Receive must choose
-# the place before it knows whose packet comes, and a page can only be given away whole.
+# the place before it knows whose packet comes, and a page can only be given away whole. A block of 8 KB is two pages:
+# how many of them could be given to the page cache instead of copied (`whole_pages`), by how the block arrives?
 
 # %%
 copies.page_table()
 
 # %% [markdown]
-# ## Today's kernel: a recording
+# ## Today's kernel (measured)
 #
-# Our own recordings: UDP datagrams of 8,192 bytes between two network namespaces over veth, first at MTU 1500, then
-# whole at MTU 9000. No card, no NFS, a virtual machine that had other work too: CPU time for a byte, never rates.
+# Our own recordings, `traces/fragmented-udp` and `traces/whole-udp`: UDP datagrams of 8,192 bytes between two network
+# namespaces over veth, first at MTU 1500, then whole at MTU 9000. No card, no NFS, a virtual machine that had other
+# work too: CPU time for a byte, never rates.
 
 # %%
-root = Path("..") if Path("../traces").exists() else Path()
-places = {name: root / "traces" / name for name in ("fragmented-udp", "whole-udp")}
-pieces = zc.fragments(zc.scan_pcap(places["fragmented-udp"] / "capture.pcap.zst"))
-pieces.select("datagrams", "fragments", "fragments_median", "incomplete_datagrams", "overlapping_datagrams", "bytes")
+known = recordings()
+stages = stage_table(*(one.costs for one in known.values()))
+in_pieces, whole = totals(stages).values()
+low, high = ratio_bounds(answered.tables[copies.TODAY])
+read = [read_share(one.recording.load) for one in known.values()]
+Markdown(f"""
+Kernel {known["fragmented-udp"].recording.host.kernel}: a byte in pieces costs the receiver **{in_pieces:.2f} ns** in
+the stages below, whole {whole:.2f} ns: **{in_pieces / whole:.1f} times** as much ({low:.1f} to {high:.1f}, 90 % of the
+sampling at both ends). Defragmentation itself is {cost_of(stages, "defrag")[0]:.2f} ns of that; the rest is that every
+stage below UDP handles six packets instead of one. The copy to the program is cheap for a byte that *arrived*, as the
+socket dropped what its reader had no time for: {read[0]:.0%} of the bytes sent were read in pieces, {read[1]:.0%}
+whole.
+""")
 
 # %%
-costs = {name: zc.costs(zc.read_recording(place)) for name, place in places.items()}
-stages = stage_table(costs["fragmented-udp"], costs["whole-udp"])
 zc.charts.piece_costs(stages)
 
 # %% [markdown]
-# The call chains of the samples say how: the copy to the program walks a chain, piece by piece, and sums meanwhile; in
-# defragmentation itself nothing is copied. A whole datagram is copied as one, without a walk or a sum.
+# How it does it, the call chains of the CPU samples say: `in_pieces` and `whole` count the samples whose chain passes
+# there, also those in an interrupt that came meanwhile. They are few, but what calls what is no estimate. In
+# defragmentation itself nothing is copied. The copy to the program walks the chain, piece by piece, and sums meanwhile:
+# of a piece nobody vouches for the checksum. A whole datagram is copied as one, without a walk or a sum: veth vouches
+# for it.
 
 # %%
-sights = chain_table(*(answered_of(zc.read_recording(place)).evidence.stages for place in places.values()))
+sights = chain_table(*(one.evidence.stages for one in known.values()))
 sights
 
+# %% [markdown]
+# That the first recording holds what it should: a capture of it, counted. Six fragments a datagram, none missing, none
+# that overlap; `bytes` are of UDP with its header.
+
 # %%
-in_pieces, whole = totals(stages).values()
-shares = [read_share(json.loads((place / "load.json").read_text())) for place in places.values()]
-host = zc.read_recording(places["fragmented-udp"]).host
-Markdown(f"""
-Kernel {host.kernel}: a byte in pieces costs the receiver **{in_pieces:.2f} ns** in these stages, whole {whole:.2f} ns:
-**{in_pieces / whole:.1f} times** as much. Defragmentation itself is {cost_of(stages, "defrag")[0]:.2f} ns of that; the
-rest is that every stage below UDP handles six packets instead of one. Nothing is copied to put a datagram together, and
-the copy that remains is `csum_copy` for pieces and `copy` for whole datagrams: veth vouches for whole ones, and of a
-piece nobody can. The socket dropped what its reader had no time for: {shares[0]:.0%} of the bytes sent were read in
-pieces, {shares[1]:.0%} whole; so copies are cheaper here, for a byte that *arrived*, than for one that was read.
-This is one pair of recordings on a busy machine: another pair gives another ratio, and the same call chains.
-""")
+pieces = zc.fragments(zc.scan_pcap(shipped("fragmented-udp") / "capture.pcap.zst"))
+pieces.select("datagrams", "fragments", "fragments_median", "incomplete_datagrams", "overlapping_datagrams", "bytes")
 
 # %% [markdown]
-# ## What went in
+# ## What went into the model of 2001
 #
-# 5 % of what was thought possible lies below `low`, 5 % above `high`; each is drawn for itself.
+# `low` to `high` holds 90 % of what was thought possible before any outcome was seen; each is drawn for itself. *Still
+# cached* is the share of that buffer's bytes that the next to touch them finds in the cache.
 
 # %%
 answered.assumptions

@@ -16,8 +16,9 @@
 # # Can published figures foretell each other?
 #
 # Twenty years of mails, theses, commits and papers say how fast a receiver was and what its hardware could do. If the
-# arithmetic of this library is right and prices carry over, each such figure must come out of its own inputs and of
-# what the *other* figures say. Here every one that gives inputs and an outcome is tried that way.
+# arithmetic of this library is right and prices carry over from host to host, each such figure must come out of its own
+# inputs and of what the *other* figures say. Here every one that gives inputs and an outcome is tried that way. It
+# tells you how far to trust a forecast that was not calibrated on the host it is for.
 
 # %%
 import polars as pl
@@ -26,94 +27,130 @@ from IPython.display import Markdown, display
 import zcanalysis as zc
 from zcanalysis.cases.published import (
     COUNTED,
+    GOAL,
     WITHIN,
-    by_law,
+    by_kind,
+    by_tolerance,
     counted,
     foretold,
     ladder_cycles,
+    ladder_lengths,
     left_out,
-    mended_ladder,
     record,
     share_text,
 )
 from zcanalysis.charts.notebook_page import in_notebook
 
-pl.Config(tbl_rows=60, fmt_str_lengths=160, tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True)
 published = zc.case("published")
 words = f"**Answer.** {published.answer}\n\n**How sure.** {published.sure}\n\n**Next.** {published.next_step}"
 display(in_notebook(), Markdown(words))
 
 # %% [markdown]
-# ## The rule
+# ## The figures, and what each is foretold from
 #
-# `zcanalysis/cases/published.toml` fixes for each row its source, its inputs, the law that applies, its outcome, and
-# the *other* rows whose outcomes set the law's parameters. A row whose outcome would be its own input is left out,
-# with the reason. Only figures read in their source count; what is remembered or second-hand is shown at the end and
-# never counts. A row is one published outcome. The tolerance was set before any row was worked out.
+# - **copies**: how fast a Pentium III and a P4 copy, by routine and by how far source or target is off a cache line.
+#   *From* other rows of the same routine and a like alignment.
+# - **ping-pong**: what a byte adds to the time of a ping over Ethernet of 1 and 10 Gbit/s. *From* the rates of memory,
+#   bus and wire; in the second approach two CPUs also copy it, at the P4's price.
+# - **buses**: what a card moves over PCI or PCI-X. *From* the share of their bus that the other cards use.
+# - **ladder, a core**: Gbit/s for each busy core of a 100 Gbit/s host, at seven settings of MTU, GRO and aRFS (Cai et
+#   al., SIGCOMM 2021; aRFS: the reader runs on the core where packets arrive). *From* cycles by category of the *other*
+#   settings; the second approach replays the receiver.
+# - **ladder, in all**: Gbit/s of the same connection, on as many cores as it takes. *From* the same replay.
+# - **mapping**: CPU time of a receiver that has pages mapped instead of copying (Dumazet, 2018). *From* its time when
+#   it copies, less the copy; in the second approach from what mapping saved the same program on another host.
+# - **forwarding**: frames a second when UDP is forwarded with GRO, in two variants (Klassert, 2018; *by chaining*:
+#   merged frames stay skbs of their own). *From* what a packet and an skb cost on the ladder; in the second approach
+#   from the other variant, and what an skb made anew costs on the ladder.
 #
-# | law | what it says |
-# |---|---|
-# | same price | a copy by the same routine at the same class of alignment costs the same |
-# | store and forward | a byte crosses memory and bus twice and the wire once; nothing is fitted |
-# | bus share | hosts use the same share of their bus |
-# | rung | the SIGCOMM'21 ladder: each category at its price on the other rungs, times what it is paid for |
-# | copy removed | a receiver without its copy saves what the copy costs elsewhere |
-# | merged | work of an skb is shared by the frames merged into it |
+# Rule: `zcanalysis/cases/published.toml` fixes for each row its source, inputs, outcome and those other rows. One whose
+# outcome would be its own input is left out, with the reason. Only figures read in their source count. The tolerance
+# was set before any row was worked out. A kind that was missed got a second approach; that replaced the first for all
+# of its rows, whether nearer or not, and was written down before its errors were worked out.
+#
+# ## How far off
+#
+# Each dot is a row by its error (foretold over published, less 1); pale ones are within the tolerance. A ring is where
+# the first approach was, at the edge if beyond 100 %. **Move the slider** to another tolerance.
 
 # %%
 rows = foretold()
 count = counted(rows)
-zc.charts.foretold_published(count)
-
-# %% [markdown]
-# So many decades hide what matters. The same rows by their error; **move the slider** to another tolerance (an error
-# beyond +300 % is drawn at the edge).
-
-# %%
 zc.charts.foretold_errors(count)
 
+# %% [markdown]
+# How many of each kind are within the tolerance; a dash where an approach says nothing. Errors in per cent, of the
+# approach that counts: the second where there is one.
+
 # %%
-laws = by_law(count)
-laws.with_columns(pl.col("median_error", "worst_error").round(3))
+percent = (pl.col("median_error", "worst_error") * 100).round(1)
+kinds = by_kind(count)
+kinds.select(
+    "kind",
+    "rows",
+    pl.col("first_within").alias("first approach"),
+    pl.col("second_within").alias("second approach"),
+    percent.name.map(lambda name: name.replace("_", " ") + " (%)"),
+)
+
+# %%
+tolerances = by_tolerance(count)
+at_goal = tolerances.filter(pl.col("share") >= GOAL)["tolerance"].min()
+display(
+    Markdown(
+        f"The share hangs on where the line is drawn: several rows lie within a point of {WITHIN:.0%}. The goal of"
+        f" {GOAL:.0%} would be met at {at_goal:.0%}."
+    ),
+    tolerances.select(
+        (pl.col("tolerance") * 100).round().cast(int).alias("tolerance (%)"),
+        "within",
+        (pl.col("share") * 100).round().cast(int).alias("share (%)"),
+    ),
+)
 
 # %% [markdown]
 # ## The misses, and why
 
 # %%
-count.filter(~pl.col("within")).select("row", "published", "foretold", "error", "missed_because").with_columns(
-    pl.col("foretold").round_sig_figs(4), pl.col("error").round(3)
+count.filter(~pl.col("within")).select(
+    "what",
+    "unit",
+    "published",
+    "foretold",
+    (pl.col("error") * 100).round(1).alias("error (%)"),
+    (pl.col("first_error") * 100).round(1).alias("first approach (%)"),
+    pl.col("missed_because").alias("why"),
 )
 
 # %% [markdown]
 # ## Why the ladder misses
 #
-# Four rungs of the SIGCOMM'21 artifact give shares by category. Each category is foretold from the other three, at
-# its price for a byte, a packet or an skb. Where the bars differ, the price did not carry over: wake-ups are not paid
-# by the skb (`no-opts`, `sched`), pages not by the packet (`tsogro`, `mm`).
+# Four settings come with cycles by category of kernel function. The first approach charges each category by the byte,
+# the packet or the merged skb. The second replays the receiver: it counts skbs, ACKs, interrupts and wake-ups, and
+# knows which core is busy. Where bars differ from grey, a price did not carry over: TCP without any offload (`tcp_ip`),
+# the skb and the driver at MTU 1500 with GRO (`skb`, `netdev`).
 
 # %%
 cycles = ladder_cycles()
 zc.charts.ladder_categories(cycles)
 
+# %% [markdown]
+# The replay is not smooth: with another number of packets it may settle otherwise, as the first row shows. Errors of
+# the second approach in per cent. What counts is the middle column: that number was set before any error was seen.
+
 # %%
-mended = mended_ladder()
-before, after = (int((mended[name].abs() <= WITHIN).sum()) for name in ("error", "mended_error"))
-display(
-    Markdown(
-        f"If pages and wake-ups were paid by the byte instead, {after} of {mended.height} rungs would be within"
-        f" {WITHIN:.0%} instead of {before}. That was seen only after the errors were, so it counts nowhere; it is"
-        " what a next set of measurements should test."
-    ),
-    mended.with_columns(pl.col("error", "mended_error").round(3)),
-)
+lengths = ladder_lengths()
+lengths.with_columns((pl.exclude("what") * 100).round(1))
 
 # %% [markdown]
 # ## Never counted: remembered or second-hand
+#
+# RECALL: from memory, not checked. 2ND: read in somebody else's words.
 
 # %%
 rows.filter(pl.col("mark") != COUNTED).select(
-    "row", "mark", "published", "foretold", "error", "unit", "source"
-).with_columns(pl.col("foretold").round_sig_figs(4), pl.col("error").round(3))
+    "what", "mark", "published", "foretold", "unit", (pl.col("error") * 100).round(1).alias("error (%)"), "source"
+)
 
 # %% [markdown]
 # ## Left out, and why
@@ -125,9 +162,21 @@ left_out()
 # ## Every row that counts
 
 # %%
-count.select("row", "unit", "published", "foretold", "error", "fitted_on", "within", "source").with_columns(
-    pl.col("foretold").round_sig_figs(4), pl.col("error").round(3)
+count.select(
+    "what",
+    "unit",
+    "published",
+    "foretold",
+    (pl.col("error") * 100).round(1).alias("error (%)"),
+    pl.col("other_rows").alias("from other rows"),
+    "within",
 )
+
+# %% [markdown]
+# Where they were read.
+
+# %%
+count.group_by("source", maintain_order=True).agg(pl.len().alias("rows"))
 
 # %% [markdown]
 # ## Assumptions
@@ -142,7 +191,8 @@ published.assumptions
 within, n = int(count["within"].sum()), count.height
 assert share_text(within, n) in published.answer
 assert (count["error"].abs() <= WITHIN).to_list() == count["within"].to_list()
-assert laws["rows"].sum() == n == count.filter(mark=COUNTED).height
-assert all(row["id"] not in row["fitted_on"] for row in record()["row"])
+assert kinds["rows"].sum() == n == count.filter(mark=COUNTED).height
+assert kinds["within"].sum() == within == kinds.select(pl.coalesce("second_within", "first_within")).sum().item()
+assert all(row["id"] not in row["fitted_on"] + row.get("second_on", []) for row in record()["row"])
 assert count.filter(~pl.col("within"))["missed_because"].null_count() == 0
-assert ("not met" in published.answer) == (within < 0.8 * n)
+assert ("not met" in published.answer) == (within < GOAL * n)

@@ -26,7 +26,8 @@ def test_a_notebook_runs_and_its_page_has_its_charts(script):
     assert notebook.metadata["kernelspec"]["name"] == "python3"
     resources = {"metadata": {"path": str(NOTEBOOKS)}}
     NotebookClient(notebook, timeout=120, store_widget_state=False, resources=resources).execute()
-    page, _ = HTMLExporter(exclude_input=True).from_notebook_node(notebook)
+    pages = HTMLExporter(exclude_input=True, exclude_input_prompt=True, exclude_output_prompt=True)
+    page, _ = pages.from_notebook_node(notebook)
     PAGES.mkdir(parents=True, exist_ok=True)
     (PAGES / f"{script.stem}.html").write_text(page)
     shown = re.findall(r"^zc\.charts\.", script.read_text(), re.MULTILINE)

@@ -199,7 +199,7 @@ def test_the_report_is_one_offline_page_whose_text_is_escaped(folder):
     assert "https://cdn" not in page
     assert HOSTILE in "".join(parsed.text)  # the kernel's name, shown as text
     specs = [json.loads(text) for attrs, text in parsed.scripts if attrs.get("type") == "application/json"]
-    assert len(specs) == 10
+    assert len(specs) == 11
     assert any(HOSTILE in json.dumps(spec) for spec in specs)  # the thread's name, in the flame graph's data
     assert [attrs for attrs, _ in parsed.scripts if attrs.get("type") == "module"]
 

@@ -1,45 +1,29 @@
 """The report in a real browser, opened from disk with the network off: every chart is drawn, no hostile text runs."""
 
-import shutil
 from pathlib import Path
 
 import pytest
 
+import zcanalysis as zc
 from tests import builders as make
+from tests.browser.chromium import chromium, complaints, external, in_a_browser, requests
 from tests.test_report import HOSTILE, folder  # noqa: F401 - a fixture
-from zcanalysis.answer import answered
+from zcanalysis.answer import answered, gbps_text
 from zcanalysis.document import write_report
 from zcanalysis.io.recording import read_recording
+from zcanalysis.patches import parse_patch
 
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 TRACES = Path(__file__).parent.parent / "traces"
 CONNECTION = ("sequence", "throughput", "round-trips", "ack-delays")
-OFFLINE = [
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
-    *("--disable-background-networking", "--disable-component-update", "--window-size=1200,2600"),
-]
 SHIPPED = sorted(path.parent.name for path in TRACES.glob("*/host.json"))
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs chromium and chromedriver"),
-    pytest.mark.filterwarnings("default"),  # selenium's own
-]
+pytestmark = in_a_browser
 
 
 @pytest.fixture
 def browser(tmp_path):
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in [*OFFLINE, f"--user-data-dir={tmp_path}/profile", "--host-resolver-rules=MAP * ~NOTFOUND"]:
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
-    yield driver
-    driver.quit()
+    with chromium(tmp_path / "profile") as running:
+        yield running
 
 
 def drawn_charts(browser, page: Path, accepted: str = "nothing") -> list[str]:
@@ -55,8 +39,8 @@ def drawn_charts(browser, page: Path, accepted: str = "nothing") -> list[str]:
     assert not browser.find_elements(By.CSS_SELECTOR, ".failed")
     for place in places:
         assert place.find_elements(By.CSS_SELECTOR, "svg path, canvas"), "a chart is empty"
-    complaints = [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
-    assert not [entry for entry in complaints if accepted not in entry["message"]]
+    assert [entry for entry in complaints(browser) if accepted not in entry] == []
+    assert external(requests(browser)) == []
     return [place.get_attribute("data-chart") for place in places]
 
 
@@ -66,9 +50,43 @@ def test_every_chart_of_a_shipped_recording_is_drawn_offline(browser, tmp_path, 
     recording, is_tcp = read_recording(TRACES / name), not name.endswith("-udp")
     write_report(answered(recording), page)
     assert drawn_charts(browser, page) == [
-        "loss", "ladder", "forecast", "speedup", "costs", "prices", "cpus", *(["limits"] if is_tcp else ()), "rate",
-        "flame", *((*CONNECTION, "packet-way", "critical-path") if recording.packets is not None and is_tcp else ()),
+        "loss", "ladder", "forecast", "combine", "speedup", "costs", "prices", "cpus",
+        *(["limits"] if is_tcp else ()), "rate", "flame",
+        *((*CONNECTION, "packet-way", "critical-path") if recording.packets is not None and is_tcp else ()),
     ]  # fmt: skip
+
+
+def test_controls_in_the_page_show_what_what_if_says_without_a_kernel(browser, tmp_path, shipped_answer):
+    page = tmp_path / "report.html"
+    write_report(shipped_answer, page)
+    browser.set_window_size(800, 1200)
+    drawn_charts(browser, page)
+    recorded = gbps_text(shipped_answer.goodput_gbps, shipped_answer.low_gbps, shipped_answer.high_gbps)
+    for texts in (["mtu=9000", "gro=on"], ["mtu=9000", "gro=on", "rps=off"], ["mtu=", "gro=", "rps=off"]):
+        for text in texts:
+            choose(browser, text)
+        patches = [parse_patch(text) for text in texts if not text.endswith("=")]
+        row = zc.what_if(shipped_answer, [patches]).row(0, named=True)
+        says = gbps_text(row["predicted_gbps"], row["low_gbps"], row["high_gbps"])
+        expected = {f"with these changes: {says}, 90%", f"then the limit: {row['limit_after']}", row["patch"]}
+        assert expected | {f"as recorded: {recorded}"} <= words_with(browser, row["patch"])
+    section = browser.find_element("css selector", "#combine")
+    assert browser.execute_script("return arguments[0].scrollWidth <= arguments[0].clientWidth", section)
+
+
+def choose(browser, text: str) -> None:
+    """Click the control that stands for a patch; ``mtu=`` is as recorded."""
+    name, _, value = text.partition("=")
+    control = browser.find_element("css selector", f"#combine .vega-bind:has(input[value^='{name}='])")
+    control.find_element("css selector", f"input[value='{text if value else ''}']").click()
+
+
+def words_with(browser, patch: str) -> set[str]:
+    """Texts drawn in the chart, as soon as the patch is among them."""
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    texts = "return [...document.querySelectorAll('#combine svg text')].map(e => e.textContent)"
+    return WebDriverWait(browser, 10).until(lambda page: patch in (now := set(page.execute_script(texts))) and now)
 
 
 CAPTURES = ("limits/loss.first.pcap.zst", "limits/delayed-ack.first.pcap.zst", "prequeue-4.10/mtu-65000.pcap.gz")

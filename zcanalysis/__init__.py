@@ -5,10 +5,12 @@ what the CPUs paid, per stage; `evidence` gathers both; `goodput`, `blame` and `
 `limiting` says who limited each connection, and when;
 `hosts` are receivers as data, `prices` makes one of a recording, `model` replays them, `gains` and `sensitivity` ask
 what matters there; `answer` puts it in words and JSON; `patches` are changes to a host, `whatif` and `sweeps` say what
-they would give back; `charts` draws; `document` writes the report. `journeys` follows recorded packets through a host,
-`offered` sends it datagrams that nobody acknowledges, `cases` answers the systems this house was asked about,
-`kernel_check` holds the model against what a kernel did, `held_out` against what was not fitted. `recorder` makes
-recordings, `lab` the transfers to record. Nothing here is imported before it is used.
+they would give back, `combinations` for a page without a kernel; `comparison` holds sets of recordings against each
+other; `charts` draws; `document` writes the report, `widgets` answers in a notebook, `exporting` writes what other
+programs draw. `journeys` follows recorded packets through a host, `offered` sends it datagrams that nobody
+acknowledges, `cases` answers the systems this house was asked about, `kernel_check` holds the model against what a
+kernel did, `held_out` against what was not fitted. `recorder` makes recordings, `lab` the transfers to record;
+`notebook_copies` is what `jupyter` serves. Nothing here is imported before it is used.
 """
 
 from importlib import import_module
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from zcanalysis.advice import advise
     from zcanalysis.answer import calibrate, ladder
     from zcanalysis.cases import case
+    from zcanalysis.comparison import compare
     from zcanalysis.cpu.latency import latency
     from zcanalysis.evidence import costs
     from zcanalysis.hosts.toml_text import read_host, write_host
@@ -57,6 +60,7 @@ __all__ = [
     "calibrate",
     "case",
     "charts",
+    "compare",
     "convert",
     "costs",
     "dissect",
@@ -86,6 +90,7 @@ __all__ = [
     "transfer_rates",
     "tshark_fields",
     "what_if",
+    "widgets",
     "write_host",
 ]
 
@@ -96,6 +101,7 @@ _HOMES: Final = {
     "audit": "zcanalysis.trust",
     "calibrate": "zcanalysis.answer",
     "case": "zcanalysis.cases",
+    "compare": "zcanalysis.comparison",
     "convert": "zcanalysis.io.exports",
     "costs": "zcanalysis.evidence",
     "dissect": "zcanalysis.io.dissection",
@@ -128,7 +134,7 @@ _HOMES: Final = {
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the name stands for
-    if name in ("charts", "hosts", "patches"):
+    if name in ("charts", "hosts", "patches", "widgets"):
         return import_module(f"zcanalysis.{name}")
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from zcanalysis import __version__
+from zcanalysis.cli_compare import ManyAgainst, compare
 from zcanalysis.cli_lab import lab_app
+from zcanalysis.cli_notebook import notebook
 from zcanalysis.cli_parts import Capture, Hz, Json, Trace, print_json, print_line, print_written, progress
 from zcanalysis.errors import ZcError
 from zcanalysis.output import printable, write
@@ -36,6 +38,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(lab_app, name="lab")
+app.command(cls=ManyAgainst)(compare)
 
 Perf = Annotated[Path | None, typer.Option(help="perf script text or perf.data to use beside the capture.")]
 Link = Annotated[
@@ -268,7 +271,16 @@ def case_command(
 @app.command()
 def predict(
     recording: Annotated[Path, typer.Argument(help="A recording folder.")],
-    patch: Annotated[list[str], typer.Option(help="NAME or NAME=VALUE, as `zcanalysis patches` lists; repeatable.")],
+    patch: Annotated[
+        list[str] | None, typer.Option(help="NAME or NAME=VALUE, as `zcanalysis patches` lists; repeatable.")
+    ] = None,
+    price: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="NAME=VALUE sets a price of the calibrated host, whatever was measured; its unit ends its name, as in "
+            "copy.ns_per_byte=0.05 (nanoseconds a byte), tcp.skb_ns=300; repeatable."
+        ),
+    ] = None,
     perf: Perf = None,
     link_gbps: Link = None,
     calibrated: Calibrated = False,
@@ -277,16 +289,19 @@ def predict(
 ) -> None:
     """Say what patches together would give back, with the commands to apply and to undo them."""
     from zcanalysis.answer import answered
+    from zcanalysis.hosts.price import parse_price
     from zcanalysis.io.recording import read_recording
     from zcanalysis.patches import parse_patch
     from zcanalysis.whatif import predict_document
 
     _check_link(link_gbps)
-    chosen = [parse_patch(text) for text in patch]
+    if not patch and not price:
+        raise ZcError("predict needs a --patch or a --price")
+    chosen, set_prices = [parse_patch(text) for text in patch or ()], dict(map(parse_price, price or ()))
     with progress() as on_step:
         read = read_recording(recording, perf)
         machine = _machine(read, calibration, kept=calibrated)
-        document = predict_document(answered(read, link_gbps, on_step, machine), chosen)
+        document = predict_document(answered(read, link_gbps, on_step, machine), chosen, set_prices)
     if as_json:
         print_json(document)
         return
@@ -341,6 +356,28 @@ def convert(
         done = convert_to(source, target, overwrite=overwrite)
     damage = f"; {done.damaged:,} damaged: {printable(str(done.first_damage))}" if done.damaged else ""
     print_line(f"{printable(str(target))}: {done.rows:,} {done.kind}{damage}")
+
+
+@app.command()
+def export(
+    recording: Annotated[Path, typer.Argument(help="A recording folder, a capture, or a perf trace.")],
+    form: Annotated[str, typer.Option("--format", help="perfetto, folded or speedscope.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The file to write.")],
+    perf: Perf = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that exists.")] = False,
+) -> None:
+    """Write a recording for the Perfetto UI, for flame graph programs, or for speedscope."""
+    from zcanalysis.exporting import FORMATS
+    from zcanalysis.exporting import export as export_to
+    from zcanalysis.io.recording import read_recording
+
+    if form not in FORMATS:
+        raise ZcError(f"--format must be {', '.join(FORMATS[:-1])} or {FORMATS[-1]}, got {form!r}")
+    with progress() as on_step:
+        on_step("exporting")
+        done = export_to(read_recording(recording, perf), form, output, overwrite=overwrite)
+    left = f"; without {printable(done.left_out)}" if done.left_out else ""
+    print_line(f"{printable(str(output))}: {done.number:,} {done.what}{left}")
 
 
 @app.command(context_settings={"allow_interspersed_args": False})
@@ -400,6 +437,9 @@ def advise(
         said.show()
     if said.complaint:
         _fail(said.complaint, BAD_INPUT)
+
+
+app.command()(notebook)
 
 
 def _machine(recording: "Recording", file: Path | None, *, kept: bool) -> "MachinePrices | None":

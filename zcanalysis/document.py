@@ -20,7 +20,14 @@ from zcanalysis.figures import Figure, figure
 from zcanalysis.goodput import throughput
 from zcanalysis.journey_figures import journey_figures
 from zcanalysis.latency_figures import latency_cells, latency_figures, traced_latency
-from zcanalysis.model_figures import forecast_figures, ladder_figures, price_cells, price_figures, speedup_figures
+from zcanalysis.model_figures import (
+    combined_figures,
+    forecast_figures,
+    ladder_figures,
+    price_cells,
+    price_figures,
+    speedup_figures,
+)
 from zcanalysis.whatif import REPLAYED_TIERS
 from zcanalysis.wire_figures import wire_figures
 
@@ -166,6 +173,7 @@ def _figures(answer: Answer, weighed: list[dict[str, Any]]) -> Iterator[Figure]:
         )
     yield from ladder_figures(answer)
     yield from forecast_figures(weighed, answer)
+    yield from combined_figures(answer)
     yield from speedup_figures(answer)
     stages = _drawn_cpus(answer)
     if not answer.costs.is_empty():

@@ -111,20 +111,22 @@ def with_gains(blame: pl.DataFrame, start: Basis) -> pl.DataFrame:
     )
 
 
-def ladder(start: Basis) -> pl.DataFrame:
+def ladder(start: Basis, most_rungs: int = MOST_RUNGS) -> pl.DataFrame:
     """The LADDER table: from the goodput to what a receiver whose stages are all free would get, rung by rung.
 
     Parameters
     ----------
     start
         The calibrated host.
+    most_rungs
+        At least 1; the smaller groups are one. Takes 2 to that power replays.
 
     Notes
     -----
     Rungs are groups of stages; each one's height is its Shapley value, so no order of fixing is preferred and the rungs
     sum exactly to the whole climb.
     """
-    rungs = _rungs(start)
+    rungs = _rungs(start, most_rungs)
     host = start.hosts[0]
     sets = [[stage for at, (_, stages) in enumerate(rungs) if index >> at & 1 for stage in stages]
             for index in range(1 << len(rungs))]  # fmt: skip
@@ -171,7 +173,7 @@ def _free(host: Host, stages: Iterable[str], start: Basis) -> Host:
     return without_stage(host, "", parts)
 
 
-def _rungs(start: Basis) -> list[tuple[str, Sequence[str]]]:
+def _rungs(start: Basis, most: int) -> list[tuple[str, Sequence[str]]]:
     """Groups of receiver stages by the CPU time behind them, the smallest put together."""
     weight: dict[str, float] = {}
     stages: dict[str, set[str]] = {}
@@ -184,6 +186,6 @@ def _rungs(start: Basis) -> list[tuple[str, Sequence[str]]]:
             weight[group] = weight.get(group, 0.0) + share * start.calibration.spent_ns[name]
             stages.setdefault(group, set()).add(stage)
     order = sorted(weight, key=lambda group: -weight[group])
-    rungs: list[tuple[str, Sequence[str]]] = [(group, sorted(stages[group])) for group in order[: MOST_RUNGS - 1]]
-    rest = sorted(stage for group in order[MOST_RUNGS - 1 :] for stage in stages[group])
+    rungs: list[tuple[str, Sequence[str]]] = [(group, sorted(stages[group])) for group in order[: most - 1]]
+    rest = sorted(stage for group in order[most - 1 :] for stage in stages[group])
     return [*rungs, (OTHERS, rest)] if rest else rungs

@@ -106,10 +106,23 @@ def work_around(journeys: pl.DataFrame, packet: int) -> pl.DataFrame:
     on_path = pl.DataFrame(path, schema={"packet": pl.Int64, "piece": pl.String}, orient="row").with_columns(
         critical=True
     )
-    spans = pl.concat([_spans(journeys, piece, from_ns, to_ns) for piece in PIECES])
+    begun = {piece: pl.col(f"{piece}_from_ns").is_between(from_ns, to_ns) for piece in PIECES}
+    spans = pl.concat([_spans(journeys.filter(begun[piece]), piece) for piece in PIECES])
     marked = spans.join(on_path, on=["packet", "piece"], how="left").with_columns(pl.col("critical").fill_null(False))
     kept = marked.sort("critical", "from_ns", descending=True).head(MOST_ROWS).sort("from_ns", "to_ns")
     return conform(kept, WORK) if kept.height else empty(WORK)
+
+
+def all_work(journeys: pl.DataFrame) -> pl.DataFrame:
+    """Every stage that took time for some packet: the WORK table in order of time, nothing said of critical paths.
+
+    Parameters
+    ----------
+    journeys
+        JOURNEYS, as `zcanalysis.replay` gives them.
+    """
+    spans = pl.concat([_spans(journeys, piece) for piece in PIECES]).with_columns(critical=pl.lit(None, pl.Boolean))
+    return conform(spans.sort("from_ns", "packet", maintain_order=True), WORK)
 
 
 def _row(journeys: pl.DataFrame, packet: int) -> dict[str, Any]:
@@ -169,15 +182,14 @@ def _path(journeys: pl.DataFrame, packet: int) -> list[_Piece]:
     return path
 
 
-def _spans(journeys: pl.DataFrame, piece: str, from_ns: int, to_ns: int) -> pl.DataFrame:
-    """Every stage of the pieces of this kind that began within these times."""
-    begins = pl.col(f"{piece}_from_ns")
-    own, since = journeys.filter(begins.is_between(from_ns, to_ns)), begins
+def _spans(journeys: pl.DataFrame, piece: str) -> pl.DataFrame:
+    """Every stage of the pieces of this kind that took time."""
+    since = pl.col(f"{piece}_from_ns")
     tables = []
     for stage in PIECES_OF_WORK[piece]:
         ends = pl.col(departure_column(piece, stage))
         tables.append(
-            own.select(
+            journeys.select(
                 "packet", piece=pl.lit(piece), stage=pl.lit(stage), from_ns=since, to_ns=ends.fill_null(since)
             ).filter(pl.col("to_ns") > pl.col("from_ns"))
         )

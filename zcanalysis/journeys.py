@@ -15,7 +15,13 @@ from zcanalysis.hosts.replayed import received
 from zcanalysis.model.gro import ENDS
 from zcanalysis.model.open_loop import PARTS, PIECES, Arrivals, CriticalPath, Work, critical_path, worked
 from zcanalysis.rates import BITS_PER_BYTE
-from zcanalysis.tables import BLAME, JOURNEYS, PIECES_OF_WORK, conform, departure_column
+from zcanalysis.tables import (
+    BLAME,
+    JOURNEYS,
+    PIECES_OF_WORK,
+    conform,
+    departure_column,
+)
 
 Integers = npt.NDArray[np.int64]
 Tap = Literal["stack", "wire"]

@@ -6,6 +6,7 @@ from typing import Any, Final
 import polars as pl
 
 from zcanalysis.answer import SMALLEST_GAIN_GBPS, Answer, gbps_text, stage_name
+from zcanalysis.combinations import combined_changes
 from zcanalysis.figures import Figure, figure
 from zcanalysis.gains import ladder
 from zcanalysis.modelled import Basis
@@ -31,6 +32,12 @@ REPLAYED: Final = (
     "is what the null models alone span, without confidence."
 )
 ONLY_NULLS: Final = "No host was calibrated, so the range is what the null models span, and carries no confidence."
+COMBINED_SAYS: Final = (
+    "Choose changes: what they give together, replayed, with the 90 % interval, beside the goodput as recorded and the "
+    "ceiling. Only changes that can act on this host are offered. All {number} combinations were worked out when this "
+    "page was made; zcanalysis predict does others.{ceiling}"
+)
+MOVING_CEILING: Final = " The ceiling is that of the host as recorded: what also spares the sender work may pass it."
 SPEEDUP_SAYS: Final = (
     "Each line makes one stage cheaper, by 0 to 100 % of its time, and replays the transfer. A flat line is a stage "
     "whose time somebody else's hides; a line that bends shows where another limit takes over."
@@ -96,6 +103,43 @@ def forecast_figures(rows: Sequence[dict[str, Any]], answer: Answer) -> Iterator
         charts.forecast(pl.DataFrame(shown, infer_schema_length=None), answer.goodput_gbps),
         FORECAST_SAYS.format(kind=REPLAYED if replayed else ONLY_NULLS),
     )  # fmt: skip
+
+
+def combined_figures(answer: Answer) -> Iterator[Figure]:
+    """What the main changes give together, with controls in the page.
+
+    Parameters
+    ----------
+    answer
+        Of the recording; no figure where no host was calibrated, or no change can act.
+    """
+    from zcanalysis import charts
+
+    combined = combined_changes(answer)
+    if combined.table.is_empty():
+        return
+    ceiling = MOVING_CEILING if answer.ceiling.gbps is not None and answer.ceiling.kind != "link" else ""
+    says = COMBINED_SAYS.format(number=combined.table.height, ceiling=ceiling)
+    yield figure("combine", "If you combine them", charts.combinations(combined, known_rates(answer)), says)
+
+
+def known_rates(answer: Answer) -> pl.DataFrame:
+    """Ceiling and goodput as rows beside a prediction, each with its interval and in words.
+
+    Parameters
+    ----------
+    answer
+        Of the recording.
+    """
+    rates = {
+        "ceiling": (answer.ceiling.gbps, answer.ceiling_low_gbps, answer.ceiling_high_gbps),
+        "as recorded": (answer.goodput_gbps, answer.low_gbps, answer.high_gbps),
+    }
+    return pl.DataFrame(
+        {"row": row, "predicted_gbps": gbps, "low_gbps": low, "high_gbps": high, "says": gbps_text(gbps, low, high)}
+        for row, (gbps, low, high) in rates.items()
+        if gbps is not None
+    )
 
 
 def speedup_figures(answer: Answer) -> Iterator[Figure]:

@@ -28,6 +28,8 @@ def print_prediction(document: Mapping[str, Any]) -> None:
         head.add_row(
             "" if number else "patch", safe(f"{patch['patch']}{'' if patch['applies'] else ': cannot act here'}")
         )
+    for number, (name, value) in enumerate(document["prices"].items()):
+        head.add_row("" if number else "price", f"{safe(name)} = {value:g}")
     head.add_row("baseline", rate_text(document["baseline_gbps"]))
     head.add_row("predicted", _predicted(document))
     if document["predicted_gbps"] is not None:

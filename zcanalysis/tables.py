@@ -134,6 +134,17 @@ SEQUENCE_LINES: Final[Schema] = {
     "in_flight_most_bytes": Column(pl.Int64(), "the same at its largest in the slice; null before the first ACK"),
 }
 
+PACKET_LIST: Final[Schema] = {
+    "number": Column(pl.Int64(), "of the record in its capture, from 1, as Wireshark and `dissect` count"),
+    "at_s": Column(pl.Float64(), "since the first packet of the direction whose payload is meant"),
+    "sent": Column(pl.Boolean(), "by the sender of that payload; else by the other side"),
+    "flags": Column(pl.String(), "TCP flags that are set, such as SYN ACK"),
+    "payload_bytes": Column(pl.Int64(), "TCP payload"),
+    "sent_byte": Column(pl.Int64(), "where the sender's packet begins, counted from the first number seen"),
+    "acked_byte": Column(pl.Int64(), "up to where the other side's packet acknowledges"),
+    "window_raw": Column(pl.Int64(), "TCP window before scaling"),
+}
+
 TRANSFER_RATES: Final[Schema] = {
     "from_s": Column(pl.Float64(), "begin of the slice, since the direction's first packet"),
     "to_s": Column(pl.Float64(), "its end"),
@@ -364,6 +375,20 @@ BLAME: Final[Schema] = {
     "skid_share": Column(pl.Float64(), "share of its samples that landed where interrupts are turned on again"),
 }
 
+COMPARED: Final[Schema] = {
+    "of": Column(pl.String(), "goodput, cost (CPU time over payload), latency, or blame"),
+    "quantity": Column(pl.String(), "goodput, a stage, a latency stage with its quantile, or all of the receiver"),
+    "unit": Column(pl.String(), "of the figures: Gbit/s, ns/KB (1,000 bytes of payload), us"),
+    "value": Column(pl.Float64(), "mean over the set in question"),
+    "against": Column(pl.Float64(), "mean over the set it is held against"),
+    "difference": Column(pl.Float64(), "value - against"),
+    "change": Column(pl.Float64(), "value / against - 1; null where nothing was there before"),
+    "low": Column(pl.Float64(), "2.5 % bound of the difference; null where the run-to-run variance is unknown"),
+    "high": Column(pl.Float64(), "97.5 % bound of the difference"),
+    "p": Column(pl.Float64(), "how often chance makes such a difference; null where nobody can say"),
+    "changed": Column(pl.Boolean(), "more than chance, each kind of row at the 5 % level; null where not tested"),
+}
+
 PRICES: Final[Schema] = {
     "price": Column(pl.String(), "stage and what it is a price of, as in a host's file: copy.ns_per_byte"),
     "value": Column(pl.Float64(), "in the unit that the name ends with"),
@@ -422,7 +447,9 @@ WORK: Final[Schema] = {
     "stage": Column(pl.String(), "which part of it"),
     "from_ns": Column(pl.Int64(), "when that began, since the epoch"),
     "to_ns": Column(pl.Int64(), "when it was over"),
-    "critical": Column(pl.Boolean(), "the end of the copy that was asked for waited for this work"),
+    "critical": Column(
+        pl.Boolean(), "the end of the copy that was asked for waited for this work; null if none was asked for"
+    ),
 }
 
 WAY: Final[Schema] = {
@@ -467,6 +494,27 @@ LADDER: Final[Schema] = {
     "part_gbps": Column(pl.Float64(), "its part of the climb from goodput to all of them free, over all orders"),
     "gain_alone_gbps": Column(pl.Float64(), "what making it alone free gives"),
     "gain_last_gbps": Column(pl.Float64(), "what making it free gives when all others are"),
+}
+
+OUTCOMES: Final[Schema] = {
+    "order": Column(pl.Int64(), "from top to bottom"),
+    "name": Column(pl.String(), "of a scenario or a measurement: its user's or a folder's, never trusted text"),
+    "kind": Column(pl.String(), "as it is, now, kept, or measured"),
+    "gbps": Column(pl.Float64(), "goodput, measured or predicted; null where nothing can say"),
+    "low_gbps": Column(pl.Float64(), "its 5 % bound; null where none is known"),
+    "high_gbps": Column(pl.Float64(), "its 95 % bound"),
+    "limit": Column(pl.String(), "what limits then"),
+    "label": Column(pl.String(), "the goodput in words, rounded to its interval"),
+}
+
+BEFORE_AFTER: Final[Schema] = {
+    "order": Column(pl.Int64(), "from top to bottom"),
+    "when": Column(pl.String(), "as it is, or with the changes"),
+    "name": Column(pl.String(), "stage of the model, or group of stages"),
+    "group": Column(pl.String(), "group of stages that it is drawn with"),
+    "amount": Column(pl.Float64(), "its part: microseconds of a megabyte, or Gbit/s of a ladder"),
+    "from": Column(pl.Float64(), "where its step begins"),
+    "to": Column(pl.Float64(), "and ends; the next one begins there"),
 }
 
 PATCHES: Final[Schema] = {
@@ -515,6 +563,17 @@ SWEEP: Final[Schema] = {
         pl.List(pl.Struct({"cpu": pl.Int32(), "share": pl.Float64()})), "share of its time that each CPU works then"
     ),
     "tier": Column(pl.String(), "what it rests on: recording (a host calibrated from it), calibrated or null"),
+}
+
+COMBINATIONS: Final[Schema] = {
+    "key": Column(pl.String(), "what each control is set to, joined by `|`; empty: as recorded"),
+    "patch": Column(pl.String(), "the changes, joined by ` + ` as in PATCHES; `no patch` for none"),
+    "predicted_gbps": Column(pl.Float64(), "goodput with them; null where nothing here can say"),
+    "low_gbps": Column(pl.Float64(), "5 % bound"),
+    "high_gbps": Column(pl.Float64(), "95 % bound"),
+    "limit_after": Column(pl.String(), "what limits then; null where there is no prediction"),
+    "says": Column(pl.String(), "the prediction in words, with unit and interval"),
+    "change": Column(pl.String(), "what changes against the goodput as recorded; or why nothing can be said"),
 }
 
 TORNADO: Final[Schema] = {

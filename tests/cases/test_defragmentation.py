@@ -10,7 +10,18 @@ import zcanalysis as zc
 from zcanalysis import charts
 from zcanalysis.cases import defragmentation as copies
 from zcanalysis.cases.defragmentation_machines import OF_2001, prices
-from zcanalysis.cases.defragmentation_today import STAGES, chain_table, cost_of, read_share, stage_table, totals
+from zcanalysis.cases.defragmentation_today import (
+    STAGES,
+    chain_table,
+    cost_of,
+    ratio_bounds,
+    read_share,
+    recordings,
+    stage_table,
+    today_table,
+    totals,
+)
+from zcanalysis.cpu.kernel_stages import STAGES as STAGE_WORDS
 from zcanalysis.model.nfs import CLIENT, SERVER, walk_cost, walk_gbps
 
 DRAWS = 3_000
@@ -24,7 +35,7 @@ def gains() -> pl.DataFrame:
 
 @pytest.fixture(scope="module")
 def stages() -> pl.DataFrame:
-    return stage_table(*(zc.costs(zc.read_recording(TRACES / name)) for name in ("fragmented-udp", "whole-udp")))
+    return stage_table(*(one.costs for one in recordings().values()))
 
 
 def test_gains_are_rates_over_the_first_of_their_side(gains):
@@ -108,6 +119,31 @@ def test_every_stage_has_a_row_for_each_recording_and_its_interval_holds_it(stag
     assert (stages["ns_per_byte"] <= stages["high"]).all()
 
 
+def test_a_byte_of_today_costs_what_its_stages_do_together(stages):
+    today = today_table(recordings())
+    assert dict(today.select("came", "ns_per_byte").iter_rows()) == pytest.approx(totals(stages))
+    # the interval of a sum is narrower than the sum of its parts' intervals
+    wide = stages.group_by("came", maintain_order=True).agg(pl.col("low", "high").sum())
+    assert (today["low"] > wide["low"]).all()
+    assert (today["high"] < wide["high"]).all()
+    low, high = ratio_bounds(today)
+    assert low < today["ns_per_byte"][0] / today["ns_per_byte"][1] < high
+
+
+def test_the_least_ratio_is_of_the_cheapest_pieces_and_the_dearest_whole():
+    today = pl.DataFrame({"came": ["pieces", "whole"], "low": [4.0, 1.0], "high": [6.0, 2.0]})
+    assert ratio_bounds(today) == (2.0, 6.0)
+
+
+def test_the_words_hold_what_was_modelled_and_what_was_measured():
+    said = copies.answer()
+    today = said.tables[copies.TODAY]
+    assert f"{today['ns_per_byte'][0] / today['ns_per_byte'][1]:.1f} times" in said.answer
+    row = said.tables["Gain over the first row of each side, one CPU, 5 % to 95 %"].filter(walk="chained (2.4.17)")
+    low, high = (100 * (row[name].item() - 1) for name in ("low", "high"))
+    assert f"carries {low:.0f} to {high:.0f} % more" in said.answer
+
+
 def test_call_chains_tell_a_walk_from_one_piece():
     receive = "recv;udp_recvmsg;"
     chains = [
@@ -136,9 +172,9 @@ def test_the_recording_holds_whole_datagrams_of_six_pieces():
 
 def test_the_charts_show_what_they_are_given(gains, stages):
     costs = charts.walk_costs(copies.cost_table()).to_dict()
-    assert costs["params"][0]["bind"]["max"] == len(copies.REQUESTS) - 1
+    assert costs["params"][0]["bind"]["options"] == list(copies.REQUESTS)
     assert charts.walk_gains(gains).to_dict()["facet"]["row"]["sort"] == list(copies.SIDES)
     bars = charts.piece_costs(stages).to_dict()["layer"][0]["encoding"]
-    assert bars["y"]["sort"] == list(STAGES)
+    assert bars["y"]["sort"] == [STAGE_WORDS[stage] for stage in STAGES]
     crossings = charts.bus_crossings(copies.buffer_table("client")).to_dict()
     assert crossings["spec"]["encoding"]["color"]["scale"]["domain"] == ["packets", "datagram", "page cache", "program"]

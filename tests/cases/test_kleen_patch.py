@@ -42,7 +42,7 @@ def test_only_small_segments_can_change_a_card_without_sums(cells):
 
 
 def test_a_request_in_one_write_gains_nothing_and_one_in_two_writes_does(cells):
-    summed = cells.filter(checksum="card verifies")
+    summed = cells.filter(checksum="card sums")
     assert "helps" not in set(summed.filter(workload="request and response")["verdict"])
     late = summed.filter(pl.col("delay_ms").is_between(20, 120), pl.col("size_bytes") < 1448)
     assert set(late.filter(workload="request in two writes")["verdict"]) == {"helps"}
@@ -119,8 +119,8 @@ def test_the_answer_counts_its_own_map(cells):
     said = answer()
     counted = verdicts(cells)
     assert counted.select(pl.sum("helps", "nothing", "depends", "hurts")).sum_horizontal()[0] == cells.height
-    helps = counted.filter(checksum="card verifies")["helps"].sum()
-    assert f" {helps} of {cells.filter(checksum='card verifies').height} " in said.answer
+    helps = counted.filter(checksum="card sums")["helps"].sum()
+    assert f" {helps} of {cells.filter(checksum='card sums').height} " in said.answer
     assert extremes(cells)["gain"].abs().min() > 0.02
 
 

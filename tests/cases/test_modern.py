@@ -3,11 +3,21 @@
 import json
 import re
 
+import polars as pl
 import pytest
 
 from zcanalysis.cases import modern
 from zcanalysis.cases.modern_changes import NEIGHBOURS, validated
-from zcanalysis.cases.modern_suspects import IPI_FUNCTIONS, SUSPECT_OF, SUSPECTS, WAKING, speed_ups, suspects
+from zcanalysis.cases.modern_prices import COPY_PARTS, FEW_PACKETS
+from zcanalysis.cases.modern_suspects import (
+    IPI_FUNCTIONS,
+    SUSPECT_OF,
+    SUSPECTS,
+    WAKING,
+    largest_fall,
+    speed_ups,
+    suspects,
+)
 from zcanalysis.cases.shipped import shipped
 from zcanalysis.cpu.kernel_stages import NOT_RECEIVE, STAGES, kernel_functions
 from zcanalysis.errors import ZcError
@@ -58,6 +68,13 @@ def test_a_suspect_that_takes_no_less_time_changes_nothing():
     assert speeds.filter(percent=100, suspect=modern.COPY)["gbps"].item() > 1.1 * goodput_gbps
 
 
+def test_the_largest_fall_is_of_the_goodput_before():
+    rows = [("a", "copy", 0, 10.0), ("a", "copy", 50, 9.5), ("a", "IP", 0, 10.0), ("a", "IP", 50, 12.0),
+            ("b", "copy", 0, 20.0), ("b", "copy", 50, 19.5)]  # fmt: skip
+    speeds = pl.DataFrame(rows, schema=["recording", "suspect", "percent", "gbps"], orient="row")
+    assert largest_fall(speeds) == pytest.approx(0.05)
+
+
 def test_recordings_that_stand_for_a_change_differ_in_that_only():
     lab = {name: json.loads((shipped(name) / "host.json").read_text())["lab"] for name in modern.RECORDINGS}
     for (before, change), after in NEIGHBOURS.items():
@@ -76,6 +93,9 @@ def test_the_words_say_what_the_tables_hold(answered):
     said = re.search(r"Of (\d+) changes .*?, (\d+) are foretold within", answered.sure)
     assert said is not None
     assert [int(number) for number in said.groups()] == [paired.height, paired["meets"].sum()]
+    large = answered.tables[modern.LOST].filter(recording=modern.LARGE, suspect=WAKING).row(0, named=True)
+    assert f"{large['low_gbps']:.1f} to {large['high_gbps']:.1f} Gbit/s" in answered.answer
+    assert f"{COPY_PARTS[FEW_PACKETS]:.0f}% of the receiver's kernel time" in answered.answer
     gro = paired.filter(change="gro=on").row(0, named=True)
     assert f"x {gro['ratio']:.2f} foretold" in answered.answer
     assert f"x {gro['measured']:.2f} measured" in answered.answer

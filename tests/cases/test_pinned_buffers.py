@@ -52,6 +52,13 @@ def test_what_limits_then_adds_up_to_all_that_gain_as_reported(gains):
     assert then.to_series().to_list() == pytest.approx(gains["gives_it"].to_list())
 
 
+def test_only_where_nothing_is_read_does_a_bus_that_limits_again_rule_the_report_out(gains):
+    unread = pl.col("after") == "pinned, never read"
+    assert gains.filter(unread)["bus_again_gives_it"].max() < 0.01 < gains.filter(~unread)["bus_again_gives_it"].min()
+    again = gains.filter(pl.col("bus_again_gives_it") > 0)
+    assert (again["then_bus"] < again["bus_again_gives_it"]).all()  # a share of all is less than one of some
+
+
 def test_pinning_never_carries_less_than_mapping_pages(gains):
     by = {(row["before"], row["after"]): row["median"] for row in gains.to_dicts()}
     for before in pinned.COPIED:
@@ -116,4 +123,5 @@ def test_the_charts_show_every_design():
     choices = {param["name"]: param["bind"]["options"] for param in gain["params"]}
     assert choices == {"before_design": list(pinned.COPIED), "after_design": list(pinned.OTHERS)}
     slider = charts.relay_messages(pinned.message_table(pinned.FLUSH_NS)).to_dict()["params"][0]
-    assert slider["bind"]["max"] == len(pinned.FLUSH_NS) - 1
+    assert slider["value"] in pinned.FLUSH_NS
+    assert range(slider["bind"]["min"], slider["bind"]["max"] + 1, slider["bind"]["step"]) == pinned.FLUSH_NS

@@ -10,11 +10,11 @@ from zcanalysis.cases import quadrics_figures
 from zcanalysis.cases.quadrics import answered, assumptions, studied
 from zcanalysis.cases.quadrics_blast import CLOSED, REPLAYED, replayed_gbps
 from zcanalysis.cases.quadrics_figures import received_tcp, received_udp, stalled_ns, transmitted_gbps
+from zcanalysis.cases.quadrics_hypotheses import ALL_HYPOTHESES, NAMES, PLAIN, hypothesis_named, supposed
 from zcanalysis.cases.quadrics_measurements import COUNTERS, MEASUREMENTS, gbps_with, looked, mutual_bits
-from zcanalysis.cases.quadrics_planted import planted, recovered, trails
+from zcanalysis.cases.quadrics_planted import next_measured, planted, recovered, trails
 from zcanalysis.cases.quadrics_prior import PRICES, RECEIVE_GBPS, TRANSMIT_GBPS, drawn
 from zcanalysis.cases.quadrics_sensitivity import AS_ASSUMED, HALVED, SLOWER, belief
-from zcanalysis.cases.quadrics_stories import NAMES, PLAIN, STORIES, story_named, told
 from zcanalysis.cases.quadrics_sweep import BRANCHES, hypotheses, odds, posterior, swept, within
 from zcanalysis.hosts import preset
 from zcanalysis.hosts.replayed import linux24
@@ -44,7 +44,7 @@ def test_every_range_is_said_with_its_source():
     rows = assumptions()
     names = {name.partition(": ")[2] or name for name in rows["name"]}
     assert set(PRICES) <= names
-    assert {name for story in STORIES for name in story.adds} <= names
+    assert {name for hypothesis in ALL_HYPOTHESES for name in hypothesis.adds} <= names
     assert rows["source"].str.len_chars().min() > 10
 
 
@@ -140,19 +140,19 @@ def test_the_closed_form_of_a_blast_is_near_the_replay():
     assert replayed_gbps(one, loads) == pytest.approx(closed, rel=0.05)
 
 
-# ---- stories
+# ---- hypotheses
 
 
-def test_a_story_leaves_the_other_hosts_alone():
+def test_a_hypothesis_leaves_the_other_hosts_alone():
     """The same hosts without it are those of the prior, but for the setting that it needs."""
     hosts = some_hosts(20)
-    for story in STORIES:
-        _, without = told(story, hosts, np.random.default_rng(1))
+    for hypothesis in ALL_HYPOTHESES:
+        _, without = supposed(hypothesis, hosts, np.random.default_rng(1))
         changed = {name for name in hosts if not np.array_equal(hosts[name], without[name])}
-        assert changed <= set(story.setting) | set(story.without)
+        assert changed <= set(hypothesis.setting) | set(hypothesis.without)
 
 
-def test_what_counts_for_a_story_receives_more_without_it():
+def test_what_counts_for_a_hypothesis_receives_more_without_it():
     for one in small_sweep():
         assert within(transmitted_gbps(one.hosts), TRANSMIT_GBPS).all()
         counted = {name: values[one.tcp] for name, values in one.hosts.items()}
@@ -160,7 +160,7 @@ def test_what_counts_for_a_story_receives_more_without_it():
 
 
 def test_what_acts_on_tcp_alone_explains_no_blast():
-    by_name = {one.story.name: one for one in small_sweep()}
+    by_name = {one.hypothesis.name: one for one in small_sweep()}
     assert not by_name["delayed ACKs"].udp.any()
     assert not by_name["prequeue and late reader"].udp.any()
     assert not by_name["copying defragmenter"].tcp.any()
@@ -188,15 +188,15 @@ def test_odds_are_of_the_volumes_and_turn_round():
 
 
 def test_a_measurement_that_always_shows_the_same_tells_nothing():
-    story = np.arange(1000) % 4
-    assert mutual_bits(story, np.zeros(1000, np.int64)) == 0
-    assert mutual_bits(story, story) == pytest.approx(2, abs=0.02)
-    assert mutual_bits(story, np.random.default_rng(0).integers(0, 10, 1000)) < 0.02
+    hypothesis = np.arange(1000) % 4
+    assert mutual_bits(hypothesis, np.zeros(1000, np.int64)) == 0
+    assert mutual_bits(hypothesis, hypothesis) == pytest.approx(2, abs=0.02)
+    assert mutual_bits(hypothesis, np.random.default_rng(0).integers(0, 10, 1000)) < 0.02
 
 
 def test_mending_what_is_wrong_gives_more_and_what_is_not_nothing():
     seen = looked(posterior(small_sweep(), "TCP", 600))
-    unsummed = seen.story == NAMES.index("ip_summed not set")
+    unsummed = seen.hypothesis == NAMES.index("ip_summed not set")
     gain = gbps_with(seen, {"unsummed": 0.0}) / seen.gbps
     assert (gain[unsummed] > 1.0).all()
     assert unsummed.any()
@@ -214,6 +214,15 @@ def test_a_planted_cause_is_found_by_the_same_procedure(branch):
     found = recovered(branch, trails(truths, looked(posterior(sweep, branch, 2500))))
     assert (found["truth"] == found["found"]).mean() >= 0.75
     assert found["after_share"].mean() > 3 * found["before_share"].mean()
+
+
+def test_what_a_production_cluster_allows_is_measured_first():
+    at = {one.name: row for row, one in enumerate(MEASUREMENTS)}
+    reboot, mtu, busy = (at[name] for name in ("readprofile (profile= at boot)", "ifconfig: the MTU",
+                                               "how busy each CPU is (/proc/stat)"))  # fmt: skip
+    assert next_measured({reboot: 1.5, mtu: 0.1, busy: 0.2}) == busy
+    assert next_measured({reboot: 1.5, mtu: 0.001}) == reboot  # counters that tell nothing are not read
+    assert next_measured({mtu: 0.001}) is None
 
 
 def test_planted_hosts_do_what_was_reported():
@@ -267,7 +276,7 @@ def test_the_blast_is_drawn_by_both_means_through_what_was_reported():
     assert at_reported["goodput_gbps"].is_between(0.8, 1.1).all()
 
 
-def test_stories_and_measurements_have_names_of_their_own():
+def test_hypotheses_and_measurements_have_names_of_their_own():
     assert len(set(NAMES)) == len(NAMES)
-    assert story_named(PLAIN).adds == {}
+    assert hypothesis_named(PLAIN).adds == {}
     assert len({one.name for one in MEASUREMENTS}) == len(MEASUREMENTS)

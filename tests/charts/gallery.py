@@ -13,7 +13,7 @@ import polars as pl
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PackageLoader
 
 import zcanalysis as zc
-from zcanalysis import charts
+from zcanalysis import charts, exploring
 from zcanalysis.answer import Answer, answered
 from zcanalysis.cases import (
     defragmentation,
@@ -30,15 +30,21 @@ from zcanalysis.cases import (
 )
 from zcanalysis.cases.defragmentation_today import stage_table
 from zcanalysis.charts.theme import look
+from zcanalysis.combinations import combined_changes
 from zcanalysis.cpu.flame_difference import flame_difference
 from zcanalysis.cpu.timeline import cpu_timeline, flame
 from zcanalysis.document import vega_bundle
+from zcanalysis.exploring import Explored, Subject, explored, subject_of
 from zcanalysis.figures import figure
 from zcanalysis.goodput import throughput
 from zcanalysis.io.recording import Recording, read_recording
 from zcanalysis.journey_work import packet_at, packet_way, work_around
 from zcanalysis.lab.validation_document import validation_table
+from zcanalysis.measured_change import LabRuns
+from zcanalysis.model_figures import known_rates
+from zcanalysis.outcome_rows import outcome_rows
 from zcanalysis.patches import parse_patch
+from zcanalysis.scenarios import Scenario
 from zcanalysis.sensitivity import speedup_curve, tornado
 from zcanalysis.validating import finished
 from zcanalysis.whatif import what_if
@@ -95,7 +101,14 @@ def study() -> Any:
 
 @cache
 def counted() -> pl.DataFrame:
-    return published.counted(published.foretold())
+    return published.counted(published.foretold()).filter(pl.col("kind") != published.SAMENESS)
+
+
+@cache
+def jumbo() -> tuple[Subject, Explored]:
+    """Larger packets, asked of the sample recording."""
+    subject = subject_of(answer())
+    return subject, explored(subject, Scenario(name="mtu=9000", patches=(parse_patch("mtu=9000"),)))
 
 
 def folded(name: str) -> pl.DataFrame:
@@ -155,6 +168,14 @@ EXHIBITS: Final[Mapping[str, Exhibit]] = {
         lambda: charts.forecast(weighed(), answer().goodput_gbps),
         "What would help", "Predictions with their range, beside what simpler arithmetic says.",
     ),
+    "combinations": Exhibit(
+        lambda: charts.combinations(combined_changes(answer()), known_rates(answer())),
+        "If you combine them", "A control for each change; every combination was replayed beforehand.",
+    ),
+    "compared": Exhibit(
+        lambda: charts.compared(zc.compare([answer("veth-9000")], [answer()])),
+        "What changed between two recordings", "MTU 9000 against 1500: before, now, and the interval of the difference.",
+    ),
     "sweep_curve": Exhibit(
         lambda: charts.sweep_curve(zc.sweep(answer(), {"mtu": [1500, 3000, 6000, 9000], "gro": ["on", "off"]})),
         "One patch at many values", "Goodput with its interval against the MTU, with and without GRO.",
@@ -162,6 +183,20 @@ EXHIBITS: Final[Mapping[str, Exhibit]] = {
     "sweep_map": Exhibit(
         lambda: charts.sweep_map(zc.sweep(answer(), {"mtu": [1500, 3000, 6000, 9000], "copy-gbps": [5, 10, 20, 40]})),
         "Two patches at once", "Predicted goodput of every pair of values; darker is more.",
+    ),
+    "outcomes": Exhibit(
+        lambda: charts.outcomes(
+            outcome_rows(*jumbo(), [jumbo()[1]], LabRuns(recording()).measured(jumbo()[1].scenario.patches))
+        ),
+        "Scenarios side by side", "As it is, with larger packets now and as kept, and as the lab measured it.",
+    ),
+    "transfer_time": Exhibit(
+        lambda: charts.transfer_time(exploring.transfer_time(*jumbo())),
+        "What a megabyte waits for", "Stage by stage along the critical path, before and after larger packets.",
+    ),
+    "ladders": Exhibit(
+        lambda: charts.ladders(exploring.ladders(*jumbo())),
+        "The ladder before and after", "From the goodput to all receiver stages free; larger packets beside it.",
     ),
     "tornado": Exhibit(
         lambda: charts.tornado(tornado(answer().model), answer().goodput_gbps),
@@ -308,10 +343,6 @@ EXHIBITS: Final[Mapping[str, Exhibit]] = {
     "ratios": Exhibit(
         lambda: charts.ratios(ratio_rows()),
         "Today's kernel: changes foretold and measured", "Goodput with a change over without.",
-    ),
-    "foretold_published": Exhibit(
-        lambda: charts.foretold_published(counted()),
-        "Published figures, foretold", "Each from other rows of its publication.",
     ),
     "foretold_errors": Exhibit(
         lambda: charts.foretold_errors(counted()),

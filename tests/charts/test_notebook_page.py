@@ -5,8 +5,9 @@ import re
 
 import altair as alt
 import polars as pl
+from IPython.core.interactiveshell import InteractiveShell
 
-from zcanalysis.charts.notebook_page import drawn
+from zcanalysis.charts.notebook_page import drawn, in_notebook
 
 
 def test_the_text_of_a_chart_cannot_end_its_script():
@@ -25,3 +26,14 @@ def test_two_charts_are_drawn_in_two_places():
     assert first is not None
     assert second is not None
     assert first.group() != second.group()
+
+
+def test_a_notebook_shows_tables_for_people():
+    shell = InteractiveShell.instance()
+    try:
+        with alt.renderers.enable("default"):  # and as it was, afterwards
+            in_notebook()
+        shown, _ = shell.display_formatter.format(pl.DataFrame({"a": ["b"]}))
+    finally:
+        InteractiveShell.clear_instance()
+    assert ">b</td>" in shown["text/html"]

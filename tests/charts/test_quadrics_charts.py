@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from tests.charts.small_tables import NAMES as SAID
+from tests.charts.small_tables import NAMES as THREE
 from tests.charts.small_tables import hypotheses, table
 from zcanalysis import charts
-from zcanalysis.cases.quadrics_stories import NAMES
+from zcanalysis.cases.quadrics_hypotheses import NAMES
 from zcanalysis.charts.theme import HYPOTHESIS_COLOURS
 from zcanalysis.tables import BLAST, INFORMATION, ODDS, REMEDIES, STEPS
 
@@ -18,22 +18,22 @@ def drawn(chart):
 
 def test_volumes_show_both_shares_with_the_line_of_one_in_a_hundred():
     text = drawn(charts.volumes(hypotheses()))
-    assert all(name in text for name in (*SAID, "transmits_share", "explains_share", "ruled out"))
+    assert all(name in text for name in (*THREE, "transmits_share", "explains_share", "ruled out"))
     assert text.count('"datum": 0.01') == 2
 
 
 def test_a_hypothesis_has_one_colour_in_all_charts():
-    steps = table(STEPS, step=[0] * 3, measurement=["first"] * 3, hypothesis=SAID, share=[0.6, 0.3, 0.1])
+    steps = table(STEPS, step=[0] * 3, measurement=["first"] * 3, hypothesis=THREE, share=[0.6, 0.3, 0.1])
     for chart in (charts.believed(hypotheses()), charts.share_steps(steps, "memory bus")):
         scale = chart.to_dict()["encoding"]["color"]["scale"]
         assert dict(zip(scale["domain"], scale["range"], strict=True)) == {one: HYPOTHESIS_COLOURS[one]
-                                                                         for one in SAID}  # fmt: skip
+                                                                         for one in THREE}  # fmt: skip
     assert len(set(HYPOTHESIS_COLOURS.values())) == len(HYPOTHESIS_COLOURS) == len(NAMES)
     assert set(HYPOTHESIS_COLOURS) == set(NAMES)
 
 
 def test_odds_that_are_not_told_apart_are_grey():
-    pairs = [(one, other) for one in SAID[:2] for other in SAID[:2]]
+    pairs = [(one, other) for one in THREE[:2] for other in THREE[:2]]
     odds = table(ODDS, branch=["TCP"] * 4, hypothesis=[one for one, _ in pairs], against=[other for _, other in pairs],
                  odds=[1, 5, 0.2, 1], told_apart=[False, True, True, False])  # fmt: skip
     spec = charts.odds_matrix(odds).to_dict()
@@ -52,8 +52,8 @@ def test_measurements_are_coloured_by_what_they_need():
     assert encoding["color"]["scale"]["domain"] == ["counters", "a driver module"]
 
 
-def test_a_story_that_never_had_a_share_is_not_in_the_steps():
-    rows = table(STEPS, step=[0] * 3 + [1] * 3, measurement=["first"] * 3 + ["second"] * 3, hypothesis=SAID * 2,
+def test_a_hypothesis_that_never_had_a_share_is_not_in_the_steps():
+    rows = table(STEPS, step=[0] * 3 + [1] * 3, measurement=["first"] * 3 + ["second"] * 3, hypothesis=THREE * 2,
                  share=[0.6, 0.4, 0.0, 1.0, 0.0, 0.0])  # fmt: skip
     text = drawn(charts.share_steps(rows, "memory bus"))
     assert "second CPU" not in text
@@ -63,7 +63,7 @@ def test_a_story_that_never_had_a_share_is_not_in_the_steps():
 def test_what_was_believed_is_a_slider_that_needs_no_kernel():
     spec = charts.believed(hypotheses()).to_dict()
     bound = {param["name"]: param["bind"] for param in spec["params"]}
-    assert bound["which"]["options"] == SAID
+    assert bound["which"]["options"] == THREE
     assert bound["times"]["input"] == "range"
 
 

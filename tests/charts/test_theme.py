@@ -10,6 +10,7 @@ import vl_convert
 
 from tests.charts.colour_vision import apart, contrast, least_apart
 from zcanalysis.charts import theme
+from zcanalysis.charts.before_after import KIND_COLOURS
 from zcanalysis.charts.limit_bands import LIMIT_COLOURS
 from zcanalysis.charts.rate_over_time import PHASE_COLOURS
 
@@ -20,7 +21,7 @@ PALE = (theme.PALE_BLUE, theme.PALE_RED, theme.PALE_TEAL, theme.PALE_TAN, theme.
 LOOKS = pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 PALETTES = {
     "groups": theme.GROUP_COLOURS, "wire": theme.WIRE_COLOURS, "hypotheses": theme.HYPOTHESIS_COLOURS,
-    "limits": LIMIT_COLOURS, "phases": PHASE_COLOURS,
+    "limits": LIMIT_COLOURS, "phases": PHASE_COLOURS, "outcomes": KIND_COLOURS,
 }  # fmt: skip
 
 

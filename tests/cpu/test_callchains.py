@@ -82,7 +82,7 @@ def kernel(*symbols: str, user: tuple[str, ...] = ()) -> str:
             "syscall",
             "rx",
         ),
-        (kernel("clear_page_erms", "handle_mm_fault", "asm_exc_page_fault"), "page_memory", "unknown", "rx"),
+        (kernel("clear_page_erms", "handle_mm_fault", "asm_exc_page_fault"), "page_memory", "user", "rx"),
         # skid: the IPI that ended in handle_softirqs' interrupt-enable is interrupt time
         (
             kernel(

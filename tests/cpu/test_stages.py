@@ -37,6 +37,18 @@ def test_system_calls_and_user_code_belong_to_the_threads_role():
     assert found == ["reader", "syscall", "sender", "sender", "foreign", "probe"]
 
 
+def test_a_page_fault_of_another_program_is_no_work_of_the_receiver():
+    fault = "clear_page_erms\t[k]\tk\nasm_exc_page_fault\t[k]\tk\n" + USER
+    in_the_copy = "clear_page_erms\t[k]\tk\nasm_exc_page_fault\t[k]\tk\n_copy_to_iter\t[k]\tk\n" + RECV
+    table = samples(
+        {"ts_ns": 0, "tid": 10, "callchain": fault},
+        {"ts_ns": 1, "tid": 20, "callchain": fault},
+        {"ts_ns": 2, "tid": 30, "callchain": fault},
+        {"ts_ns": 3, "tid": 10, "callchain": in_the_copy},
+    )
+    assert stage_of(table, reader={10}, sender={20}) == ["page_memory", "sender", "foreign", "copy"]
+
+
 def test_a_softirq_is_the_receivers_whomever_it_interrupts():
     table = samples({"ts_ns": 0, "tid": 30, "callchain": SOFTIRQ}, {"ts_ns": 1, "tid": 20, "callchain": SOFTIRQ})
     assert stage_of(table, reader={10}, sender={20}) == ["tcp_rx", "tcp_rx"]

@@ -94,3 +94,11 @@ def test_only_the_first_event_counts_unless_another_is_named():
 def test_rows_that_are_no_samples_are_not_counted():
     damaged = samples_of(("a", "", None)).with_columns(error=pl.lit("line 1: damage"))
     assert folded_stacks(damaged).height == 0
+
+
+def test_the_idle_tasks_thread_is_0_and_not_unknown():
+    idle = samples_of(("swapper", "cpu_idle\tvmlinux\tk", None)).with_columns(pid=pl.lit(0), tid=pl.lit(0))
+    assert folded_stacks(idle, label="tid").rows() == [("swapper-0/0;cpu_idle", 1)]
+    assert folded_stacks(idle.with_columns(pid=pl.lit(None, pl.Int64)), label="pid").rows() == [
+        ("swapper-?;cpu_idle", 1)
+    ]

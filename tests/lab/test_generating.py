@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+from collections import Counter
 
 import numpy as np
 import polars as pl
@@ -135,6 +136,24 @@ def test_the_text_is_what_folding_scripts_expect(made):
         assert frames
         assert all(frame.match(line) for line in frames)
         assert re.search(r" (system_call|do_IRQ|do_softirq|cpu_idle) ", frames[-1])
+
+
+@pytest.mark.parametrize("label", ["comm", "tid"])
+@pytest.mark.parametrize("name", NAMES)
+def test_folding_scripts_find_the_stacks_that_we_find(made, name, label):
+    """The patterns and sums of stackcollapse-perf.pl, which itself was found to agree on all scenarios."""
+    header = re.compile(r"^(\S.+?)\s+(\d+)/*(\d+)*\s+")
+    event = re.compile(r":\s*(\d+)*\s+(\S+):\s*$")
+    frame = re.compile(r"^\s*(\w+)\s*(.+) \((\S*)\)")
+    text = (made[name] / "perf.generated.txt").read_text()
+    counts = Counter()
+    for block in text.strip("\n").split("\n\n"):
+        first, *frames = block.split("\n")
+        comm, pid, tid = header.match(first).groups()
+        who = comm if label == "comm" else f"{comm}-{pid}/{tid}"
+        counts[";".join([who, *(frame.match(line)[2] for line in reversed(frames))])] += int(event.search(first)[1])
+    folded = folded_stacks(zc.scan_perf(made[name] / "perf.generated.txt").collect(), label=label)
+    assert dict(folded.iter_rows()) == dict(counts)
 
 
 # ---- all of it

@@ -210,3 +210,28 @@ def test_the_highest_bytes_and_the_edge_are_tsharks(capture):
     assert found.get_column("acked_byte").max() == max(row[3] for row in back) - first
     if found.get_column("edge_byte").null_count() < found.height:
         assert found.get_column("edge_byte").max() == max(row[3] + row[4] for row in back if row[3]) - first
+
+
+def test_a_part_is_cut_finer_and_stands_where_it_stood_in_the_whole():
+    table = with_windows(
+        packets(*HANDSHAKE, *((100 + 10 * n, "there", ACK, 101 + 1000 * n, 501, 1000) for n in range(90)),
+                *((105 + 10 * n, "back", ACK, 501, 101 + 1000 * n, 0) for n in range(90))),
+        50, (7, 3),
+    )  # fmt: skip
+    flow = next(row for row in flows(table).iter_rows(named=True) if row["src_port"] == 10)
+    part = sequence_lines(table, flow, 20, between_s=(500e-9, 599e-9))
+    inside = table.filter(pl.col("ts_ns").is_between(500, 599), pl.col("src_port") == 10)
+    assert part["packets"].sum() == inside.height == 10
+    assert (part["from_s"].min(), part["to_s"].max()) == (500e-9, 599e-9)
+    start = 101 - 100  # counted from the SYN's number
+    assert part["low_byte"].drop_nulls().to_list() == [start + 1000 * n for n in range(40, 50)]
+    assert part["edge_byte"].drop_nulls().to_list() == [start + 1000 * n + 400 for n in range(40, 50)]
+    assert part["in_flight_bytes"].max() == 2000
+    assert inside["payload_bytes"].sum() == part["payload_bytes"].sum()
+
+
+def test_a_part_that_ends_before_it_begins_is_refused():
+    table = packets(*HANDSHAKE)
+    flow = flows(table).row(0, named=True)
+    with pytest.raises(ValueError, match="must not end before it begins, got 2 to 1"):
+        sequence_lines(table, flow, between_s=(2, 1))

@@ -15,7 +15,7 @@ CASES: Final[dict[str, str]] = {
     "kleen_patch": "When does Andi Kleen's patch of June 2002 help, when does it do nothing, and when does it hurt?",
     "pinned_buffers": "A relay stopped copying and gained 60 %: where does that figure come out, and where not?",
     "defragmentation": "NFS over UDP copied every byte three times: what does removing each copy give, and where not?",
-    "modern": "The suspects of 2002 on today's kernel, by our own recordings: what remains of the answer?",
+    "modern": "The suspects of 2002 on today's kernel, by our own recordings: which costs what, is it the copy?",
     "published": "How near does the arithmetic come to what others published, each row from other rows alone?",
 }
 """Name, and the question in one line."""

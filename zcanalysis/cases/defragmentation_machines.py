@@ -3,13 +3,17 @@
 The keynote's notes name cards and copies, and no rate, processor or gain.
 """
 
+from dataclasses import replace
 from typing import Final
 
-from zcanalysis.cases.pinned_buffers_machines import BUS_BITS, OF_2000, UNKNOWN
+from zcanalysis.cases.pinned_buffers_machines import BUS_BITS, OF_2000
 from zcanalysis.cases.ranges import Choice, Ranges
 from zcanalysis.hosts.price import Price
 from zcanalysis.model.arrays import Floats
 from zcanalysis.model.nfs import BUFFERS, Prices
+
+UNKNOWN: Final = "the keynote does not say; wide on purpose"
+STREAM: Final = OF_2000.prices["front-side bus reached (of raw)"].source
 
 CHOICES: Final[dict[str, Choice]] = {
     "bus clock (MHz)": OF_2000.choices["bus clock (MHz)"],
@@ -17,9 +21,11 @@ CHOICES: Final[dict[str, Choice]] = {
     "payload of a piece (bytes)": Choice((1480,), "published", "Ethernet: 1500 less the header of IPv4"),
 }
 RANGES: Final[dict[str, Price]] = {
-    **{name: OF_2000.prices[name] for name in (
-        "memory reached (of raw)", "CPU waits for a line (ns/byte)", "a pass in the cache (ns/byte)",
-    )},
+    "memory reached (of raw)": replace(
+        OF_2000.prices["memory reached (of raw)"],
+        source=f"{STREAM}; less where CPU and cards change rows and direction",
+    ),
+    **{name: OF_2000.prices[name] for name in ("CPU waits for a line (ns/byte)", "a pass in the cache (ns/byte)")},
     "a sum meanwhile (of a pass)": Price(0.2, 0.05, 0.6, "assumed", "a sum made while copying waits for nothing more"),
     "a piece, received or sent (ns)": Price(
         6_000, 3_000, 15_000, "assumed", "half of 1 GHz for 1 Gbit/s, 12,000 ns for 1,500 bytes, which has a copy in it"

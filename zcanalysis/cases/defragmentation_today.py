@@ -1,9 +1,19 @@
 """Datagrams of 8 KB on today's kernel, in pieces and whole: what each stage of the receiver costs in two recordings."""
 
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache
 from typing import Any, Final
 
 import polars as pl
+
+from zcanalysis.answer import Answer, answered
+from zcanalysis.cases.shipped import shipped
+from zcanalysis.evidence import Evidence, costs_of
+from zcanalysis.io.recording import read_recording
+
+CAME: Final = {"fragmented-udp": "in six pieces (MTU 1500)", "whole-udp": "whole (MTU 9000)"}
+"""How datagrams of 8 KB came, by recording."""
 
 RECEIVER_CPU: Final = 1
 STAGES: Final = (
@@ -11,6 +21,8 @@ STAGES: Final = (
     "page_memory",
 )  # fmt: skip
 """Work on packets and payload. Left out is what a virtual machine pays for an interrupt, and other processes."""
+
+TOGETHER: Final = "all of them"
 
 SIGHTS: Final = {
     "defragmenting": ";ip_defrag",
@@ -20,6 +32,56 @@ SIGHTS: Final = {
     "of these, summing meanwhile": "udp_recvmsg;skb_copy_and_csum_datagram_msg;.*__skb_datagram_iter",
 }
 """Call chains of kernel 6.18, root first: the copy calls itself for each piece of a chain (net/core/datagram.c)."""
+
+
+@cache
+def recordings() -> Mapping[str, Answer]:
+    """The two recordings, answered once a process: datagrams in pieces, then whole.
+
+    Raises
+    ------
+    ZcError
+        If one is not there.
+    """
+    return {name: answered(read_recording(shipped(name))) for name in CAME}
+
+
+def today_table(known: Mapping[str, Answer]) -> pl.DataFrame:
+    """CPU time of the receiver for a byte that arrived, all `STAGES` together, by how the datagrams came.
+
+    Parameters
+    ----------
+    known
+        By the recording's name, of `CAME`.
+
+    Returns
+    -------
+    polars.DataFrame
+        Columns came, ns_per_byte and, 90 % of the sampling alone, low and high.
+    """
+    rows = [_together(name, known[name].evidence) for name in CAME]
+    return pl.DataFrame(rows, schema=["came", "ns_per_byte", "low", "high"], orient="row")
+
+
+def _together(name: str, evidence: Evidence) -> tuple[str, float, float, float]:
+    """The samples of all stages charged to one, so that its interval is that of their sum."""
+    one = pl.when(pl.col("stage").is_in(STAGES)).then(pl.lit(TOGETHER)).otherwise("stage")
+    costs = costs_of(replace(evidence, stages=evidence.stages.with_columns(stage=one)))
+    row = costs.filter(stage=TOGETHER, cpu=RECEIVER_CPU).row(0, named=True)
+    scale = row["ns_per_byte"] / row["ns_per_packet"]
+    return CAME[name], row["ns_per_byte"], row["low"] * scale, row["high"] * scale
+
+
+def ratio_bounds(today: pl.DataFrame) -> tuple[float, float]:
+    """The least and the most that a byte in pieces costs of one that came whole, both intervals at their ends.
+
+    Parameters
+    ----------
+    today
+        As `today_table` gives it.
+    """
+    (low, high), (whole_low, whole_high) = today.select("low", "high").rows()
+    return low / whole_high, high / whole_low
 
 
 def stage_table(pieces: pl.DataFrame, whole: pl.DataFrame) -> pl.DataFrame:
@@ -36,7 +98,7 @@ def stage_table(pieces: pl.DataFrame, whole: pl.DataFrame) -> pl.DataFrame:
         Columns stage, came, ns_per_byte and, of the sampling alone, low and high; a stage without a sample is 0.
     """
     scale = pl.col("ns_per_byte") / pl.col("ns_per_packet")
-    came = [("in six pieces (MTU 1500)", pieces), ("whole (MTU 9000)", whole)]
+    came = list(zip(CAME.values(), (pieces, whole), strict=True))
     seen = pl.concat(
         costs.filter(pl.col("cpu") == RECEIVER_CPU, pl.col("stage").is_in(STAGES)).select(
             "stage", "ns_per_byte", low=pl.col("low") * scale, high=pl.col("high") * scale, came=pl.lit(name)

@@ -11,21 +11,26 @@ from zcanalysis.cases.assumption_rows import price_rows
 from zcanalysis.cases.case_answer import CaseAnswer
 from zcanalysis.cases.kleen_stalls import STALLS_MS, faster_copy, rare_stalls, stall_law
 from zcanalysis.cases.kleen_workloads import (
+    DELAYS_MS,
+    DOES_NOT_SUM,
     DRAWS,
     FULL_BYTES,
     MATTERS,
+    RULES,
+    SUMS,
     TAIL_BYTES,
+    WORKLOADS,
     ack_stretch,
     class_map,
     overtaking,
     patch_map,
 )
-from zcanalysis.cases.prequeue_kernel import FOLDER, kernel_pairs, recorded
+from zcanalysis.cases.prequeue_kernel import FOLDER, PAIRS, kernel_pairs, recorded
 from zcanalysis.hosts.presets import preset
+from zcanalysis.model.messages import Kernel
 from zcanalysis.tables import ASSUMPTIONS, polars_schema
 
 SENT_GBPS, RECEIVED_GBPS = 1.4, 0.9
-SUMMED, UNSUMMED = "card verifies", "card does not sum"
 
 
 def answer() -> CaseAnswer:
@@ -40,7 +45,7 @@ def answer() -> CaseAnswer:
         f"How rarely a stall turns {SENT_GBPS} into {RECEIVED_GBPS} Gbit/s": rare_stalls(SENT_GBPS, RECEIVED_GBPS),
         "A faster copy, where the receiver is the limit": copies,
         f"Messages of {TAIL_BYTES} bytes from a card that does not sum": tails,
-        "Bulk transfer: how far apart ACKs are (card that verifies)": ack_stretch(),
+        "Bulk transfer: how far apart ACKs are (card that sums)": ack_stretch(),
     }
     if pairs is not None:
         tables["A kernel with the prequeue (4.10), with and without it"] = pairs
@@ -55,15 +60,16 @@ def answer() -> CaseAnswer:
 
 
 NEXT_STEP = (
-    "Before patching, look whether the stall is there: `nstat -az TcpExtTCPSchedulerFailed TcpExtDelayedACKs"
-    " TcpExtTCPPrequeued` (in 2.4: `netstat -s`), twice, a minute apart. If TCPSchedulerFailed or DelayedACKs grow with"
-    " the transfer, switch the prequeue off first: `sysctl -w net.ipv4.tcp_low_latency=1` from 2.4.21 to 4.13, undo"
-    " with `=0`. Only on 2.4.4 to 2.4.20 is the patch needed, and then with the test that nobody waits in the prequeue."
+    "While a transfer is slow, run `nstat -az TcpExtTCPPrequeued TcpExtTCPSchedulerFailed` (in 2.4: `netstat -s`)"
+    " twice, a minute apart. If neither grows, nothing waits in the prequeue and the patch can change nothing: look"
+    " elsewhere. If one does, switch the prequeue off and measure again: `sysctl -w net.ipv4.tcp_low_latency=1` (2.4.21"
+    " to 4.13, all connections; back with `=0`). Only 2.4.4 to 2.4.20 have no such switch: patch these, with the test"
+    " that nobody waits in the prequeue. From 4.14 on there is no prequeue, and nothing to do."
 )
 
 
 def verdicts(cells: pl.DataFrame) -> pl.DataFrame:
-    """How many cells of the map have which verdict.
+    """How many cells of the map have which verdict, and how much they gain.
 
     Parameters
     ----------
@@ -73,11 +79,14 @@ def verdicts(cells: pl.DataFrame) -> pl.DataFrame:
     Returns
     -------
     polars.DataFrame
-        Rows ``workload``, ``checksum``, ``helps``, ``nothing``, ``depends``, ``hurts``.
+        Rows ``workload``, ``checksum``, ``helps``, ``nothing``, ``depends``, ``hurts``, and of their median gains the
+        least and the most in whole per cent.
     """
     words = ("helps", "nothing", "depends", "hurts")
     return cells.group_by("workload", "checksum", maintain_order=True).agg(
-        (pl.col("verdict") == word).sum().alias(word) for word in words
+        *((pl.col("verdict") == word).sum().alias(word) for word in words),
+        (100 * pl.col("gain").min()).round().cast(pl.Int64).alias("least gain, %"),
+        (100 * pl.col("gain").max()).round().cast(pl.Int64).alias("most gain, %"),
     )
 
 
@@ -99,24 +108,35 @@ def extremes(cells: pl.DataFrame) -> pl.DataFrame:
 
 
 def _answer(cells: pl.DataFrame, tails: pl.DataFrame) -> str:
-    summed = cells.filter(checksum=SUMMED)
-    helps, bulk = summed.filter(verdict="helps"), summed.filter(workload="bulk", size_bytes=FULL_BYTES)
-    waits = helps.filter(pl.col("workload").is_in(["bulk, 4 segments in flight", "request in two writes"]))
-    slack = helps.filter(workload="bulk, buffer 4 x the window")
-    worst = cells.filter(checksum=UNSUMMED).sort("gain").row(0, named=True)
-    safe = tails.filter(rule="the patch, if nobody waits", delay_ms=worst["delay_ms"])
-    before = tails.filter(rule="2.4.18", delay_ms=worst["delay_ms"])
-    same = safe.item(0, "mean delivery us") / before.item(0, "mean delivery us") - 1
+    summed, unsummed = cells.filter(checksum=SUMS), cells.filter(checksum=DOES_NOT_SUM)
+    most = {name: _most(of) for (name,), of in summed.filter(verdict="helps").group_by("workload")}
+    worst = unsummed.sort("gain").row(0, named=True)
     return (
-        f"It helps where a sleeping reader holds back an ACK that the sender waits for: on cards that sum, in"
-        f" {helps.height} of {summed.height} cases tried, most of all where the receive buffer is larger than the"
-        f" window (up to {_most(slack):+.0%}), where few segments are in flight or a request comes in two writes (up to"
-        f" {_most(waits):+.0%}). A bulk transfer of {FULL_BYTES} byte segments with default buffers gains at"
-        f" most {_most(bulk):+.0%}, a request in one write nothing. On cards that do not sum it changes nothing for"
-        f" segments above 76 bytes, and it hurts where messages end in a smaller one: that tail overtakes its own"
-        f" message (delivery takes {1 / (1 + worst['gain']) - 1:.0%} longer, segments are sent twice); the test that"
-        f" nobody waits in the prequeue removes the harm ({same:+.1%})."
+        "It helps where a sleeping reader holds back an ACK that the sender waits for, and hardly elsewhere; a "
+        "message with a short tail it can hurt. With a card that sums, it helps in "
+        f"{summed.filter(verdict='helps').height} of {summed.height} cases tried ({len(WORKLOADS)} uses of a "
+        f"connection, {summed.height // len(WORKLOADS) // len(DELAYS_MS)} sizes, {len(DELAYS_MS)} delays of the "
+        "reader): most with a receive buffer larger than the window (goodput up to "
+        f"{most['bulk, buffer 4 x the window']:+.0%}), with few segments in flight "
+        f"({most['bulk, 4 segments in flight']:+.0%}), and with requests in two writes "
+        f"({most['request in two writes']:+.0%} requests a second). It gives a bulk transfer of {FULL_BYTES} byte "
+        f"segments with default buffers at most {_most(summed.filter(workload='bulk', size_bytes=FULL_BYTES)):+.0%}, a "
+        "request in one write nothing. With a card that does not sum it acts on segments of at most 76 bytes alone: "
+        "requests that small in two writes gain as much "
+        f"({_most(unsummed.filter(workload='request in two writes')):+.0%}), but a message that ends in such a tail is "
+        f"hurt: the tail overtakes it (delivery takes {1 / (1 + worst['gain']) - 1:.0%} longer, segments are sent "
+        "twice). Let it act only if nobody waits in the prequeue, and that harm is gone "
+        f"({_safe_change(tails, worst['delay_ms']):+.1%})."
     )
+
+
+def _safe_change(tails: pl.DataFrame, delay_ms: float) -> float:
+    """By how much messages with a tail take longer under the rule that lets nobody overtake."""
+    safe, before = (
+        tails.filter(rule=rule, delay_ms=delay_ms).item(0, "mean delivery us")
+        for rule in (RULES[Kernel.KLEEN_IF_EMPTY], RULES[Kernel.PREQUEUE])
+    )
+    return float(safe / before - 1)
 
 
 def _most(rows: pl.DataFrame, column: str = "gain") -> float:
@@ -124,13 +144,14 @@ def _most(rows: pl.DataFrame, column: str = "gain") -> float:
 
 
 def _sure(cells: pl.DataFrame, stalls: pl.DataFrame, pairs: pl.DataFrame | None) -> str:
-    depends = cells.filter(verdict="depends").height
+    depends = cells.filter(verdict="depends")
     said = (
-        f"The rules are those of the 2.4.17 source; prices of a packet are assumed, so every verdict is that of all of"
-        f" {DRAWS + 1} hosts with prices drawn from wide ranges; {depends} of {cells.height} cases depend on the host."
-        f" Kleen's 1/50 s is no timer of 2.4.18: the stalls there are 40 and 150 ms; whichever it is, goodput is at"
-        f" most window over stall (the replay reaches {_most(stalls, 'share'):.1%} of it at most). No figure for the"
-        f" patch was ever published."
+        "Fairly sure where it helps, less sure how much. The rules are those of the 2.4.17 source. What a packet "
+        f"costs is assumed, so a case counts only where all of {DRAWS + 1} hosts, with costs drawn from wide ranges, "
+        f"agree: in {depends.height} of {cells.height} they do not, and there one host may lose (up to "
+        f"{-float(depends.filter(checksum=SUMS).select(pl.min('low')).item()):.0%}, with a card that sums). A stall "
+        f"lets at most one window through, whoever ends it (the replay reaches {_most(stalls, 'share'):.1%} of that). "
+        "No figure for the patch was ever published."
     )
     if pairs is None:
         return f"{said} The recordings of a kernel with the prequeue come with the source and are not here."
@@ -138,10 +159,10 @@ def _sure(cells: pl.DataFrame, stalls: pl.DataFrame, pairs: pl.DataFrame | None)
     other = pairs.filter(pl.col("recording") != "delay-2ms")
     least = float(other.select(pl.min("gain")).item())
     return (
-        f"{said} A real kernel with the prequeue (4.10) gained {delayed['gain']:+.1%} without it over a round trip of"
-        f" {delayed['round_trip_ms']:g} ms, where the model says {delayed['model_gain']:+.1%}; without a round trip"
-        f" {least:+.1%} to {_most(other):+.1%}, where the model says {_most(other, 'model_gain'):+.1%} (there the"
-        f" sender has the same CPU, which the model does not have)."
+        f"{said} A real kernel, Linux 4.10, gained {delayed['gain']:+.1%} without its prequeue over a round trip of"
+        f" {delayed['round_trip_ms']:g} ms; the model says {delayed['model_gain']:+.1%}. In {other.height} recordings"
+        f" without a round trip it was {least:+.1%} to {_most(other):+.1%}, and the model says"
+        f" {_most(other, 'model_gain'):+.1%}: a few per cent either way it cannot foretell."
     )
 
 
@@ -159,6 +180,7 @@ def _assumptions() -> pl.DataFrame:
         ("window", 65_535.0, None, None, "bytes", "published", "3/4 of tcp_rmem[1], 2.4.17 net/ipv4/tcp.c"),
     ]  # fmt: skip
     if recorded():
-        own.append(("kernel 4.10", 1.0, None, None, "", "measured", f"traces/{FOLDER.name}, README.md there"))
+        source = f"traces/{FOLDER.name}, README.md there"
+        own.append(("of kernel 4.10", 2.0 * len(PAIRS), None, None, "recordings", "measured", source))
     rows = pl.DataFrame([*own, *timers], schema=polars_schema(ASSUMPTIONS), orient="row")
     return pl.concat([rows, price_rows(preset("host_2002"))])

@@ -6,6 +6,7 @@ from typing import Final
 
 import polars as pl
 
+from zcanalysis.cases.kleen_workloads import CLASSES, DOES_NOT_SUM, SUMS
 from zcanalysis.hosts.presets import preset
 from zcanalysis.hosts.replayed import linux24
 from zcanalysis.model.linux24 import Linux24
@@ -87,16 +88,16 @@ def faster_copy() -> pl.DataFrame:
     told = linux24(preset("host_2002"))
     alone = replace(told, link_ps_per_byte=FAST_LINK_PS, sender_packet_ns=1)
     rows = []
-    for checksum in ("none", "verified"):
-        host = replace(alone, hardware_checksum=checksum)
+    for checksum in (DOES_NOT_SUM, SUMS):
+        host = replace(alone, **CLASSES[checksum])  # type: ignore[arg-type]
         quick = replace(host, copy_ps_per_byte=host.copy_ps_per_byte // SSE_TIMES_FASTER)
         changes = {
-            "none": (host, Kernel.PREQUEUE), "patch": (host, Kernel.KLEEN), "SSE copy": (quick, Kernel.PREQUEUE),
+            "nothing": (host, Kernel.PREQUEUE), "patch": (host, Kernel.KLEEN), "SSE copy": (quick, Kernel.PREQUEUE),
             "patch and SSE copy": (quick, Kernel.KLEEN), "SSE copy, no prequeue": (quick, Kernel.OFF),
         }  # fmt: skip
         rates = {change: _gbps(*pair) for change, pair in changes.items()}
         rows += [
-            {"checksum": checksum, "change": change, "gbps": rate, "gain": rate / rates["none"] - 1}
+            {"checksum": checksum, "change": change, "gbps": rate, "gain": rate / rates["nothing"] - 1}
             for change, rate in rates.items()
         ]
     return pl.DataFrame(rows)

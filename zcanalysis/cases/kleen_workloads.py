@@ -18,9 +18,10 @@ from zcanalysis.model.messages import Delivered, Kernel, Messages, replay_messag
 MATTERS: Final = 0.02
 """A gain or loss up to this is called nothing; fixed before any map was drawn."""
 DELAYS_MS: Final = (0.0, 0.1, 1.0, 5.0, 20.0, 30.0, 60.0, 120.0, 180.0, 400.0)
+SUMS, DOES_NOT_SUM = "card sums", "card does not sum"
 CLASSES: Final[Mapping[str, dict[str, str | bool]]] = {
-    "card does not sum": {"hardware_checksum": "none"},
-    "card sums": {"hardware_checksum": "summed"},
+    DOES_NOT_SUM: {"hardware_checksum": "none"},
+    SUMS: {"hardware_checksum": "summed"},
     "card sums, netfilter hook": {"hardware_checksum": "summed", "netfilter_hooks": True},
     "card verifies": {"hardware_checksum": "verified"},
 }
@@ -110,7 +111,7 @@ def patch_map() -> pl.DataFrame:
     hosts, factors = drawn(DRAWS)
     rows = []
     for name, workload in WORKLOADS.items():
-        for checksum in ("card does not sum", "card verifies"):
+        for checksum in (DOES_NOT_SUM, SUMS):
             for size in workload.sizes:
                 for delay_ms in DELAYS_MS:
                     place = Place(name, checksum, size, delay_ms)
@@ -147,7 +148,7 @@ def overtaking() -> pl.DataFrame:
     """
     host, workload, rows = preset("host_2002"), WORKLOADS["chatroom, no Nagle"], []
     for delay_ms in TAIL_DELAYS_MS:
-        place = Place("chatroom, no Nagle", "card does not sum", TAIL_BYTES, delay_ms)
+        place = Place("chatroom, no Nagle", DOES_NOT_SUM, TAIL_BYTES, delay_ms)
         for rule, name in RULES.items():
             delivered = _replayed(host, place, 1.0, rule)
             rows.append({
@@ -171,7 +172,7 @@ def ack_stretch() -> pl.DataFrame:
     host, rows = preset("host_2002"), []
     for name in ("bulk", "bulk, buffer 4 x the window"):
         for delay_ms in (0.0, 1.0, 20.0):
-            place = Place(name, "card verifies", FULL_BYTES, delay_ms)
+            place = Place(name, SUMS, FULL_BYTES, delay_ms)
             before, after = (
                 FULL_BYTES * SEGMENTS / _replayed(host, place, 1.0, rule).counters["acks"]
                 for rule in (Kernel.PREQUEUE, Kernel.KLEEN)

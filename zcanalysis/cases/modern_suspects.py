@@ -141,6 +141,19 @@ def speed_ups(answers: Mapping[str, Answer], percents: tuple[int, ...] = PERCENT
     return pl.concat([_sped_up(name, answer, percents) for name, answer in answers.items()])
 
 
+def largest_fall(speeds: pl.DataFrame) -> float:
+    """The most that less work takes away in a replay, of the goodput: gains that small mean as little.
+
+    Parameters
+    ----------
+    speeds
+        As `speed_ups` gives them, 0 percent among them.
+    """
+    before = speeds.filter(percent=0).select("recording", "suspect", before="gbps")
+    ratio = pl.col("gbps") / pl.col("before")
+    return float(speeds.join(before, on=["recording", "suspect"]).select((1 - ratio).max()).item())
+
+
 def _sped_up(name: str, answer: Answer, percents: tuple[int, ...]) -> pl.DataFrame:
     start = model_of(answer)
     priced = start.hosts[0].prices()

@@ -1,4 +1,7 @@
-"""How each kind of published row is foretold: a function of its own inputs and of the outcomes of other rows."""
+"""How each kind of published row is foretold: a function of its own inputs and of the outcomes of other rows.
+
+The first approach to each; `published_second_laws` holds the second one to those that it missed.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
@@ -18,8 +21,6 @@ KB: Final = 1024
 PING_BYTES: Final = (200, 1400)
 """Two sizes that one frame holds: between them the slope is taken."""
 LADDER_GHZ: Final = 3.4
-BY_THE_BYTE: Final = ("mm", "sched")
-"""Categories that would be nearer if paid by the byte, pages and wake-ups; seen after the errors, so never counted."""
 HEADER_BYTES: Final = 52
 MERGED_BYTES: Final = 65_535
 DRIVEN_BY: Final[Mapping[str, str]] = {
@@ -83,7 +84,7 @@ def bus_share(row: Row, others: Sequence[Row]) -> float:
     return float(row["inputs"]["bus_gbps"] * np.mean([o["outcome"] / o["inputs"]["bus_gbps"] for o in others]))
 
 
-def rung(row: Row, others: Sequence[Row], driven_by: Mapping[str, str] = DRIVEN_BY) -> float:
+def rung(row: Row, others: Sequence[Row]) -> float:
     """Gbit/s of one core: each category's price from the other rungs, times what this rung pays it for.
 
     Parameters
@@ -92,30 +93,27 @@ def rung(row: Row, others: Sequence[Row], driven_by: Mapping[str, str] = DRIVEN_
         With MTU, GRO, and whether the reader runs where packets arrive.
     others
         All other rungs; those with shares give the prices.
-    driven_by
-        What each category is paid for.
     """
-    cycles = sum(foretold_cycles(row, others, driven_by).values())
-    return 8 * LADDER_GHZ / cycles
+    return 8 * LADDER_GHZ / sum(foretold_cycles(row, others).values())
 
 
-def foretold_cycles(row: Row, others: Sequence[Row], driven_by: Mapping[str, str] = DRIVEN_BY) -> dict[str, float]:
+def foretold_cycles(row: Row, others: Sequence[Row]) -> dict[str, float]:
     """Cycles a byte by category, as `rung` adds them up.
 
     Parameters
     ----------
-    row, others, driven_by
+    row, others
         As there.
     """
-    nearer = _nearer(others)
+    gain = nearer(others)
     priced = [(o, published_cycles(o)) for o in others if "shares" in o]
     return {
         name: float(
-            np.mean([c[name] * (nearer if o["inputs"]["local"] else 1) / _drivers(o)[driver] for o, c in priced])
+            np.mean([c[name] * (gain if o["inputs"]["local"] else 1) / _drivers(o)[driver] for o, c in priced])
             * _drivers(row)[driver]
-            / (nearer if row["inputs"]["local"] else 1)
+            / (gain if row["inputs"]["local"] else 1)
         )
-        for name, driver in driven_by.items()
+        for name, driver in DRIVEN_BY.items()
     }
 
 
@@ -131,8 +129,14 @@ def published_cycles(row: Row) -> dict[str, float]:
     return {name: 8 * LADDER_GHZ / row["outcome"] * share / sum(shares.values()) for name, share in shares.items()}
 
 
-def _nearer(rows: Sequence[Row]) -> float:
-    """By how much less it costs where the reader runs on the packets' own core."""
+def nearer(rows: Sequence[Row]) -> float:
+    """By how much less it costs where the reader runs on the packets' own core.
+
+    Parameters
+    ----------
+    rows
+        Rungs; pairs that differ in nothing else are compared.
+    """
     told = {row["id"]: row["outcome"] for row in rows}
     ratios = [told[local] / told[remote] for remote, local in PAIRS if remote in told and local in told]
     return float(np.exp(np.mean(np.log(ratios))))
@@ -191,6 +195,7 @@ def sum_of_stages(row: Row, others: Sequence[Row]) -> float:
 
 
 LAWS: Final[Mapping[str, Law]] = {
-    "same price": same_price, "store and forward": store_and_forward, "bus share": bus_share, "rung": rung,
-    "copy removed": copy_removed, "merged": merged, "sum of stages": sum_of_stages,
+    "copies": same_price, "ping-pong": store_and_forward, "buses": bus_share, "ladder, a core": rung,
+    "mapping": copy_removed, "forwarding": merged, "sum of stages": sum_of_stages,
 }  # fmt: skip
+"""By the kind of a row."""

@@ -11,12 +11,12 @@ import polars as pl
 
 from zcanalysis.cases.case_answer import CaseAnswer
 from zcanalysis.cases.quadrics_blast import blast
+from zcanalysis.cases.quadrics_hypotheses import ALL_HYPOTHESES, NAMES, PLAIN
 from zcanalysis.cases.quadrics_measurements import COUNTERS, REBOOT, Looked, command_bits, information, looked
 from zcanalysis.cases.quadrics_planted import Trail, planted, recovered, trails
 from zcanalysis.cases.quadrics_prior import CHOICES, PRICES, RECEIVE_GBPS, REPORTED_GBPS, TRANSMIT_GBPS, priors
 from zcanalysis.cases.quadrics_remedies import BYPASS_GBPS, EVERYTHING, NOTHING, ZERO_COPY_TRANSMIT, remedies
 from zcanalysis.cases.quadrics_sensitivity import AS_ASSUMED, HALVED, SLOWER, belief, sensitivity
-from zcanalysis.cases.quadrics_stories import NAMES, PLAIN, STORIES
 from zcanalysis.cases.quadrics_sweep import BRANCHES, RULED_OUT_SHARE, Posterior, hypotheses, odds, posterior, swept
 from zcanalysis.hosts.price import Price
 
@@ -114,10 +114,10 @@ def assumptions() -> pl.DataFrame:
                           f"{said}: 'about 0.9'; up to the 70 % of what is sent, the same thread on 28 June"),
     }  # fmt: skip
     rows = [priors(figures, {}).with_columns(pl.lit("Gbit/s").alias("unit")), priors(PRICES, CHOICES)]
-    for story in STORIES:
-        own = priors(story.adds, {name: (values, story.says) for name, values in {**story.setting, **story.sets}.items()
-                                  if len(values) > 1})  # fmt: skip
-        rows.append(own.with_columns(pl.format("{}: {}", pl.lit(story.name), "name").alias("name")))
+    for one in ALL_HYPOTHESES:
+        choices = {name: values for name, values in {**one.setting, **one.sets}.items() if len(values) > 1}
+        own = priors(one.adds, {name: (values, one.says) for name, values in choices.items()})
+        rows.append(own.with_columns(pl.format("{}: {}", pl.lit(one.name), "name").alias("name")))
     return pl.concat(rows)
 
 
@@ -153,7 +153,7 @@ def _answer(study: Study) -> str:
     now, upgraded, everything = changed[NOTHING], changed[ZERO_COPY_TRANSMIT], changed[EVERYTHING]
     return (
         f"What limits the receiver, if it was TCP: {_believed(study)}. So the two figures cannot say that there is a"
-        f" copy too many; {possible.height} of {len(STORIES)} hypotheses can give both. Likeliest:"
+        f" copy too many; {possible.height} of {len(ALL_HYPOTHESES)} hypotheses can give both. Likeliest:"
         f" {first['hypothesis']} ({first['says']}), {_odds(study, first['hypothesis'], SUSPECT):.1f} to 1 against a"
         f" {SUSPECT}, but only"
         f" {among:.1f} to 1 among hosts that send 1.4, and the {SUSPECT} cannot be told from a {PLAIN} without any"

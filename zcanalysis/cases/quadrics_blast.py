@@ -6,8 +6,8 @@ import numpy as np
 import polars as pl
 
 from zcanalysis.cases.quadrics_figures import datagram_ns, payload_bytes, received_udp, transmitted_gbps
+from zcanalysis.cases.quadrics_hypotheses import NAMES, PLAIN
 from zcanalysis.cases.quadrics_prior import HEADER_BYTES, REPORTED_GBPS, Hosts
-from zcanalysis.cases.quadrics_stories import NAMES, PLAIN
 from zcanalysis.cases.quadrics_sweep import Posterior
 from zcanalysis.model.udp import DELIVERED, UdpReceiver, through_udp
 from zcanalysis.tables import BLAST, conform
@@ -26,11 +26,11 @@ def blast(posterior: Posterior, names: list[str]) -> pl.DataFrame:
     posterior
         Of the UDP branch.
     names
-        Of these stories.
+        Of these hypotheses.
     """
     rows = []
     for name in names:
-        mine = posterior.where(posterior.story == NAMES.index(name))
+        mine = posterior.where(posterior.hypothesis == NAMES.index(name))
         rows += [_spread(name, mine.hosts, load) for load in LOADS_GBPS]
     one = replayed_host(posterior)
     rows += [
@@ -54,7 +54,7 @@ def replayed_host(posterior: Posterior) -> Hosts:
     posterior
         Of the UDP branch.
     """
-    mine = posterior.where((posterior.story == NAMES.index(PLAIN)) & (posterior.hosts["cpus"] == 1))
+    mine = posterior.where((posterior.hypothesis == NAMES.index(PLAIN)) & (posterior.hosts["cpus"] == 1))
     off = np.hypot(transmitted_gbps(mine.hosts) - REPORTED_GBPS[0], received_udp(mine.hosts).gbps - REPORTED_GBPS[1])
     return {name: values[[np.argmin(off)]] for name, values in mine.hosts.items()}
 

@@ -51,7 +51,7 @@ def work(hosts: Hosts) -> Work:
     Parameters
     ----------
     hosts
-        As `quadrics_stories.told` gives them.
+        As `quadrics_hypotheses.supposed` gives them.
     """
     mss, fused = payload_bytes(hosts), hosts["fused_ns_per_byte"]
     scale = hosts["pace"] * hosts["lock_share"]
@@ -76,7 +76,7 @@ def transmitted_gbps(hosts: Hosts) -> Floats:
     Parameters
     ----------
     hosts
-        As `quadrics_stories.told` gives them.
+        As `quadrics_hypotheses.supposed` gives them.
     """
     cpu_gbps = 8 * payload_bytes(hosts) / work(hosts).send_ns
     return _least(cpu_gbps, np.full_like(cpu_gbps, LINK_GBPS), *_buses(hosts, sent=True))
@@ -88,7 +88,7 @@ def received_tcp(hosts: Hosts) -> Received:
     Parameters
     ----------
     hosts
-        As `quadrics_stories.told` gives them.
+        As `quadrics_hypotheses.supposed` gives them.
 
     Notes
     -----
@@ -125,7 +125,7 @@ def received_udp(hosts: Hosts, offered_gbps: Floats | float | None = None) -> Bl
     Parameters
     ----------
     hosts
-        As `quadrics_stories.told` gives them.
+        As `quadrics_hypotheses.supposed` gives them.
     offered_gbps
         What is sent; None: what such a host can send.
     """
@@ -151,7 +151,7 @@ def datagram_ns(hosts: Hosts) -> tuple[Floats, Floats, Floats]:
     Parameters
     ----------
     hosts
-        As `quadrics_stories.told` gives them.
+        As `quadrics_hypotheses.supposed` gives them.
     """
     mss, did = payload_bytes(hosts), work(hosts)
     softirq_ns = did.softirq_ns + did.tcp_ns + mss * hosts["fused_ns_per_byte"] * hosts["defragment_share"]
@@ -234,7 +234,7 @@ def stalled_ns(hosts: Hosts) -> Floats:
     Parameters
     ----------
     hosts
-        As `quadrics_stories.told` gives them.
+        As `quadrics_hypotheses.supposed` gives them.
 
     Notes
     -----

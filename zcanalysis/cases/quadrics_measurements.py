@@ -1,7 +1,7 @@
-"""What could be looked at or tried next, and how much each would tell of which story is true.
+"""What could be looked at or tried next, and how much each would tell of which hypothesis is true.
 
 The hosts that explain the figures say what each measurement would show on them. Its information is the mutual
-information of story and outcome (Shannon, 1948), less the bias of so many hosts in so many classes (Miller, 1955).
+information of hypothesis and outcome (Shannon, 1948), less the bias of so many hosts in so many classes (Miller, 1955).
 """
 
 from collections.abc import Callable, Mapping
@@ -19,8 +19,8 @@ from zcanalysis.cases.quadrics_figures import (
     received_udp,
     work,
 )
+from zcanalysis.cases.quadrics_hypotheses import NAMES, hypothesis_named
 from zcanalysis.cases.quadrics_prior import RECEIVE_GBPS, TRANSMIT_GBPS, Hosts
-from zcanalysis.cases.quadrics_stories import NAMES, story_named
 from zcanalysis.cases.quadrics_sweep import BRANCHES, Posterior
 from zcanalysis.hosts.drawing import drawn_values
 from zcanalysis.tables import INFORMATION, conform
@@ -62,9 +62,9 @@ class Looked(NamedTuple):
         return self.posterior.branch
 
     @property
-    def story(self) -> Classes:
+    def hypothesis(self) -> Classes:
         """What is true of each, as in `Posterior`."""
-        return self.posterior.story
+        return self.posterior.hypothesis
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,14 +112,14 @@ def _cpu(seen: Looked) -> Classes:
 
 def _softnet(seen: Looked) -> Classes:
     if seen.branch == "TCP":
-        return np.zeros(seen.story.size, np.int64)  # no more than a window waits: never 300 packets
+        return np.zeros(seen.hypothesis.size, np.int64)  # no more than a window waits: never 300 packets
     return received_udp(seen.hosts).drops.astype(np.int64)
 
 
 def _tcp_counters(seen: Looked) -> Classes:
     """Timers and retransmissions that show in a minute or so; datagrams have none."""
     if seen.branch == "UDP":
-        return np.zeros(seen.story.size, np.int64)
+        return np.zeros(seen.hypothesis.size, np.int64)
     hosts, packets = seen.hosts, COUNTED_BYTES / payload_bytes(seen.hosts)
     timers = (hosts["stall_ns"] > 0) & (hosts["stall_bytes"] < COUNTED_BYTES)
     timers |= seen.counts["delayed_acks"] * packets >= 1
@@ -129,7 +129,7 @@ def _tcp_counters(seen: Looked) -> Classes:
 def _tcpdump(seen: Looked) -> Classes:
     """ACKs a packet, and by how many factors of ten they come late."""
     if seen.branch == "UDP":
-        return np.zeros(seen.story.size, np.int64)
+        return np.zeros(seen.hypothesis.size, np.int64)
     late_ns = seen.hosts["late_ns"] + seen.hosts["schedule_ns"]
     return _binned(seen.counts["acks"], 0.25) + 100 * np.floor(np.log10(late_ns)).astype(np.int64)
 
@@ -149,13 +149,13 @@ def _profile(seen: Looked) -> Classes:
 
 
 def _stream(seen: Looked) -> Classes:
-    """Memory's rate; where another story is true it is any that would not limit."""
+    """Memory's rate; where another hypothesis is true it is any that would not limit."""
     memory = NAMES.index("memory bus")
     needed_gbps = max(4 * RECEIVE_GBPS[1], 3 * TRANSMIT_GBPS[1]) * ENOUGH
     rng = np.random.default_rng(7)
-    prior = drawn_values(story_named("memory bus").adds["memory_gbps"], rng, 50_000)
-    other = rng.choice(prior[prior > needed_gbps], seen.story.size)
-    found = np.where(seen.story == memory, seen.hosts["memory_gbps"], other)
+    prior = drawn_values(hypothesis_named("memory bus").adds["memory_gbps"], rng, 50_000)
+    other = rng.choice(prior[prior > needed_gbps], seen.hypothesis.size)
+    found = np.where(seen.hypothesis == memory, seen.hosts["memory_gbps"], other)
     return _binned(np.log2(found), 0.25)
 
 
@@ -239,7 +239,7 @@ def information(looks: Mapping[str, Looked]) -> pl.DataFrame:
             outcome = one.classes(seen)
             rows.append({
                 "branch": branch, "measurement": one.name, "needs": one.needs,
-                "bits": mutual_bits(seen.story, outcome),
+                "bits": mutual_bits(seen.hypothesis, outcome),
                 "left_bits": entropy_bits(seen.posterior.shares()),
                 "outcomes": np.unique(outcome).size,
             })  # fmt: skip
@@ -248,26 +248,26 @@ def information(looks: Mapping[str, Looked]) -> pl.DataFrame:
 
 
 def command_bits(posteriors: Mapping[str, Posterior], volumes: Mapping[str, float]) -> float:
-    """What the command that was run would tell of the story.
+    """What the command that was run would tell of the hypothesis.
 
     Parameters
     ----------
     posteriors
         By branch.
     volumes
-        By branch, the volume of all its stories.
+        By branch, the volume of all its hypotheses.
     """
     weights = np.array([volumes[branch] for branch in BRANCHES]) / sum(volumes.values())
     shares = np.array([posteriors[branch].shares() for branch in BRANCHES])
     return entropy_bits(weights @ shares) - float(weights @ [entropy_bits(one) for one in shares])
 
 
-def mutual_bits(story: Classes, outcome: Classes, weight: Floats | None = None) -> float:
+def mutual_bits(hypothesis: Classes, outcome: Classes, weight: Floats | None = None) -> float:
     """Mutual information of two labels, in bits, without the bias of small counts and never below 0.
 
     Parameters
     ----------
-    story
+    hypothesis
         Shape (n,), n >= 1, >= 0.
     outcome
         Shape (n,).
@@ -281,14 +281,14 @@ def mutual_bits(story: Classes, outcome: Classes, weight: Floats | None = None) 
     >>> mutual_bits(np.array([0, 1] * 500), np.array([5, 5, 6, 6] * 250))
     0.0
     """
-    weights = np.ones(story.size) if weight is None else weight
+    weights = np.ones(hypothesis.size) if weight is None else weight
     names, outcome_at = np.unique(outcome, return_inverse=True)
-    together = np.bincount(story * names.size + outcome_at, weights, (story.max() + 1) * names.size)
-    stories, outcomes = together.reshape(-1, names.size).sum(axis=1), np.bincount(outcome_at, weights)
+    together = np.bincount(hypothesis * names.size + outcome_at, weights, (hypothesis.max() + 1) * names.size)
+    hypotheses, outcomes = together.reshape(-1, names.size).sum(axis=1), np.bincount(outcome_at, weights)
     n = weights.sum() ** 2 / (weights**2).sum()
-    seen = [np.count_nonzero(one) for one in (together, stories, outcomes)]
+    seen = [np.count_nonzero(one) for one in (together, hypotheses, outcomes)]
     bias = (seen[0] - seen[1] - seen[2] + 1) / (2 * n * np.log(2))
-    bits = entropy_bits(stories) + entropy_bits(outcomes) - entropy_bits(together)
+    bits = entropy_bits(hypotheses) + entropy_bits(outcomes) - entropy_bits(together)
     return max(0.0, float(bits - max(0.0, bias)))
 
 

@@ -1,18 +1,20 @@
-"""Is the cause found where it is known? A host is generated with one, and measured until the stories part.
+"""Is the cause found where it is known? A host is generated with one, and measured until the hypotheses part.
 
 The hosts that explain the figures are the judges: after each measurement those that would show something else count
-little (it may have been misread), and the next one is that which tells most of those that are left.
+little (it may have been misread), and the next one is that which tells most among the easiest that tell anything: what
+a production cluster allows at once comes before what wants a node out of use, a driver, or a reboot.
 """
 
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from zcanalysis.cases.quadrics_measurements import MEASUREMENTS, Looked, looked, mutual_bits
-from zcanalysis.cases.quadrics_stories import NAMES
-from zcanalysis.cases.quadrics_sweep import Posterior, Told
+from zcanalysis.cases.quadrics_hypotheses import NAMES
+from zcanalysis.cases.quadrics_measurements import MEASUREMENTS, NEEDS, Looked, looked, mutual_bits
+from zcanalysis.cases.quadrics_sweep import Posterior, Supposed
 from zcanalysis.tables import RECOVERED, STEPS, conform
 
 SURE_SHARE: Final = 0.95
@@ -30,10 +32,10 @@ class Trail(NamedTuple):
     truth: str
     measured: list[str]
     shares: list[npt.NDArray[np.float64]]
-    """Of each story, before and after each measurement."""
+    """Of each hypothesis, before and after each measurement."""
 
 
-def planted(sweep: list[Told], branch: str, names: list[str], each: int = 1, seed: int = 0) -> Posterior:
+def planted(sweep: list[Supposed], branch: str, names: list[str], each: int = 1, seed: int = 0) -> Posterior:
     """Generated hosts whose cause is known and that send and receive what was reported.
 
     Parameters
@@ -43,19 +45,21 @@ def planted(sweep: list[Told], branch: str, names: list[str], each: int = 1, see
     branch
         TCP or UDP.
     names
-        Their stories.
+        Their hypotheses.
     each
-        Hosts a story.
+        Hosts a hypothesis.
     seed
         Which ones.
     """
-    rng, hosts, story = np.random.default_rng(seed), [], []
+    rng, hosts, hypothesis = np.random.default_rng(seed), [], []
     for name in names:
         one = sweep[NAMES.index(name)]
         rows = rng.choice(np.flatnonzero(one.explains(branch)), each)
         hosts.append({name: values[rows] for name, values in one.hosts.items()})
-        story += [NAMES.index(name)] * each
-    return Posterior(branch, {name: np.concatenate([one[name] for one in hosts]) for name in hosts[0]}, np.array(story))
+        hypothesis += [NAMES.index(name)] * each
+    return Posterior(
+        branch, {name: np.concatenate([one[name] for one in hosts]) for name in hosts[0]}, np.array(hypothesis)
+    )
 
 
 def trails(truths: Posterior, seen: Looked) -> list[Trail]:
@@ -72,25 +76,36 @@ def trails(truths: Posterior, seen: Looked) -> list[Trail]:
     outcomes = [one.classes(seen) for one in MEASUREMENTS]
     shown = [one.classes(theirs) for one in MEASUREMENTS]
     return [
-        _measured(NAMES[truths.story[at]], seen.posterior, outcomes, [int(one[at]) for one in shown])
-        for at in range(truths.story.size)
+        _measured(NAMES[truths.hypothesis[at]], seen.posterior, outcomes, [int(one[at]) for one in shown])
+        for at in range(truths.hypothesis.size)
     ]
 
 
 def _measured(truth: str, judges: Posterior, outcomes: list[Classes], shown: list[int]) -> Trail:
-    weight = np.ones(judges.story.size)
+    weight = np.ones(judges.hypothesis.size)
     trail = Trail(truth, [], [judges.shares()])
     left = set(range(len(outcomes)))
     while left and trail.shares[-1].max() < SURE_SHARE:
-        bits = {at: mutual_bits(judges.story, outcomes[at], weight) for at in left}
-        best = max(bits, key=lambda at: bits[at])
-        if bits[best] < LEAST_BITS:
+        chosen = next_measured({at: mutual_bits(judges.hypothesis, outcomes[at], weight) for at in left})
+        if chosen is None:
             break
-        left.remove(best)
-        weight *= np.where(outcomes[best] == shown[best], 1.0, MISREAD)
-        trail.measured.append(MEASUREMENTS[best].name)
+        left.remove(chosen)
+        weight *= np.where(outcomes[chosen] == shown[chosen], 1.0, MISREAD)
+        trail.measured.append(MEASUREMENTS[chosen].name)
         trail.shares.append(judges.shares(weight))
     return trail
+
+
+def next_measured(bits: Mapping[int, float]) -> int | None:
+    """The easiest measurement that tells anything, of those the one that tells most; none where none does.
+
+    Parameters
+    ----------
+    bits
+        What each would tell, by its row of `MEASUREMENTS`.
+    """
+    telling = [at for at, told in bits.items() if told >= LEAST_BITS]
+    return min(telling, key=lambda at: (NEEDS.index(MEASUREMENTS[at].needs), -bits[at]), default=None)
 
 
 def recovered(branch: str, measured: list[Trail]) -> pl.DataFrame:
@@ -116,7 +131,7 @@ def recovered(branch: str, measured: list[Trail]) -> pl.DataFrame:
 
 
 def steps(trail: Trail) -> pl.DataFrame:
-    """One trail, a row a step and story: the STEPS table.
+    """One trail, a row a step and hypothesis: the STEPS table.
 
     Parameters
     ----------
@@ -125,8 +140,8 @@ def steps(trail: Trail) -> pl.DataFrame:
     """
     names = ["the two figures alone", *trail.measured]
     rows = [
-        {"step": step, "measurement": name, "hypothesis": story, "share": share}
+        {"step": step, "measurement": name, "hypothesis": hypothesis, "share": share}
         for step, (name, shares) in enumerate(zip(names, trail.shares, strict=True))
-        for story, share in zip(NAMES, shares, strict=True)
+        for hypothesis, share in zip(NAMES, shares, strict=True)
     ]
     return conform(pl.DataFrame(rows), STEPS)

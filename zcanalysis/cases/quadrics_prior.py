@@ -71,11 +71,11 @@ NEUTRAL: Final[Mapping[str, float]] = {
     "lock_share": 1.0, "defragment_share": 0.0, "defragmented_warm_share": 1.0, "prequeue": 1.0, "free_copy": 0.0,
     "window_bytes": WINDOW_BYTES,
 }  # fmt: skip
-"""What a host has where no story says otherwise."""
+"""What a host has where no hypothesis says otherwise."""
 
 
 def drawn(rng: np.random.Generator, hosts: int) -> Hosts:
-    """Hosts of the prior, no story told of them.
+    """Hosts of the prior, no hypothesis supposed of them.
 
     Parameters
     ----------

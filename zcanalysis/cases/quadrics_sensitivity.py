@@ -6,7 +6,7 @@ from typing import Final
 
 import polars as pl
 
-from zcanalysis.cases.quadrics_stories import STORIES, Story
+from zcanalysis.cases.quadrics_hypotheses import ALL_HYPOTHESES, Hypothesis
 from zcanalysis.cases.quadrics_sweep import hypotheses, swept
 from zcanalysis.hosts.price import Price
 
@@ -30,7 +30,7 @@ def sensitivity(table: pl.DataFrame, names: list[str], seed: int = 2002) -> pl.D
     seed
         Where chance begins.
     """
-    halved = tuple(_halved(one) if one.name == "memory bus" else one for one in STORIES)
+    halved = tuple(_halved(one) if one.name == "memory bus" else one for one in ALL_HYPOTHESES)
     tables = {
         AS_ASSUMED: table,
         HALVED: hypotheses(swept(seed, DRAWN, halved)),
@@ -59,9 +59,9 @@ def _row(ranges: str, shares: Mapping[str, float], names: list[str]) -> dict[str
     return {"ranges": ranges, "first": next(iter(shares)), **shown, "others": 1 - sum(shown.values())}
 
 
-def _halved(story: Story) -> Story:
+def _halved(hypothesis: Hypothesis) -> Hypothesis:
     """Every range half as wide as a factor, around the same middle."""
-    return replace(story, adds={name: _narrow(price) for name, price in story.adds.items()})
+    return replace(hypothesis, adds={name: _narrow(price) for name, price in hypothesis.adds.items()})
 
 
 def _narrow(price: Price) -> Price:

@@ -9,7 +9,7 @@ BESIDE_THE_CODE: Final = Path(__file__).resolve().parents[2] / "traces"
 
 
 def shipped(name: str) -> Path:
-    """One of ``traces/``, of the checkout that this code is part of, or of the current directory.
+    """One of ``traces/``, of the checkout that this code is part of, or in the current directory or beside it.
 
     Parameters
     ----------
@@ -19,9 +19,9 @@ def shipped(name: str) -> Path:
     Raises
     ------
     ZcError
-        If it is in neither place: an installed package comes without recordings.
+        If it is in none of these places: an installed package comes without recordings.
     """
-    for folder in (BESIDE_THE_CODE, Path("traces")):
+    for folder in (BESIDE_THE_CODE, Path("traces"), Path("../traces")):
         if (folder / name).exists():
             return folder / name
     raise ZcError(

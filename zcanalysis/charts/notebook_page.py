@@ -1,6 +1,7 @@
 """Charts of a notebook that stay in its HTML export: no network, no kernel once drawn, menus and sliders included.
 
 The bundle of vega is put into the page once, by the cell that asks for it; each chart is its specification alone.
+Tables are written for people (`notebook_table`).
 """
 
 import json
@@ -8,8 +9,12 @@ import uuid
 from typing import Any, Final
 
 import altair as alt
+import polars as pl
 import vl_convert
+from IPython.core.getipython import get_ipython
 from IPython.display import HTML
+
+from zcanalysis.charts.notebook_table import table_html
 
 VEGA_LITE: Final = "6.4"
 RENDERER: Final = "notebook page"
@@ -22,7 +27,9 @@ DRAW: Final = """<div id="{div}"></div><script>
 
 
 def in_notebook() -> HTML:
-    """What the first cell shows so that the charts of all others can be drawn."""
+    """What the first cell shows so that the charts of all others can be drawn, and tables be read."""
+    if (shell := get_ipython()) and shell.display_formatter:
+        shell.display_formatter.formatters["text/html"].for_type(pl.DataFrame, table_html)
     alt.renderers.register(RENDERER, drawn)
     alt.renderers.enable(RENDERER)
     bundle = str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=VEGA_LITE))

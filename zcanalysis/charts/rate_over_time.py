@@ -20,13 +20,15 @@ SAYS: Final = (
 )
 
 
-def rate_over_time(rates: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChart:
+def rate_over_time(rates: pl.DataFrame, what: str = "payload") -> alt.Chart | alt.LayerChart | alt.FacetChart:
     """Throughput over time, coloured by the phase of the recording.
 
     Parameters
     ----------
     rates
         ``ts_ns``, ``phase``, ``repeat``, ``gbps``, as `zcanalysis.goodput.throughput` gives it.
+    what
+        Which bytes were counted.
     """
     first_ns = rates.get_column("ts_ns").min()
     shown = rates.with_columns(
@@ -40,7 +42,7 @@ def rate_over_time(rates: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.Face
         .mark_bar(width=alt.RelativeBandSize(1.0), opacity=0.9)
         .encode(
             x=alt.X("seconds:Q", title="time since the first reading (s)"),
-            y=alt.Y("gbps:Q", title="payload (Gbit/s)", scale=alt.Scale(zero=True)),
+            y=alt.Y("gbps:Q", title=f"{what} (Gbit/s)", scale=alt.Scale(zero=True)),
             detail="repeat:N",  # a line a window: what was between them was not watched
             color=alt.Color(
                 "phase:N",
@@ -50,7 +52,7 @@ def rate_over_time(rates: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.Face
             ),
             tooltip=[
                 alt.Tooltip("seconds:Q", title="at (s)"),
-                alt.Tooltip("gbps:Q", title="payload (Gbit/s)", format=".2f"),
+                alt.Tooltip("gbps:Q", title=f"{what} (Gbit/s)", format=".2f"),
                 "phase:N",
             ],
         )

@@ -17,32 +17,39 @@ SAYS: Final = (
 )
 
 
-def time_sequence(lines: pl.DataFrame) -> alt.VConcatChart:
+def time_sequence(lines: pl.DataFrame, *, brush: str | None = None) -> alt.VConcatChart:
     """The time-sequence diagram of one direction of a connection, and below it what was in flight; zoomable.
 
     Parameters
     ----------
     lines
         SEQUENCE_LINES, as `zcanalysis.sequence_lines` gives them.
+    brush
+        Name of a parameter that becomes the stretch of time over which the pointer is dragged; dragging zooms without.
     """
     positions = ("low_byte", "high_byte", "acked_byte", "edge_byte", "in_flight_most_bytes")
     allowed = ((pl.col("edge_byte") - pl.col("acked_byte")) / BYTES_PER_MB).round(6).alias("allowed")
     megabytes = [(pl.col(name) / BYTES_PER_MB).round(6) for name in positions]
     shown = lines.select("from_s", "packets", "repeated_bytes", *megabytes, allowed)
-    last_s = float(lines.get_column("to_s").max() or 0)  # type: ignore[arg-type]
-    base = alt.Chart(shown).encode(x=life_axis(last_s))
-    zoom = alt.selection_interval(bind="scales", encodings=["x"])
+    first_s, last_s = lines.select(pl.col("from_s").min().fill_null(0), pl.col("to_s").max().fill_null(0)).row(0)
+    time = life_axis(last_s, first_s)
+    base = alt.Chart(shown).encode(x=time)
+    zoom: Any = {"bind": "scales"} if brush is None else {"name": brush}
+    drag = alt.selection_interval(encodings=["x"], **zoom)
     above = alt.layer(
         _sent(base), *_line(base, "acked_byte", "acknowledged"), *_line(base, "edge_byte", "window"),
         *_sacked(lines, base), *_again(lines, base),
     )  # fmt: skip
-    panels: list[Any] = [above.properties(width=WIDTH, height=260).add_params(zoom), *_under_way(shown, last_s)]
+    panels: list[Any] = [
+        above.properties(width=WIDTH, height=260).add_params(drag),
+        *_under_way(shown, life_axis(last_s, first_s)),
+    ]
     both: Any = alt.vconcat(*panels).resolve_scale(x="shared")
     found: alt.VConcatChart = dressed(both, SAYS)  # type: ignore[assignment]
     return found
 
 
-def _under_way(shown: pl.DataFrame, last_s: float) -> list[Any]:
+def _under_way(shown: pl.DataFrame, time: alt.X) -> list[Any]:
     """In flight under its window, on a log axis where the one is a small part of the other; nothing without ACKs."""
     if not shown.get_column("in_flight_most_bytes").count():
         return []
@@ -50,7 +57,7 @@ def _under_way(shown: pl.DataFrame, last_s: float) -> list[Any]:
     small = flight < SMALL_PART * window  # type: ignore[operator]
     floor = LEAST_MB if small else 0.0
     drawn = shown.with_columns(flight=pl.col("in_flight_most_bytes").clip(floor), room=pl.col("allowed").clip(floor))
-    base = alt.Chart(drawn).encode(x=life_axis(last_s))
+    base = alt.Chart(drawn).encode(x=time)
     scale = alt.Scale(type="log") if small else alt.Scale()
     area = _in_colour(base.transform_filter("isValid(datum.flight)"), "sent").mark_area(
         interpolate="step-after", opacity=0.45
@@ -77,7 +84,7 @@ def _said() -> list[alt.Tooltip]:
 
 
 def _sent(base: alt.Chart) -> alt.Chart:
-    low = alt.Y("low_byte:Q", title="sequence space (MB)")
+    low = alt.Y("low_byte:Q", title="sequence space (MB)", scale=alt.Scale(zero=False))
     return _in_colour(base, "sent").mark_bar(width=2).encode(y=low, y2="high_byte:Q", tooltip=_said())
 
 

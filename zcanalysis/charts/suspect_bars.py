@@ -82,7 +82,7 @@ def cheaper_suspects(speed_ups: pl.DataFrame) -> alt.Chart | alt.LayerChart | al
     base = alt.Chart(shown).transform_filter("datum.percent == less_time").encode(
         y=alt.Y("suspect:N", title=None, sort=order)
     )  # fmt: skip
-    x = alt.X("gbps:Q", title="goodput (Gbit/s)", scale=alt.Scale(zero=False))
+    x = alt.X("gbps:Q", title="goodput (Gbit/s)", scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=5))
     now = base.mark_tick(style="ink", thickness=2, height=14).encode(x="gbps_before:Q")
     bar = base.mark_rule(strokeWidth=3, opacity=0.6).encode(x="gbps_before:Q", x2="gbps:Q", color=colour)
     dot = base.mark_point(filled=True, size=80, opacity=1).encode(x=x, color=colour, tooltip=tooltip)

@@ -6,17 +6,24 @@ import polars as pl
 from zcanalysis.charts.theme import LESS_TO_MORE, LINES, dressed
 
 NOT_KNOWN = "–"
-LEAST_CELL = 56
-PIXELS_PER_CHARACTER = 7
+MOST_CELLS_ACROSS = 14
+LEAST_STEP = 64
+LETTER = 9
 
 
-def sweep_map(swept: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChart:
+def sweep_map(
+    swept: pl.DataFrame, *, pick: str | None = None, chosen: str = ""
+) -> alt.Chart | alt.LayerChart | alt.FacetChart:
     """A cell a combination: the first patch's values across, the others' down, the predicted goodput in the cell.
 
     Parameters
     ----------
     swept
         The SWEEP table of two patches or more; a combination that cannot act here has no number.
+    pick
+        Name of a parameter that becomes the ``patch`` of the cell that is clicked.
+    chosen
+        The ``patch`` of a cell to frame.
     """
     first = pl.col("patch").str.split(" + ").list.first()
     known = pl.when("applies").then("predicted_gbps")
@@ -26,7 +33,7 @@ def sweep_map(swept: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChar
     )  # fmt: skip
     across, down = (shown.get_column(name).unique(maintain_order=True).to_list() for name in ("value", "others"))
     base = alt.Chart(shown).encode(
-        x=alt.X("value:N", title=None, sort=across, axis=alt.Axis(orient="top", labelAngle=0)),
+        x=alt.X("value:N", title=None, sort=across, axis=alt.Axis(orient="top", labelAngle=_angle(across))),
         y=alt.Y("others:N", title=None, sort=down),
     )
     cells = base.mark_rect(stroke=LINES, strokeWidth=0.5).encode(
@@ -47,13 +54,17 @@ def sweep_map(swept: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChar
     numbers = base.mark_text(style="pale", fontSize=12).encode(text="number:N").transform_calculate(
         number=f"isValid(datum.gbps) ? format(datum.gbps, '.3~r') : '{NOT_KNOWN}'"
     )  # fmt: skip
-    chart = alt.layer(cells, numbers).properties(width={"step": _across(across)}, height={"step": 28})
+    if pick is not None:
+        cells = cells.add_params(alt.selection_point(name=pick, fields=["patch"]))
+    frame = base.properties(data=shown.filter(pl.col("patch") == chosen)).mark_rect(style="ink", filled=False)
+    layers = cells, numbers, frame.encode(strokeWidth=alt.value(3))
+    step = LEAST_STEP if _angle(across) else max(LEAST_STEP, LETTER * max(map(len, across), default=0))
+    chart = alt.layer(*layers).properties(width={"step": step}, height={"step": 28})
     return dressed(chart, _says(shown))
 
 
-def _across(names: list[str]) -> int:
-    """Pixels of a cell under a name that is read level."""
-    return max(LEAST_CELL, PIXELS_PER_CHARACTER * max(map(len, names), default=0) + 12)
+def _angle(across: list[str]) -> int:
+    return 0 if max(map(len, across), default=0) <= MOST_CELLS_ACROSS and len(across) <= MOST_CELLS_ACROSS else -45
 
 
 def _says(shown: pl.DataFrame) -> str:

@@ -155,12 +155,12 @@ def dressed(
     return told.configure(**look())
 
 
-def life_axis(last_s: float) -> alt.X:
-    """The time axis of what one connection did: ``from_s``, from its first packet to its last."""
+def life_axis(last_s: float, first_s: float = 0) -> alt.X:
+    """The time axis of what one connection did: ``from_s``, from its first packet to its last, or a part of it."""
     return alt.X(
         "from_s:Q",
         title="time since the first packet (s)",
-        scale=alt.Scale(domain=[0, last_s], nice=False),
+        scale=alt.Scale(domain=[first_s, last_s], nice=False),
         axis=alt.Axis(tickCount=8),
     )
 

@@ -19,28 +19,27 @@ SAYS = (
 
 
 def walk_costs(costs: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChart:
-    """CPU time for a byte stacked by part, a panel a side; a slider chooses the size of a request.
+    """CPU time for a byte stacked by part, a panel a side; buttons choose the size of a request.
 
     Parameters
     ----------
     costs
-        Columns side, walk, request_bytes, part, ns_per_byte; the slider steps through the sizes there are.
+        Columns side, walk, request_bytes, part, ns_per_byte; a button for each size there is.
     """
     sizes = costs.get_column("request_bytes").unique().sort().to_list()
     order = costs.get_column("walk").unique(maintain_order=True).to_list()
     words = {name: text for name, (text, _) in PARTS.items()}
     shown = costs.with_columns(what=pl.col("part").replace_strict(words))
-    start = sizes.index(8192) if 8192 in sizes else 0  # noqa: PLR2004 - the block of the case
-    step = alt.param(
-        name="size_step",
+    start = 8192 if 8192 in sizes else sizes[0]  # noqa: PLR2004 - the block of the case
+    labels = [f"{size:,}" for size in sizes]
+    request = alt.param(
+        name="request_bytes",
         value=start,
-        bind=alt.binding_range(
-            min=0, max=len(sizes) - 1, step=1, name=f"request: {sizes[0]:,} to {sizes[-1]:,} bytes, step "
-        ),
+        bind=alt.binding_radio(options=sizes, labels=labels, name="request, one datagram (bytes): "),
     )
     bars = (
         alt.Chart(shown)
-        .transform_filter(f"datum.request_bytes == {sizes}[size_step]")
+        .transform_filter("datum.request_bytes == request_bytes")
         .transform_calculate(place=f"indexof({list(PARTS)}, datum.part)")
         .mark_bar()
         .encode(
@@ -60,5 +59,5 @@ def walk_costs(costs: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetCha
     )
     sides = costs.get_column("side").unique(maintain_order=True).to_list()
     header = alt.Header(labelAngle=0, labelAlign="left")
-    facets = bars.facet(row=alt.Row("side:N", sort=sides, title=None, header=header)).add_params(step)
+    facets = bars.facet(row=alt.Row("side:N", sort=sides, title=None, header=header)).add_params(request)
     return dressed(facets.resolve_scale(y="independent"), SAYS)

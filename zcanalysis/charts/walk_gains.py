@@ -5,6 +5,7 @@ import polars as pl
 
 from zcanalysis.charts.theme import SKY, VIOLET, dressed
 
+PER_CENT = "format(datum.value - 1, '+.0%')"
 SAYS = (
     "A row a way of the data, a panel a side: the rate over that of the first row, with a dot for the median of "
     "generated machines and a bar from 5 to 95 per cent."
@@ -24,7 +25,12 @@ def walk_gains(gains: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetCha
     base = alt.Chart(gains)
     scale = alt.Scale(domainMin=1, zero=False)
     spans = base.mark_rule(strokeWidth=7, color=SKY, opacity=0.6).encode(
-        x=alt.X("low:Q", title="rate over that of the first row, one CPU (5 %, median, 95 %)", scale=scale),
+        x=alt.X(
+            "low:Q",
+            title="gain over the first row, one CPU: median, and the middle 90 % of the machines",
+            scale=scale,
+            axis=alt.Axis(labelExpr=PER_CENT),
+        ),
         x2="high:Q",
         y=y,
     )

@@ -143,13 +143,14 @@ def _without_kernel(symbols: Sequence[str], folded: str) -> Charge:
 def _up_to_boundary(names: Sequence[str]) -> tuple[Sequence[str], str, str]:
     """The frames that belong to this context, its name, and its own stage.
 
-    The leaf itself is no boundary: a sample *in* the entry code is decided by who entered.
+    The leaf itself is no boundary: a sample *in* the entry code is decided by who entered. A page fault below no other
+    entry was taken in user code: it is the time of whose thread that is.
     """
     for depth, name in enumerate(names):
         for pattern, context, stage in BOUNDARIES:
             if pattern.match(name) and (depth > 0 or len(names) == 1 or name not in SKID):
                 return names[: depth + 1], context, stage
-    return names, "unknown", ""
+    return names, "user" if PAGE_FAULT in names else "unknown", ""
 
 
 def _direction(inside: Sequence[str]) -> str:

@@ -59,6 +59,26 @@ def exactly(value: float, origin: Origin, source: str = "") -> Price:
     return Price(value, value, value, origin, source)
 
 
+def parse_price(text: str) -> tuple[str, float]:
+    """Name and value of a price given as ``copy.ns_per_byte=0.05``.
+
+    Raises
+    ------
+    ImpossibleHostError
+        If it is not of that form; whether there is such a price is for a host to say.
+
+    Examples
+    --------
+    >>> parse_price("copy.ns_per_byte=0.05")
+    ('copy.ns_per_byte', 0.05)
+    """
+    name, _, value = text.partition("=")
+    try:
+        return name.strip(), float(value)
+    except ValueError:
+        raise ImpossibleHostError(f"price {shown(text)}: expected NAME=VALUE, as in copy.ns_per_byte=0.05") from None
+
+
 def shown(value: object) -> str:
     """A value in a message: one line, and not a whole file."""
     return reprlib.repr(value)

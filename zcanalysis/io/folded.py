@@ -55,8 +55,9 @@ def folded_stacks(
     1; `;` in a name becomes `:`; quotes and everything from the first parenthesis on are cut from names, except for
     Go methods and anonymous namespaces; the `L` in front of a Java class is cut only where the label is exactly
     `java`, so never with ids; a function without name shows its file in brackets. One rule is not kept: C++'s
-    ``operator->`` is a name, not an inlined call. Two of its defects are not kept either: it loses the last sample of
-    a text that does not end with a blank line, and prints nothing for a frame that perf printed without any name.
+    ``operator->`` is a name, not an inlined call. Three of its defects are not kept either: it loses the last sample
+    of a text that does not end with a blank line, prints nothing for a frame that perf printed without any name, and
+    takes the idle task's thread 0 for none (`swapper-?` where we print `swapper-0`).
 
     Examples
     --------
@@ -88,6 +89,22 @@ def folded_text(stacks: pl.DataFrame) -> str:
     """The table as text for flame graph programs: one stack a line, a space, its count."""
     lines = stacks.select(pl.concat_str("stack", pl.col("count").cast(pl.String), separator=" ")).to_series()
     return "".join(f"{line}\n" for line in lines)
+
+
+def chain_functions(callchain: str) -> list[str]:
+    r"""The names of a call chain root first, as `folded_stacks` writes them.
+
+    Parameters
+    ----------
+    callchain
+        As SAMPLES holds it.
+
+    Examples
+    --------
+    >>> chain_functions("read\tvmlinux\tk\nmain(int)\t/bin/sh\tu")
+    ['main', 'read']
+    """
+    return _functions(callchain, "", INLINED)
 
 
 def _label(label: Label) -> pl.Expr:

@@ -20,7 +20,7 @@ from zcanalysis.patches.patch import Patch, Setting, Value, cannot
 from zcanalysis.patches.values import checked
 
 __all__ = [
-    "CATALOGUE", "GROUPS", "Entry", "Patch", "Setting", "applicability", "autotuning", "busy_poll",
+    "CATALOGUE", "GROUPS", "Entry", "Patch", "Setting", "applicability", "autotuning", "busy_poll", "cannot",
     "catalogue_rows", "coalesce_us", "command", "competing_load", "copy_gbps", "cpu", "cpu_speed", "defrag_chain",
     "delack_ms", "dma_burst", "dma_gbps", "facts_after", "flows", "gro", "gso", "hw_checksum", "in_place",
     "irq_affinity", "kernel_bypass", "link_gbps", "mtu", "napi", "numa", "parse_patch", "pinned_buffers",

@@ -10,24 +10,28 @@ import polars as pl
 from zcanalysis.rates import BITS_PER_BYTE
 from zcanalysis.tables import SEQUENCE_LINES, TRANSFER_RATES, conform, empty
 from zcanalysis.wire.connections import batches
-from zcanalysis.wire.one_connection import ENDS, is_of, packets_of
+from zcanalysis.wire.one_connection import ENDS, is_of, packets_of, span_ns
+from zcanalysis.wire.sequence_positions import HALF, RST, Ints, SequencePositions
 
-COLUMNS: Final = (*ENDS, "ts_ns", "tcp_flags", "seq", "ack", "window_raw", "window_scale", "payload_bytes",
+COLUMNS: Final = (*ENDS, "protocol", "ts_ns", "tcp_flags", "seq", "ack", "window_raw", "window_scale", "payload_bytes",
                   "sack_blocks")  # fmt: skip
 SLICES: Final = 800
 RATE_SLICES: Final = 100
-SYN, RST, ACK = 2, 4, 16
+SYN, ACK = 2, 16
 MOST_SHIFT: Final = 14  # RFC 7323, section 2.3
 NOTHING: Final = -(1 << 62)
-HALF: Final = 1 << 31
 SACKED: Final = SEQUENCE_LINES["sacked"].dtype
 UNKNOWN: Final = -1
 
-Ints = npt.NDArray[np.int64]
 
-
-def sequence_lines(packets: pl.LazyFrame | pl.DataFrame, flow: Mapping[str, Any], slices: int = SLICES) -> pl.DataFrame:
-    """What was sent, acknowledged and allowed in each slice of a connection's life.
+def sequence_lines(
+    packets: pl.LazyFrame | pl.DataFrame,
+    flow: Mapping[str, Any],
+    slices: int = SLICES,
+    *,
+    between_s: tuple[float, float] | None = None,
+) -> pl.DataFrame:
+    """What was sent, acknowledged and allowed in each slice of a connection's life, or of a part of it.
 
     Parameters
     ----------
@@ -37,6 +41,9 @@ def sequence_lines(packets: pl.LazyFrame | pl.DataFrame, flow: Mapping[str, Any]
         A row of FLOWS, the direction whose payload is meant; TCP.
     slices
         Into how many its time is cut, so that a chart of ten million packets stays small.
+    between_s
+        Only this part of it, as finer slices: two times since the direction's first packet. Positions are still
+        counted from the first sequence number seen. None: all of it.
 
     Returns
     -------
@@ -48,12 +55,12 @@ def sequence_lines(packets: pl.LazyFrame | pl.DataFrame, flow: Mapping[str, Any]
     Raises
     ------
     ValueError
-        If the flow is not TCP, has no time stamps, or slices is below 1.
+        If the flow is not TCP, has no time stamps, slices is below 1, or the part ends before it begins.
     """
     if slices < 1:
         raise ValueError(f"slices must be at least 1, got {slices}")
     mine = packets_of(packets, flow)
-    lines = _Lines(int(flow["first_ns"]), int(flow["last_ns"]), slices)
+    lines = _Lines(int(flow["first_ns"]), span_ns(flow, between_s), slices)
     for batch in batches(mine, list(COLUMNS)):
         lines.take(batch, is_of(flow))
     return lines.table()
@@ -108,15 +115,15 @@ def _range(acked: int, block: Mapping[str, int], origin: int) -> dict[str, int] 
 class _Lines:
     """All slices so far, and where each side stands in the sequence space."""
 
-    def __init__(self, first_ns: int, last_ns: int, slices: int) -> None:
-        self._first_ns, self._last_ns = first_ns, max(last_ns, first_ns)
-        self._slice_ns = max((self._last_ns - first_ns) // slices + 1, 1)
-        self._packets, self._payload, self._repeated = (np.zeros(slices, np.int64) for _ in range(3))
-        self._low = np.full(slices, 1 << 62, np.int64)
-        self._high, self._acked, self._edge, self._most = (np.full(slices, NOTHING, np.int64) for _ in range(4))
-        self._origin: int | None = None
+    def __init__(self, first_ns: int, span: tuple[int, int], slices: int) -> None:
+        self._first_ns, (self._from_ns, self._last_ns) = first_ns, span
+        self._slice_ns = max((self._last_ns - self._from_ns) // slices + 1, 1)
+        places = slices + 1  # the first is for what was before the span
+        self._packets, self._payload, self._repeated = (np.zeros(places, np.int64) for _ in range(3))
+        self._low = np.full(places, 1 << 62, np.int64)
+        self._high, self._acked, self._edge, self._most = (np.full(places, NOTHING, np.int64) for _ in range(4))
+        self._positions = SequencePositions()
         self._top = self._answered = NOTHING
-        self._near = 0
         self._shift = UNKNOWN
         self._scales: dict[bool, int | None] = {}
         self._sacked: dict[int, list[dict[str, int]]] = {}
@@ -130,15 +137,10 @@ class _Lines:
         shift = self._shifts(rows)
         sent = rows.get_column("sent").to_numpy()
         flags = rows.get_column("tcp_flags").to_numpy()
-        numbers = np.where(sent, rows.get_column("seq").to_numpy(), rows.get_column("ack").to_numpy()).astype(np.int64)
-        tells = sent | ((flags & ACK) != 0)
+        at, tells = self._positions.take(rows)
         if not tells.any():
             return
-        if self._origin is None:
-            self._origin = int(numbers[tells][0])
-        at = np.zeros(numbers.size, np.int64)
-        at[tells] = self._unwrapped(numbers[tells])
-        place = (rows.get_column("ts_ns").to_numpy() - self._first_ns) // self._slice_ns
+        place = np.maximum((rows.get_column("ts_ns").to_numpy() - self._from_ns) // self._slice_ns + 1, 0)
         payload = rows.get_column("payload_bytes").fill_null(0).to_numpy()
         back = ~sent & tells
         self._under_way(place, np.where(sent, at + payload, NOTHING), np.where(back, at, NOTHING))
@@ -167,16 +169,6 @@ class _Lines:
                 shift[row:] = self._shift
         return shift
 
-    def _unwrapped(self, numbers: Ints) -> Ints:
-        """Positions whose low 32 bits are these numbers, each the one nearest to the position before."""
-        assert self._origin is not None
-        wrapped = np.concatenate([[self._near], numbers - self._origin])
-        steps = np.diff(wrapped) & 0xFFFFFFFF
-        steps = np.where(steps >= HALF, steps - (1 << 32), steps)
-        at: Ints = self._near + np.cumsum(steps)
-        self._near = int(at[-1])
-        return at
-
     def _under_way(self, place: Ints, ends: Ints, acked: Ints) -> None:
         """The most that was in flight in each slice, from what was sent and acknowledged up to each packet."""
         top = np.maximum(np.maximum.accumulate(ends), self._top)
@@ -190,9 +182,10 @@ class _Lines:
         telling = np.flatnonzero(back & (blocks.list.len().fill_null(0) > 0).to_numpy())
         slices, latest = np.unique(place[telling[::-1]], return_index=True)
         last = telling[::-1][latest]
-        assert self._origin is not None
+        origin = self._positions.origin
+        assert origin is not None
         for slice_, acked, edges in zip(slices, at[last], blocks.gather(last).to_list(), strict=True):
-            ranges = (_range(int(acked), block, self._origin) for block in edges)
+            ranges = (_range(int(acked), block, origin) for block in edges)
             self._sacked[int(slice_)] = [found for found in ranges if found is not None]
 
     def _sent(self, place: Ints, at: Ints, payload: Ints) -> None:
@@ -210,9 +203,10 @@ class _Lines:
 
     def table(self) -> pl.DataFrame:
         """SEQUENCE_LINES of everything taken in."""
-        at = np.arange(self._packets.size) * self._slice_ns
+        at = self._from_ns - self._first_ns + np.arange(-1, self._packets.size - 1) * self._slice_ns
+        to = np.minimum(at + self._slice_ns, self._last_ns - self._first_ns)
         rows = pl.DataFrame({
-            "from_s": at / 1e9, "to_s": np.minimum(at + self._slice_ns, self._last_ns - self._first_ns) / 1e9,
+            "place": np.arange(at.size), "from_s": at / 1e9, "to_s": to / 1e9,
             "packets": self._packets, "payload_bytes": self._payload, "repeated_bytes": self._repeated,
             "low_byte": self._low, "high_byte": self._high, "acked_byte": self._acked, "edge_byte": self._edge,
             "in_flight_most_bytes": self._most,
@@ -226,4 +220,4 @@ class _Lines:
         held = seen.with_columns(pl.col("high_byte").cum_max().forward_fill().alias("top"),
                                  pl.col("acked_byte").cum_max().forward_fill().alias("answered"))  # fmt: skip
         flight = (pl.col("top") - pl.col("answered")).clip(0).alias("in_flight_bytes")
-        return conform(held.with_columns(flight), SEQUENCE_LINES)
+        return conform(held.with_columns(flight).filter(pl.col("place") > 0), SEQUENCE_LINES)

@@ -34,6 +34,31 @@ def packets_of(packets: pl.LazyFrame | pl.DataFrame, flow: Mapping[str, Any]) ->
     )
 
 
+def span_ns(flow: Mapping[str, Any], between_s: tuple[float, float] | None) -> tuple[int, int]:
+    """From when to when, since the epoch: a part of a direction's life, or all of it.
+
+    Parameters
+    ----------
+    flow
+        A row of FLOWS with time stamps.
+    between_s
+        Two times since its first packet; None: from that to its last.
+
+    Raises
+    ------
+    ValueError
+        If the part ends before it begins.
+    """
+    first_ns, last_ns = int(flow["first_ns"]), max(int(flow["last_ns"]), int(flow["first_ns"]))
+    if between_s is None:
+        return first_ns, last_ns
+    from_s, to_s = between_s
+    if not from_s <= to_s:
+        raise ValueError(f"between_s must not end before it begins, got {from_s} to {to_s}")
+    within = (min(max(first_ns + round(at_s * 1e9), first_ns), last_ns) for at_s in (from_s, to_s))
+    return next(within), next(within)
+
+
 def is_of(flow: Mapping[str, Any], *, turned: bool = False) -> pl.Expr:
     """Whether a packet has the addresses and ports of a direction, or of the one across.
 

@@ -1,0 +1,70 @@
+"""Small parts of a widget's page: a text that is said aloud, a button that copies, HTML that nothing in it can end."""
+
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from typing import Final
+
+import anywidget
+import traitlets
+
+STYLE: Final = """<style>
+.zc-explorer { color: var(--jp-ui-font-color1); max-width: 1120px; --jp-widgets-horizontal-tab-width: 200px; }
+.zc-explorer .widget-hslider .widget-readout { min-width: 104px; text-align: left; }
+.zc-explorer .widget-html-content { line-height: 1.35; }
+.zc-spoken { font-size: 15px; line-height: 1.45; padding: 6px 8px; border-left: 4px solid var(--jp-brand-color1);
+  background: var(--jp-layout-color2); color: var(--jp-ui-font-color1); white-space: normal; }
+.zc-dim { color: var(--jp-ui-font-color2); font-size: 12px; }
+.zc-warn { color: var(--jp-error-color1); font-size: 12px; }
+.zc-large { font-size: 22px; font-weight: 600; }
+.zc-explorer table { border-collapse: collapse; font-size: 13px; color: var(--jp-ui-font-color1); }
+.zc-explorer th, .zc-explorer td { text-align: left; padding: 2px 12px 2px 0; vertical-align: top;
+  border-bottom: 1px solid var(--jp-border-color2); white-space: normal; }
+.zc-explorer td.zc-number { text-align: right; white-space: nowrap; }
+.zc-interval { position: relative; height: 5px; margin: 0 9px 2px 9px; background: var(--jp-layout-color3); }
+.zc-interval i { position: absolute; height: 5px; background: var(--jp-brand-color1); display: block; }
+.zc-explorer textarea { font-family: var(--jp-code-font-family); font-size: 12px; }
+</style>"""
+
+
+class Spoken(anywidget.AnyWidget):
+    """A text that a screen reader says when it changes; it is shown as text, never as HTML."""
+
+    _esm = Path(__file__).with_name("spoken.js")
+    text = traitlets.Unicode().tag(sync=True)
+
+
+class CopyButton(anywidget.AnyWidget):
+    """Copies a text when it is pressed."""
+
+    _esm = Path(__file__).with_name("copy_button.js")
+    label = traitlets.Unicode("Copy").tag(sync=True)
+    text = traitlets.Unicode().tag(sync=True)
+
+
+def dim(text: str) -> str:
+    """Less important words, as HTML."""
+    return f'<span class="zc-dim">{escape(text)}</span>'
+
+
+def warning(text: str) -> str:
+    """Words to mind, as HTML."""
+    return f'<span class="zc-warn">{escape(text)}</span>'
+
+
+def rows_html(head: tuple[str, ...], rows: Sequence[tuple[str, ...]], numbers: tuple[int, ...] = ()) -> str:
+    """A table of texts as HTML; the columns in `numbers` end flush.
+
+    Examples
+    --------
+    >>> rows_html(("name",), [("<b>",)])
+    '<table><tr><th>name</th></tr><tr><td>&lt;b&gt;</td></tr></table>'
+    """
+    top = "".join(f"<th>{escape(name)}</th>" for name in head)
+    body = "".join(
+        "<tr>" + "".join(
+            f'<td{" class=zc-number" if at in numbers else ""}>{escape(text)}</td>' for at, text in enumerate(row)
+        ) + "</tr>"
+        for row in rows
+    )  # fmt: skip
+    return f"<table><tr>{top}</tr>{body}</table>"
