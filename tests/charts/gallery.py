@@ -174,7 +174,7 @@ EXHIBITS: Final[Mapping[str, Exhibit]] = {
     ),
     "compared": Exhibit(
         lambda: charts.compared(zc.compare([answer("veth-9000")], [answer()])),
-        "What changed between two recordings", "MTU 9000 against 1500: before, now, and the interval of the difference.",
+        "What changed between two recordings", "MTU 9000 against 1500: before, now, and how sure the difference is.",
     ),
     "sweep_curve": Exhibit(
         lambda: charts.sweep_curve(zc.sweep(answer(), {"mtu": [1500, 3000, 6000, 9000], "gro": ["on", "off"]})),

@@ -19,8 +19,8 @@ BAR_PX: Final = 14
 LINE_PX: Final = 22
 FIRST_LINE_PX: Final = 18
 SAYS: Final = (
-    "Three bars of goodput, each with its interval: the ceiling, the goodput as recorded, and the goodput with the changes "
-    "that the controls say, which stand above in words with the limit then."
+    "Three bars of goodput, each with its interval: the ceiling, the goodput as recorded, and the goodput with the "
+    "changes that the controls say, which stand above in words with the limit then."
 )
 
 

@@ -40,8 +40,8 @@ def compared(table: pl.DataFrame) -> alt.VConcatChart:
         _panel(rows.head(MOST_ROWS), TITLES[str(of)]) for (of,), rows in shown.group_by("of", maintain_order=True)
     ]
     worded = (
-        "Two sets of recordings, a row a quantity: before and now as dots, the 95 % interval of the difference as a line "
-        "from the value before."
+        "Two sets of recordings, a row a quantity: before and now as dots, the 95 % interval of the difference as a "
+        "line from the value before."
     )
     both: Any = alt.vconcat(*panels).resolve_scale(x="independent")
     chart: alt.VConcatChart = dressed(both, worded)  # type: ignore[assignment]
