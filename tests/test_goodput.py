@@ -5,7 +5,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from zcanalysis.goodput import ceiling, counted_goodput, probe_effects, throughput
+from zcanalysis.goodput import MOST_RATES, ceiling, counted_goodput, probe_effects, throughput
 from zcanalysis.io.host_facts import HostFacts
 from zcanalysis.io.recording import Recording
 from zcanalysis.tables import COUNTERS, polars_schema
@@ -197,3 +197,15 @@ def test_the_effect_of_a_probe_is_against_its_undisturbed_neighbours():
     (effect,) = probe_effects(repeated(drifting))
     assert (effect.phase, effect.windows) == ("sampling", 3)
     assert [effect.low, effect.median, effect.high] == pytest.approx([-0.1, -0.1, -0.1])
+
+
+def test_a_long_recording_is_thinned_without_losing_its_mean():
+    # a reading every 0.1 s for 1,000 s: 1 Gbit/s, then 3 Gbit/s
+    octets, rows = 0, []
+    for at in range(10_001):
+        rows.append((at * SECOND_NS // 10, "netdev", "eth0", "rx_bytes", octets))
+        octets += 12_500_000 if at < 5000 else 37_500_000
+    rates = throughput(recording(rows))
+    assert 1000 < rates.height <= MOST_RATES
+    assert rates["ts_ns"][-1] == 1000 * SECOND_NS
+    assert rates["gbps"].mean() == pytest.approx(2.0, rel=1e-3)

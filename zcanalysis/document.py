@@ -18,6 +18,7 @@ from zcanalysis.cpu.timeline import cpu_timeline, flame
 from zcanalysis.errors import TraceError
 from zcanalysis.figures import Figure, figure
 from zcanalysis.goodput import throughput
+from zcanalysis.journey_figures import journey_figures
 from zcanalysis.latency_figures import latency_cells, latency_figures, traced_latency
 from zcanalysis.model_figures import (
     combined_figures,
@@ -60,7 +61,7 @@ def report_html(answer: Answer, on_step: Callable[[str], None] = lambda step: No
     on_step("charts")
     figures = [*_figures(answer, [*best, *rest]), *latency_figures(traced)]
     on_step("connection")
-    figures += wire_figures(answer)
+    figures += [*wire_figures(answer), *journey_figures(answer)]
     on_step("page")
     return rendered(
         "report.html.j2",
@@ -214,7 +215,7 @@ def _figures(answer: Answer, weighed: list[dict[str, Any]]) -> Iterator[Figure]:
             "Call chains of each CPU",
             charts.flame_graph(frames),
             "Width is share of the CPU's busy time, the thread is at the bottom, the sampled function at the top. "
-            "Drag or scroll to zoom, double-click to reset.",
+            "Click a box to zoom into it, double-click for all; the search marks functions.",
         )
 
 

@@ -13,6 +13,7 @@ from zcanalysis.model.utilisation import saturated_rate
 from zcanalysis.rates import BITS_PER_BYTE, per_interval, total
 
 QUIET_PHASE: Final = "counters"
+MOST_RATES: Final = 2000
 SAMPLED_PHASES: Final = ("sampling", "chains")
 """Phases whose samples price the stages; the second is that of the first recorder."""
 SOCKETS_EXPLAIN: Final = 0.95
@@ -236,7 +237,8 @@ def throughput(recording: Recording) -> pl.DataFrame:
     Returns
     -------
     pl.DataFrame
-        ``ts_ns``, ``phase``, ``repeat``, ``gbps``; empty without counters.
+        ``ts_ns``, ``phase``, ``repeat``, ``gbps``; empty without counters. A long recording has means of as many
+        readings in a row as it takes to keep within 2000 rows or two a phase.
     """
     empty = pl.DataFrame(schema={"ts_ns": pl.Int64, "phase": pl.String, "repeat": pl.Int32, "gbps": pl.Float64})
     counters, device = recording.counters, recording.host.device
@@ -246,9 +248,18 @@ def throughput(recording: Recording) -> pl.DataFrame:
     quiet = counted_goodput(recording)
     octets = total(counters, "netdev", "rx_bytes", phase=QUIET_PHASE, instance=device)
     payload_part = quiet.payload_bytes / octets if quiet and octets else 1.0
-    return rates.select(
-        "ts_ns", "phase", "repeat", (pl.col("per_s") * BITS_PER_BYTE * min(payload_part, 1.0) / 1e9).alias("gbps")
-    )
+    gbps = (pl.col("per_s") * BITS_PER_BYTE * min(payload_part, 1.0) / 1e9).alias("gbps")
+    return _thinned(rates.select("ts_ns", "phase", "repeat", gbps))
+
+
+def _thinned(rates: pl.DataFrame) -> pl.DataFrame:
+    """Means of so many neighbours that a page can draw them; rows are evenly spaced within a phase."""
+    together = -(-rates.height // MOST_RATES)
+    if together <= 1:
+        return rates
+    place = (pl.int_range(pl.len()).over("phase", "repeat") // together).alias("place")
+    grouped = rates.with_columns(place).group_by("phase", "repeat", "place", maintain_order=True)
+    return grouped.agg(pl.col("ts_ns").last(), pl.col("gbps").mean()).select(rates.columns)
 
 
 def captured_goodput(flows: pl.DataFrame) -> float | None:

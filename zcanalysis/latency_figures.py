@@ -43,6 +43,13 @@ def latency_figures(found: Latency | None) -> Iterator[Figure]:
         charts.latency(found.summary, found.distribution),
         f"{says}{account_text(found.accounting)}. {'; '.join(map(printable, found.doubts))}.",
     )
+    yield figure(
+        "latency-tails",
+        "The slowest bytes",
+        charts.latency_tails(found.distribution),
+        "How large a part of those bytes took longer than a time, by stage; both axes are logarithmic. A stage whose "
+        "line reaches far to the right is quick for most bytes and slow for a few.",
+    )
 
 
 def latency_cells(summary: pl.DataFrame) -> list[tuple[str, ...]]:

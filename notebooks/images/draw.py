@@ -16,7 +16,7 @@ from zcanalysis.cases.modern_suspects import suspects
 
 Drawn = alt.Chart | alt.LayerChart | alt.FacetChart
 PLACE: Final = Path(__file__).parent
-PIXELS_AN_INCH: Final = 80  # most charts come to some 900 pixels across
+PIXELS_AN_INCH: Final = 72  # most charts come to some 900 pixels across
 KLEEN_ROWS: Final = ("bulk", "bulk, buffer 4 x the window", "request in two writes", "chatroom, no Nagle")
 
 

@@ -2,29 +2,14 @@
 
 import json
 
-import polars as pl
 import pytest
 
+from tests.charts.small_tables import NAMES as THREE
+from tests.charts.small_tables import hypotheses, table
 from zcanalysis import charts
 from zcanalysis.cases.quadrics_hypotheses import NAMES
 from zcanalysis.charts.theme import HYPOTHESIS_COLOURS
-from zcanalysis.tables import BLAST, HYPOTHESES, INFORMATION, ODDS, REMEDIES, STEPS, conform
-
-THREE = ["memory bus", "plain stack", "second CPU"]
-
-
-def table(schema, **columns):
-    rows = len(next(iter(columns.values())))
-    blank = {name: [None] * rows for name in schema}
-    return conform(pl.DataFrame(blank | columns, strict=False), schema)
-
-
-def hypotheses():
-    return table(
-        HYPOTHESES, branch=["TCP"] * 3, hypothesis=THREE, says=["a", "b", "c"], hosts=[10_000] * 3,
-        transmits_share=[0.1, 0.04, 0.04], explains_share=[0.2, 0.1, 0.0], low=[0.1, 0.05, 0.0], high=[0.3, 0.2, 0.001],
-        volume_share=[0.02, 0.004, 0.0], verdict=["possible", "possible", "ruled out"],
-    )  # fmt: skip
+from zcanalysis.tables import BLAST, INFORMATION, ODDS, REMEDIES, STEPS
 
 
 def drawn(chart):

@@ -16,6 +16,8 @@ from zcanalysis.charts.rate_over_time import PHASE_COLOURS
 
 GRAPHICS, TEXT = 3.0, 4.5  # WCAG 2.2, 1.4.11 and 1.4.3
 NEIGHBOURS_APART, ANY_APART = 12.0, 6.0  # CIEDE2000
+PALE = (theme.PALE_BLUE, theme.PALE_RED, theme.PALE_TEAL, theme.PALE_TAN, theme.PALE_GREY, *theme.LESS_SAME_MORE,
+        *theme.LESS_TO_MORE[:3])  # fmt: skip
 LOOKS = pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 PALETTES = {
     "groups": theme.GROUP_COLOURS, "wire": theme.WIRE_COLOURS, "hypotheses": theme.HYPOTHESIS_COLOURS,
@@ -55,7 +57,7 @@ def test_text_is_legible(dark):
         for key in config[part]
         if key in ("color", "labelColor", "titleColor", "subtitleColor")
     }
-    inks |= {style["color"] for name, style in config["style"].items() if name != "pale"}
+    inks |= {style["color"] for name, style in config["style"].items() if name in ("ink", "soft")}
     assert len(inks) == 2
     assert all(contrast(ink, config["background"]) >= TEXT for ink in inks)
     assert contrast(config["axis"]["domainColor"], config["background"]) >= GRAPHICS
@@ -75,7 +77,7 @@ def test_no_two_colours_of_a_picture_are_alike_for_anybody(palette):
 def test_text_on_pale_shades_is_legible_in_both_looks():
     for dark in (False, True):
         ink = theme.look(dark=dark)["style"]["pale"]["color"]
-        assert all(contrast(ink, shade) >= TEXT for shade in (*theme.LESS_SAME_MORE, *theme.LESS_TO_MORE[:3]))
+        assert all(contrast(ink, shade) >= TEXT for shade in PALE)
 
 
 def test_shades_of_a_quantity_grow_darker_for_everybody():

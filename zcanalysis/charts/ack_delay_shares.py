@@ -8,6 +8,10 @@ from zcanalysis.charts.theme import WIDTH, dressed, wire_colour
 LEAST_MS = 0.0005  # where the first class, which begins at 0, begins on the axis
 LINUX_DELAY_MS = 40  # include/net/tcp.h, TCP_DELACK_MIN
 ACKS, TIME = "of the ACKs", "of the time waited"
+SAYS = (
+    "Bars: how many of the ACKs of new data came after each delay, on a logarithmic time axis. Lines: how much of "
+    "all time waited these make up. A mark at 40 ms is where Linux delays an ACK."
+)
 
 
 def ack_delays(delays: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChart:
@@ -41,7 +45,7 @@ def ack_delays(delays: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetCh
     tops = base.transform_calculate(line=f"'{TIME}'").mark_rule(strokeWidth=3).encode(y="share_time:Q")
     zoom = alt.selection_interval(bind="scales", encodings=["x"])
     drawn_all = alt.layer(bars, tops, *_delayed(scale)).properties(width=WIDTH, height=220).add_params(zoom)
-    return dressed(drawn_all)
+    return dressed(drawn_all, SAYS)
 
 
 def _delayed(scale: alt.Scale) -> list[alt.Chart]:

@@ -6,6 +6,10 @@ import polars as pl
 from zcanalysis.charts.theme import WIDTH, dressed, hypothesis_colour
 
 REPORTED = {"offered_gbps": [1.4], "goodput_gbps": [0.9], "text": ["reported"]}
+SAYS = (
+    "Goodput against offered load, a line a hypothesis, with its range, dots where it was replayed packet by "
+    "packet. The dotted diagonal loses nothing; a mark is what was reported; a slider moves the upright line."
+)
 
 
 def blasts(blast: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChart:
@@ -31,13 +35,13 @@ def blasts(blast: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChart:
     read = alt.Chart(lines).transform_filter("abs(datum.offered_gbps - load) < 0.01")
     reported = alt.Chart(pl.DataFrame(REPORTED))
     layers = [
-        diagonal.mark_line(strokeDash=[4, 3], color="#999999").encode(x=x, y=y),
+        diagonal.mark_line(strokeDash=[4, 3], style="soft").encode(x=x, y=y),
         alt.Chart(lines).mark_area(opacity=0.12).encode(x=x, y=alt.Y("low_gbps:Q"), y2="high_gbps:Q", color=colour),
         alt.Chart(lines).mark_line().encode(x=x, y=y, color=colour, tooltip=tooltip),
-        alt.Chart(dots).mark_point(size=30, color="#444b59").encode(x=x, y=y, tooltip=[*tooltip, "how:N"]),
-        reported.mark_point(shape="cross", size=200, color="black", filled=True).encode(x=x, y=y),
+        alt.Chart(dots).mark_point(size=30, style="ink").encode(x=x, y=y, tooltip=[*tooltip, "how:N"]),
+        reported.mark_point(shape="cross", style="ink", size=200, filled=True).encode(x=x, y=y),
         reported.mark_text(align="left", dx=10, dy=-10, fontSize=12).encode(x=x, y=y, text="text:N"),
-        read.mark_rule(color="#666666").encode(x=x).add_params(slider),
+        read.mark_rule(style="ink").encode(x=x).add_params(slider),
         read.mark_point(filled=True, size=70, opacity=1).encode(x=x, y=y, color=colour, tooltip=tooltip),
     ]
-    return dressed(alt.layer(*layers).properties(width=WIDTH, height=320))
+    return dressed(alt.layer(*layers).properties(width=WIDTH, height=320), SAYS)

@@ -3,16 +3,20 @@
 import altair as alt
 import polars as pl
 
-from zcanalysis.charts.theme import dressed
+from zcanalysis.charts.theme import OLIVE, RED, SKY, TAN, VIOLET, dressed
 
 BUFFER_COLOURS = {
-    "received": "#6699cc",
-    "packets": "#6699cc",
-    "datagram": "#332288",
-    "page cache": "#ddcc77",
-    "program": "#cc6677",
-    "sent": "#999933",
+    "received": SKY,
+    "packets": SKY,
+    "datagram": VIOLET,
+    "page cache": TAN,
+    "program": RED,
+    "sent": OLIVE,
 }
+SAYS = (
+    "Bars of how often a byte crosses the memory bus, a row a design, stacked by buffer: nothing cached on the "
+    "left, all of it cached on the right."
+)
 
 
 def bus_crossings(buffers: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChart:
@@ -44,4 +48,4 @@ def bus_crossings(buffers: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.Fac
         .properties(width=270, height=alt.Step(27))
     )
     caches = buffers.get_column("cache").unique(maintain_order=True).to_list()
-    return dressed(bars.facet(column=alt.Column("cache:N", title=None, sort=caches)))
+    return dressed(bars.facet(column=alt.Column("cache:N", title=None, sort=caches)), SAYS)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 import altair as alt
 import polars as pl
 
-from zcanalysis.charts.theme import GROUP_COLOURS, WIDTH, dressed
+from zcanalysis.charts.theme import BLUE, GROUP_COLOURS, WARM_GREY, WIDTH, dressed
 
 if TYPE_CHECKING:
     from zcanalysis.combinations import Combinations
@@ -13,11 +13,15 @@ if TYPE_CHECKING:
 CEILING: Final = "ceiling"
 RECORDED: Final = "as recorded"
 CHANGED: Final = "with these changes"
-COLOURS: Final = {CEILING: GROUP_COLOURS["ceiling and goodput"], RECORDED: "#999999", CHANGED: "#4477aa"}
+COLOURS: Final = {CEILING: GROUP_COLOURS["ceiling and goodput"], RECORDED: WARM_GREY, CHANGED: BLUE}
 ROW_PX: Final = 46
 BAR_PX: Final = 14
 LINE_PX: Final = 22
 FIRST_LINE_PX: Final = 18
+SAYS: Final = (
+    "Three bars of goodput, each with its interval: the ceiling, the goodput as recorded, and the goodput with the "
+    "changes that the controls say, which stand above in words with the limit then."
+)
 
 
 def combinations(combined: "Combinations", known: pl.DataFrame) -> alt.VConcatChart:
@@ -47,7 +51,7 @@ def combinations(combined: "Combinations", known: pl.DataFrame) -> alt.VConcatCh
         bars.properties(width=WIDTH, height={"step": ROW_PX}),
         spacing=8,
     ).add_params(*controls)
-    found: alt.VConcatChart = dressed(drawn)  # type: ignore[assignment]
+    found: alt.VConcatChart = dressed(drawn, SAYS)  # type: ignore[assignment]
     return found
 
 
@@ -61,10 +65,10 @@ def _bars(rows: alt.Chart, top: float) -> list[alt.Chart]:
     y = alt.Y("row:N", axis=None, scale=alt.Scale(domain=list(COLOURS)))
     colour = alt.Color("row:N", legend=None, scale=alt.Scale(domain=list(COLOURS), range=list(COLOURS.values())))
     named = rows.transform_calculate(named="datum.row + ': ' + datum.says")
-    words = named.mark_text(align="left", dy=-BAR_PX, fontSize=13, fontWeight="bold", color="#1d2433")
+    words = named.mark_text(align="left", dy=-BAR_PX, fontSize=13, fontWeight="bold", style="ink")
     return [
         rows.mark_bar(height=BAR_PX, yOffset=4).encode(x=x, y=y, color=colour),
-        rows.mark_rule(color="#222222", strokeWidth=2, yOffset=4).encode(x="low_gbps:Q", x2="high_gbps:Q", y=y),
+        rows.mark_rule(style="ink", strokeWidth=2, yOffset=4).encode(x="low_gbps:Q", x2="high_gbps:Q", y=y),
         words.encode(x=alt.value(0), y=y, text="named:N"),
     ]
 
@@ -77,4 +81,4 @@ def _words(chosen: alt.Chart) -> alt.LayerChart | alt.FacetChart:
 
 def _line(rows: alt.Chart, number: int, text: str) -> alt.Chart:
     y = alt.value(FIRST_LINE_PX + number * LINE_PX)
-    return rows.mark_text(align="left", fontSize=14, color="#1d2433").encode(x=alt.value(0), y=y, text=text)
+    return rows.mark_text(align="left", fontSize=14, style="ink").encode(x=alt.value(0), y=y, text=text)

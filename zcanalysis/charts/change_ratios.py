@@ -5,14 +5,18 @@ from typing import Final
 import altair as alt
 import polars as pl
 
-from zcanalysis.charts.theme import WIDTH, dressed
+from zcanalysis.charts.theme import BLUE, RED, WIDTH, dressed
 
 FORETOLD: Final = "foretold, 90 %"
 SEEN: Final = "measured"
 TWO_LINES: Final = "split(datum.label, ' on ')"
 LABEL: Final = 430
 TICKS: Final = (0.25, 0.33, 0.5, 0.67, 0.8, 1, 1.25, 1.5, 2, 3, 4)
-COLOURS: Final = {FORETOLD: "#4477aa", SEEN: "#ee6677"}
+COLOURS: Final = {FORETOLD: BLUE, SEEN: RED}
+SAYS: Final = (
+    "Goodput with a change over goodput without, a row a change and host: foretold with its 90 % range, and "
+    "measured where it was. On the dashed line at 1 nothing changes."
+)
 
 
 def ratios(changes: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChart:
@@ -54,11 +58,11 @@ def ratios(changes: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChart
     dots = base.mark_point(filled=True, size=60, opacity=1).encode(
         x=alt.X("ratio:Q", scale=scale), shape=alt.Shape("kind:N", title=None, legend=None), tooltip=tooltip
     )
-    one = alt.Chart(rows).mark_rule(color="#444b59", strokeDash=[4, 3]).encode(x=alt.datum(1.0))
+    one = alt.Chart(rows).mark_rule(style="ink", strokeDash=[4, 3]).encode(x=alt.datum(1.0))
     panels = alt.layer(one, spans, dots).properties(width=WIDTH - LABEL, height={"step": 15})
     rowed = panels.facet(
         row=alt.Row(
             "where:N", title=None, sort=None, header=alt.Header(labelAngle=0, labelOrient="top", labelAnchor="start")
         )
     )
-    return dressed(rowed.resolve_scale(y="independent").resolve_axis(x="independent"))
+    return dressed(rowed.resolve_scale(y="independent").resolve_axis(x="independent"), SAYS)

@@ -45,7 +45,11 @@ def ladder(
     if ceiling_gbps is not None:
         rule, label = _line(ceiling_gbps)
         layers = [rule, *layers, label]
-    return dressed(alt.layer(*layers).properties(width=WIDTH - 100, height={"step": 22}))
+    says = (
+        f"Ladder in Gbit/s from the goodput, {goodput_gbps:.2f}, up to all receiver stages free, "
+        f"{table.item(-1, 'to'):.2f}, a rung a group of stages: the average over every order of fixing them."
+    )
+    return dressed(alt.layer(*layers).properties(width=WIDTH - 100, height={"step": 22}), says)
 
 
 def _steps(rungs: pl.DataFrame, goodput_gbps: float) -> pl.DataFrame:

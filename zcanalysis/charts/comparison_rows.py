@@ -39,7 +39,10 @@ def compared(table: pl.DataFrame) -> alt.VConcatChart:
     panels: list[Any] = [
         _panel(rows.head(MOST_ROWS), TITLES[str(of)]) for (of,), rows in shown.group_by("of", maintain_order=True)
     ]
-    worded = "Before and now as dots, the 95 % interval of the difference as a line from the value before."
+    worded = (
+        "Two sets of recordings, a row a quantity: before and now as dots, the 95 % interval of the difference as a "
+        "line from the value before."
+    )
     both: Any = alt.vconcat(*panels).resolve_scale(x="independent")
     chart: alt.VConcatChart = dressed(both, worded)  # type: ignore[assignment]
     return chart

@@ -7,6 +7,10 @@ from zcanalysis.charts.theme import WIDTH, dressed, group_colour
 from zcanalysis.cpu.kernel_stages import GROUP_OF, STAGES
 
 SMALLEST_SHOWN_SHARE = 0.002
+SAYS = (
+    "Bars of the CPU time that each stage cost, a panel a CPU, the dearest stage on top; the thin line on each "
+    "bar is its 90 % interval."
+)
 
 
 def stage_cost(costs: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChart:
@@ -33,7 +37,7 @@ def stage_cost(costs: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetCha
         shown.group_by("name").agg(pl.col("value").sum()).sort("value", descending=True).get_column("name").to_list()
     )
     cpus = shown.get_column("CPU").n_unique()
-    width = max(WIDTH // max(cpus, 1) - 120, 160)
+    width = max((WIDTH + 60) // max(cpus, 1) - 90, 160)
     base = alt.Chart(shown).encode(y=alt.Y("name:N", title=None, sort=order))
     bars = base.mark_bar().encode(
         x=alt.X("value:Q", title=title),
@@ -54,4 +58,4 @@ def stage_cost(costs: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetCha
         .properties(width=width, height={"step": 17})
         .facet(column=alt.Column("CPU:N", title=None))
     )
-    return dressed(chart)
+    return dressed(chart, SAYS)

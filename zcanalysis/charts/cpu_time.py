@@ -5,6 +5,11 @@ import polars as pl
 
 from zcanalysis.charts.theme import GROUP_COLOURS, WIDTH, dressed, group_colour
 
+SAYS = (
+    "Stacked areas: the share of each CPU's time by group of stages over the recording, a panel a CPU. What is "
+    "empty above was idle or not sampled."
+)
+
 
 def cpu_over_time(timeline: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChart:
     """Stacked areas: share of each CPU's time by group of stages.
@@ -46,4 +51,4 @@ def cpu_over_time(timeline: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.Fa
         .properties(width=WIDTH, height=130)
         .facet(row=alt.Row("CPU:N", title=None, header=alt.Header(labelOrient="top", labelAnchor="start")))
     )
-    return dressed(chart)
+    return dressed(chart, SAYS)

@@ -12,6 +12,10 @@ BY_REPLAY: Final = "replay, 90 % interval"
 BY_NULLS: Final = "null models only, no confidence"
 COLOURS: Final = {BY_REPLAY: BLUE, BY_NULLS: WARM_GREY}
 SHAPES: Final = {"samples_removed_gbps": "cross", "amdahl_gbps": "diamond"}
+SAYS: Final = (
+    "A row a change, the largest prediction on top: a dot is the predicted goodput, the bar its range, open marks "
+    "what two simpler models say. The dashed line is the goodput as recorded."
+)
 
 
 def forecast(changes: pl.DataFrame, goodput_gbps: float) -> alt.Chart | alt.LayerChart | alt.FacetChart:
@@ -49,7 +53,7 @@ def forecast(changes: pl.DataFrame, goodput_gbps: float) -> alt.Chart | alt.Laye
     points = ours.mark_point(filled=True, size=90, opacity=1).encode(x="predicted_gbps:Q", tooltip=tooltip)
     before = alt.Chart(pl.DataFrame({"gbps": [goodput_gbps]})).mark_rule(strokeDash=[4, 3])
     layers = alt.layer(before.encode(x="gbps:Q"), spans, points, _nulls(known, y))
-    return dressed(layers.properties(width=WIDTH - 60, height={"step": 26}))
+    return dressed(layers.properties(width=WIDTH - 60, height={"step": 26}), SAYS)
 
 
 def _nulls(known: pl.DataFrame, y: alt.Y) -> alt.Chart:

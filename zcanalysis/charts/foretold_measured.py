@@ -34,6 +34,10 @@ NULL_COLUMNS: Final = {
 }
 MEASURED: Final = "measured: goodput with the patches over without"
 FORETOLD: Final = "foretold: goodput with the patches over without"
+SAYS: Final = (
+    "Each case of a validation as a point: what its patches were foretold to give, against what they gave when "
+    "measured, with both ranges. On the dashed diagonal the prediction came true; grey marks are null models."
+)
 
 
 def validation(cases: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChart:
@@ -57,7 +61,7 @@ def validation(cases: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetCha
         subtitle="upright: 90 % interval; level: smallest to largest pair of runs; grey: null models",
         anchor="start",
     )
-    return dressed(layers.properties(width=SIDE, height=SIDE, title=title))
+    return dressed(layers.properties(width=SIDE, height=SIDE, title=title), SAYS)
 
 
 def _ends(shown: pl.DataFrame) -> list[float]:

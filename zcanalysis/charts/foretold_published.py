@@ -5,15 +5,23 @@ from typing import Final
 import altair as alt
 import polars as pl
 
-from zcanalysis.charts.theme import WIDTH, dressed
+from zcanalysis.charts.theme import BLUE, OLIVE, PERIWINKLE, PINK, RED, TAN, TEAL, VIOLET, WARM_GREY, WIDTH, dressed
 
 KIND_COLOURS: Final = {
-    "ping-pong": "#332288", "buses": "#44aa99", "ladder, a core": "#4477aa", "ladder, in all": "#88ccee",
-    "mapping": "#999933", "forwarding": "#aa4499", "copies": "#cc6677",
+    "ping-pong": VIOLET, "buses": TEAL, "ladder, a core": BLUE, "ladder, in all": PERIWINKLE,
+    "mapping": OLIVE, "forwarding": PINK, "copies": RED,
 }  # fmt: skip
 SHOWN_ERROR: Final = [-1, 1]
 ERROR_TICKS: Final = [-1, -0.75, -0.5, -0.25, 0, 0.25, 0.5, 0.75, 1]
-APPROACHES: Final = {"published": "#bbbbbb", "first": "#ddaa33", "second": "#4477aa"}
+APPROACHES: Final = {"published": WARM_GREY, "first": TAN, "second": BLUE}
+ERRORS_SAYS: Final = (
+    "The error of every published figure as foretold from other rows, a line a figure; what is within the "
+    "tolerance, set by a slider, is faint, and counted."
+)
+LADDER_SAYS: Final = (
+    "Cycles a byte by category, a panel a rung of the ladder: published, beside what two approaches foretell from "
+    "the other rungs."
+)
 
 
 def foretold_errors(rows: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChart:
@@ -47,10 +55,11 @@ def foretold_errors(rows: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.Face
         base.transform_aggregate(inside="sum(inside)", rows="count()")
         .transform_calculate(said="datum.inside + ' of ' + datum.rows + ' within ' + tolerance + ' %'")
         .mark_text(align="right", fontSize=15, fontWeight="bold", baseline="top")
-        .encode(x=alt.value(WIDTH - 310), y=alt.value(6), text="said:N")
+        .encode(x=alt.value(alt.expr("width - 10")), y=alt.value(6), text="said:N")
     )
     return dressed(
-        alt.layer(rule, rings, points, count).add_params(tolerance).properties(width=WIDTH - 300, height={"step": 13})
+        alt.layer(rule, rings, points, count).add_params(tolerance).properties(width=WIDTH - 300, height={"step": 13}),
+        ERRORS_SAYS,
     )
 
 
@@ -82,7 +91,9 @@ def ladder_categories(rows: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.Fa
         tooltip=["rung:N", "category:N", "who:N", alt.Tooltip("cycles:Q", format=".3f")],
     ).properties(width=160, height={"step": 8})  # fmt: skip
     rungs = list(dict.fromkeys(rows.get_column("rung")))
-    return dressed(bars.facet(column=alt.Column("rung:N", title=None, sort=rungs)).resolve_scale(x="independent"))
+    return dressed(
+        bars.facet(column=alt.Column("rung:N", title=None, sort=rungs)).resolve_scale(x="independent"), LADDER_SAYS
+    )
 
 
 def _tooltip() -> list[alt.Tooltip | str]:

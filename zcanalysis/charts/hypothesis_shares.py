@@ -9,6 +9,14 @@ LEAST_SHARE = 0.005
 """What never had as much is not drawn."""
 MOST_TIMES = 10
 SHARES = alt.Scale(domain=[0, 1])
+BELIEVED_SAYS = (
+    "A bar a hypothesis: how probable it is now. A menu and a slider say which one was believed more before, and "
+    "how much."
+)
+STEPS_SAYS = (
+    "Stacked bars, a row a measurement: the share of each hypothesis after it, of one generated host whose cause "
+    "is known."
+)
 
 
 def share_steps(steps: pl.DataFrame, truth: str) -> alt.Chart | alt.LayerChart | alt.FacetChart:
@@ -27,7 +35,7 @@ def share_steps(steps: pl.DataFrame, truth: str) -> alt.Chart | alt.LayerChart |
     places = pl.col("hypothesis").replace_strict(names, list(range(len(names)))).alias("place")
     chart = (
         alt.Chart(shown.with_columns(places))
-        .mark_bar(stroke="white", strokeWidth=0.5)
+        .mark_bar(style="apart")
         .encode(
             x=alt.X("share:Q", title="share of each hypothesis", axis=alt.Axis(format="%"), scale=SHARES),
             y=alt.Y("measurement:N", sort=order, title=None),
@@ -37,7 +45,7 @@ def share_steps(steps: pl.DataFrame, truth: str) -> alt.Chart | alt.LayerChart |
         )
         .properties(width=WIDTH - 240, height=34 * len(order), title=f"generated host, its cause: {truth}")
     )
-    return dressed(chart)
+    return dressed(chart, STEPS_SAYS)
 
 
 def believed(hypotheses: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChart:
@@ -70,4 +78,4 @@ def believed(hypotheses: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.Facet
         .add_params(which, times)
         .properties(width=WIDTH - 200, height=22 * len(names))
     )
-    return dressed(chart)
+    return dressed(chart, BELIEVED_SAYS)

@@ -3,11 +3,15 @@
 import altair as alt
 import polars as pl
 
-from zcanalysis.charts.theme import HYPOTHESIS_COLOURS, WIDTH, branch_title, dressed
+from zcanalysis.charts.theme import HYPOTHESIS_COLOURS, RED, WARM_GREY, WIDTH, branch_title, dressed
 
-RULED_OUT_COLOUR = "#bbbbbb"
+RULED_OUT_COLOUR = WARM_GREY
 LEAST_SHARE = 1e-4
 RULED_OUT = 0.01
+SAYS = (
+    "Two panels, a bar a hypothesis: the share of its generated hosts that transmit what was reported, and of "
+    "those the share that also receive it. A line marks one in a hundred."
+)
 
 
 def volumes(hypotheses: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChart:
@@ -34,7 +38,7 @@ def volumes(hypotheses: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetC
         alt.Tooltip("volume_share:Q", title="both", format=".3%"),
     ]
     base = alt.Chart().encode(y=y, color=colour, tooltip=tooltip)
-    line = alt.Chart().mark_rule(color="#cc6677", strokeDash=[5, 3]).encode(x=alt.datum(RULED_OUT))
+    line = alt.Chart().mark_rule(color=RED, strokeDash=[5, 3]).encode(x=alt.datum(RULED_OUT))
     panels = []
     for name, title in (
         ("transmits_share", "of all hosts drawn, transmit 1.4"),
@@ -52,4 +56,4 @@ def volumes(hypotheses: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetC
         panels.append(alt.layer(*layers).properties(width=(WIDTH - 170) / 2, height=22 * len(order)))
         y = alt.Y("hypothesis:N", title=None, sort=order, axis=alt.Axis(labels=False))
         base = alt.Chart().encode(y=y, color=colour, tooltip=tooltip)
-    return dressed(alt.hconcat(*panels, data=hypotheses, title=branch_title(hypotheses)))  # type: ignore[arg-type]
+    return dressed(alt.hconcat(*panels, data=hypotheses, title=branch_title(hypotheses)), SAYS)  # type: ignore[arg-type]

@@ -3,9 +3,13 @@
 import altair as alt
 import polars as pl
 
-from zcanalysis.charts.theme import WIDTH, dressed
+from zcanalysis.charts.theme import BLUE, RED, WIDTH, dressed
 
-WHO_COLOURS = {"kernel": "#4477aa", "model": "#cc6677"}
+WHO_COLOURS = {"kernel": BLUE, "model": RED}
+SAYS = (
+    "A row a recording: one point for a real kernel and one for the model, joined by a line. The shorter the "
+    "line, the nearer the model is."
+)
 
 
 def kernel_beside_model(
@@ -35,9 +39,9 @@ def kernel_beside_model(
         scale=alt.Scale(domain=list(WHO_COLOURS), range=list(WHO_COLOURS.values())),
     )  # fmt: skip
     base = alt.Chart(rows)
-    between = base.mark_line(color="#999999").encode(x=x, y=y, detail="recording:N")
+    between = base.mark_line(style="soft").encode(x=x, y=y, detail="recording:N")
     points = base.mark_point(filled=True, size=90, opacity=0.9).encode(
         x=x, y=y, color=colour, shape=alt.Shape("who:N", legend=None),
         tooltip=["recording:N", "who:N", alt.Tooltip(f"{value}:Q", title=title, format=format_text)],
     )  # fmt: skip
-    return dressed(alt.layer(between, points).properties(width=WIDTH - 260, height={"step": 22}))
+    return dressed(alt.layer(between, points).properties(width=WIDTH - 260, height={"step": 22}), SAYS)

@@ -17,6 +17,10 @@ STAGE_COLOURS: Final = {
 }
 SHORTEST_US: Final = 0.1
 US_PER_NS: Final = 1e-3
+SAYS: Final = (
+    "Above, one bar: each stage's share of the mean latency of a received byte. Below, a line a stage: how large "
+    "a part of the bytes took at most a time, on a logarithmic axis."
+)
 
 
 def latency(summary: pl.DataFrame, distribution: pl.DataFrame) -> alt.VConcatChart:
@@ -29,7 +33,7 @@ def latency(summary: pl.DataFrame, distribution: pl.DataFrame) -> alt.VConcatCha
     """
     # shared scales would take the first one's domain, which lacks the total, and its missing legend
     both: Any = alt.vconcat(_shares(summary), _spread(distribution)).resolve_scale(color="independent")
-    return dressed(both)  # type: ignore[return-value]
+    return dressed(both, SAYS)  # type: ignore[return-value]
 
 
 def stage_colour(stages: list[str], legend: alt.Legend | None) -> alt.Color:

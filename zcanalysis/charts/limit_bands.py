@@ -32,6 +32,10 @@ LIMIT_COLOURS: Final[Mapping[str, str]] = {
 MOST_CONNECTIONS: Final = 12
 MOST_ROWS: Final = 4_000
 ROW_HEIGHT: Final = 26
+SAYS: Final = (
+    "A band a connection over time, coloured by what limited it: the application, the window, the reader, the "
+    "receiver's CPU, loss, delayed ACKs, the link, or nothing known."
+)
 
 
 def limits_band(limits: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChart:
@@ -49,7 +53,12 @@ def limits_band(limits: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetC
         alt.Chart(shown)
         .mark_bar(height=ROW_HEIGHT - 6)
         .encode(
-            x=alt.X("from:Q", title="time since the first interval (s)", scale=alt.Scale(zero=False, nice=False)),
+            x=alt.X(
+                "from:Q",
+                title="time since the first interval (s)",
+                scale=alt.Scale(zero=False, nice=False),
+                axis=alt.Axis(tickCount=8),
+            ),
             x2="to:Q",
             y=alt.Y("connection:N", title=None, sort=None),
             color=alt.Color(
@@ -68,7 +77,7 @@ def limits_band(limits: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetC
         .properties(width=WIDTH, height=alt.Step(ROW_HEIGHT))
         .add_params(alt.selection_interval(bind="scales", encodings=["x"]))
     )
-    return dressed(chart)
+    return dressed(chart, SAYS)
 
 
 def _drawn(limits: pl.DataFrame) -> pl.DataFrame:

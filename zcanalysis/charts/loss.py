@@ -8,6 +8,7 @@ from zcanalysis.cpu.kernel_stages import GROUP_OF, STAGES
 
 OTHER_WORDS = {"framing": "framing and headers", "waiting": "the CPU waited", "unexplained": "unexplained"}
 SMALLEST_SHOWN_PART = 0.005
+LARGEST_SAID = 3
 
 
 def waterfall(blame: pl.DataFrame, ceiling_gbps: float) -> alt.Chart | alt.LayerChart | alt.FacetChart:
@@ -71,4 +72,13 @@ def waterfall(blame: pl.DataFrame, ceiling_gbps: float) -> alt.Chart | alt.Layer
         ],
     )
     texts = base.mark_text(align="left", dx=4, fontSize=12).encode(x="to:Q", text=alt.Text("lost_gbps:Q", format=".2f"))
-    return dressed(alt.layer(bars, texts).properties(width=WIDTH - 100, height={"step": 20}))
+    return dressed(alt.layer(bars, texts).properties(width=WIDTH - 100, height={"step": 20}), _says(table))
+
+
+def _says(table: pl.DataFrame) -> str:
+    ceiling, *steps, goodput = table.select("name", "lost_gbps").iter_rows()
+    largest = ", ".join(f"{name} {gbps:.2f}" for name, gbps in sorted(steps, key=lambda step: -step[1])[:LARGEST_SAID])
+    return (
+        f"Waterfall in Gbit/s from the ceiling, {ceiling[1]:.2f}, down to the goodput, {goodput[1]:.2f}, a step a "
+        f"stage. The largest: {largest or 'none'}."
+    )

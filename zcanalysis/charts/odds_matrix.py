@@ -3,9 +3,13 @@
 import altair as alt
 import polars as pl
 
-from zcanalysis.charts.theme import branch_title, dressed
+from zcanalysis.charts.theme import LESS_SAME_MORE, LINES, PALE_GREY, branch_title, dressed
 
 CELL = 58
+SAYS = (
+    "A matrix: how much speaks for the hypothesis of each row against that of each column, as odds. What cannot "
+    "be told apart is grey."
+)
 
 
 def odds_matrix(odds: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChart:
@@ -30,10 +34,15 @@ def odds_matrix(odds: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetCha
     shade = alt.Color(
         "odds:Q",
         legend=None,
-        scale=alt.Scale(type="log", domain=[0.05, 1, 20], range=["#cc6677", "#f4f4f4", "#4477aa"], clamp=True),
+        scale=alt.Scale(
+            type="log", domain=[0.05, 1, 20], range=list(reversed(LESS_SAME_MORE)), clamp=True, interpolate="lab"
+        ),
     )
-    cells = base.mark_rect(stroke="white").encode(color=alt.condition("datum.told_apart", shade, alt.value("#e4e4e4")))
-    text = base.mark_text(fontSize=12).encode(text=alt.Text("odds:Q", format=".2~g"))
+    cells = base.mark_rect(stroke=LINES, strokeWidth=0.5).encode(
+        color=alt.condition("datum.told_apart", shade, alt.value(PALE_GREY))
+    )
+    text = base.mark_text(style="pale", fontSize=12).encode(text=alt.Text("odds:Q", format=".2~g"))
     return dressed(
-        alt.layer(cells, text).properties(width=CELL * len(order), height=28 * len(order), title=branch_title(odds))
+        alt.layer(cells, text).properties(width=CELL * len(order), height=28 * len(order), title=branch_title(odds)),
+        SAYS,
     )

@@ -34,7 +34,7 @@ def packet_way(way: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChart
         ],
     )
     texts = base.mark_text(align="left", dx=4, fontSize=11).encode(x="to_us:Q", text="label:N").transform_calculate(
-        label="format(datum.took_us, ',.3~r') + ' µs' + (isValid(datum.why) ? ', ' + datum.why : '')"
+        label="format(datum.took_us, ',.3~r') + ' µs' + (isValid(datum.why) ? ', for ' + datum.why : '')"
     )  # fmt: skip
     return dressed(alt.layer(bars, texts).properties(width=WIDTH - 100, height={"step": 20}), _says(shown))
 

@@ -5,10 +5,15 @@ from typing import Final
 import altair as alt
 import polars as pl
 
-from zcanalysis.charts.theme import dressed
+from zcanalysis.charts.theme import LINES, PALE_GREY, PALE_RED, PALE_TAN, PALE_TEAL, dressed
 
-VERDICT_COLOURS: Final = {"helps": "#44aa99", "nothing": "#eeeeee", "depends": "#ddcc77", "hurts": "#cc6677"}
+VERDICT_COLOURS: Final = {"helps": PALE_TEAL, "nothing": PALE_GREY, "depends": PALE_TAN, "hurts": PALE_RED}
+LEGIBLE: Final = "bandwidth('x') >= 22 ? 1 : 0"  # in a narrow page the colour and the tooltip tell
 CELL: Final = {"width": 31, "height": 19}
+SAYS: Final = (
+    "A matrix of cells, a panel a workload and checksum class: what the patch changes in per cent, by how long "
+    "the reader waits and by size. Colours say whether it helps, does nothing, depends, or hurts."
+)
 
 
 def patch_effect(cells: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChart:
@@ -23,7 +28,11 @@ def patch_effect(cells: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetC
     order = list(dict.fromkeys(cells.get_column("workload")))
     classes = list(dict.fromkeys(cells.get_column("checksum")))
     base = alt.Chart(cells).encode(
-        x=alt.X("delay_ms:O", title="reader waits for the CPU (ms)", axis=alt.Axis(labelAngle=0, format="~g")),
+        x=alt.X(
+            "delay_ms:O",
+            title="reader waits for the CPU (ms)",
+            axis=alt.Axis(labelAngle=0, format="~g", labelOverlap="greedy"),
+        ),
         y=alt.Y("size_bytes:O", title="bytes", sort="descending"),
     )
     colour = alt.Color(
@@ -37,8 +46,9 @@ def patch_effect(cells: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetC
         alt.Tooltip("gain:Q", title="gain, median", format="+.1%"), alt.Tooltip("low:Q", title="least", format="+.1%"),
         alt.Tooltip("high:Q", title="most", format="+.1%"), "verdict:N",
     ]  # fmt: skip
-    squares = base.mark_rect(stroke="white").encode(color=colour, tooltip=tooltip)
-    numbers = base.transform_filter("datum.verdict != 'nothing'").mark_text(fontSize=9).encode(
+    squares = base.mark_rect(stroke=LINES, strokeWidth=0.5).encode(color=colour, tooltip=tooltip)
+    unlike = base.transform_filter("datum.verdict != 'nothing'")
+    numbers = unlike.mark_text(style="pale", fontSize=9, opacity=alt.expr(LEGIBLE)).encode(
         text=alt.Text("percent:N")
     ).transform_calculate(percent="abs(datum.gain) < 0.005 ? '±' : format(100 * datum.gain, '+.0f')")  # fmt: skip
     panel = alt.layer(squares, numbers).properties(width={"step": CELL["width"]}, height={"step": CELL["height"]})
@@ -47,5 +57,6 @@ def patch_effect(cells: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetC
             row=alt.Row("workload:N", title=None, sort=order, header=alt.Header(labelAngle=0, labelAlign="left")),
             column=alt.Column("checksum:N", title=None, sort=classes),
             spacing=8,
-        ).resolve_scale(y="independent")
+        ).resolve_scale(y="independent"),
+        SAYS,
     )

@@ -3,11 +3,15 @@
 import altair as alt
 import polars as pl
 
-from zcanalysis.charts.theme import WIDTH, dressed
+from zcanalysis.charts.theme import PERIWINKLE, VIOLET, WIDTH, dressed
 from zcanalysis.cpu.kernel_stages import STAGES
 
 LABEL = 200
-COLOURS = ("#332288", "#88ccee")
+COLOURS = (VIOLET, PERIWINKLE)
+SAYS = (
+    "CPU time for a byte, two bars a stage with the interval of the sampling: datagrams that came in pieces, and "
+    "whole ones."
+)
 
 
 def piece_costs(stages: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChart:
@@ -39,5 +43,5 @@ def piece_costs(stages: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetC
             *(alt.Tooltip(f"{name}:Q", format=".3f") for name in ("ns_per_byte", "low", "high")),
         ],
     )
-    spans = base.mark_rule(color="#777777").encode(x="low:Q", x2="high:Q")
-    return dressed(alt.layer(bars, spans).properties(width=WIDTH - LABEL, height=alt.Step(15)))
+    spans = base.mark_rule(style="soft").encode(x="low:Q", x2="high:Q")
+    return dressed(alt.layer(bars, spans).properties(width=WIDTH - LABEL, height=alt.Step(15)), SAYS)

@@ -8,6 +8,10 @@ from zcanalysis.charts.theme import RED, TEAL, WIDTH, dressed
 ENDS = ["price at its low bound", "price at its high bound"]
 MOST_SHOWN = 12
 SMALLEST_SHOWN_PART = 0.002
+SAYS = (
+    "A tornado: for each price a bar from the goodput to the goodput with that price at its low bound, and one "
+    "for its high bound; the price that moves most is on top."
+)
 
 
 def tornado(swings: pl.DataFrame, goodput_gbps: float) -> alt.Chart | alt.LayerChart | alt.FacetChart:
@@ -42,7 +46,7 @@ def tornado(swings: pl.DataFrame, goodput_gbps: float) -> alt.Chart | alt.LayerC
         ],
     )  # fmt: skip
     rule = alt.Chart(pl.DataFrame({"gbps": [goodput_gbps]})).mark_rule().encode(x="gbps:Q")
-    return dressed(alt.layer(bars, rule).properties(width=WIDTH - 80, height={"step": 11}))
+    return dressed(alt.layer(bars, rule).properties(width=WIDTH - 80, height={"step": 11}), SAYS)
 
 
 def _ends(shown: pl.DataFrame, goodput_gbps: float) -> pl.DataFrame:

@@ -14,6 +14,10 @@ PHASE_COLOURS: Final = {
     "capture": PINK,
     "trace": OLIVE,
 }
+SAYS: Final = (
+    "A line of the payload rate over time, from byte counters, a colour for each phase of the recording. Gaps are "
+    "times that were not watched."
+)
 
 
 def rate_over_time(rates: pl.DataFrame, what: str = "payload") -> alt.Chart | alt.LayerChart | alt.FacetChart:
@@ -55,4 +59,4 @@ def rate_over_time(rates: pl.DataFrame, what: str = "payload") -> alt.Chart | al
         .properties(width=WIDTH, height=180)
     )
     line = chart.mark_line(point=alt.OverlayMarkDef(size=28), interpolate="step-before", strokeWidth=2)
-    return dressed(line)
+    return dressed(line, SAYS)

@@ -3,16 +3,20 @@
 import altair as alt
 import polars as pl
 
-from zcanalysis.charts.theme import WIDTH, dressed
+from zcanalysis.charts.theme import BRICK, GREEN, RED, TAN, VIOLET, WARM_GREY, WIDTH, dressed
 
 LIMIT_COLOURS = {
-    "CPU": "#332288",
-    "front-side bus": "#cc6677",
-    "memory": "#882255",
-    "PCI": "#ddcc77",
-    "link": "#999999",
+    "CPU": VIOLET,
+    "front-side bus": RED,
+    "memory": BRICK,
+    "PCI": TAN,
+    "link": WARM_GREY,
 }
 GAINS = alt.Scale(domain=[0.9, 4.1], nice=False, clamp=True)
+SAYS = (
+    "A histogram of generated machines by how much a relay gains, stacked by what limits it then; a band marks "
+    "what was reported. Two menus choose the designs before and after."
+)
 
 
 def relay_gain(bins: pl.DataFrame, reported: tuple[float, float]) -> alt.Chart | alt.LayerChart | alt.FacetChart:
@@ -27,7 +31,7 @@ def relay_gain(bins: pl.DataFrame, reported: tuple[float, float]) -> alt.Chart |
     """
     before, after = (_menu(bins, name) for name in ("before", "after"))
     shown = alt.Chart(bins).transform_filter("datum.before == before_design && datum.after == after_design")
-    bars = shown.mark_bar(stroke="white", strokeWidth=0.5).encode(
+    bars = shown.mark_bar(style="apart").encode(
         x=alt.X("from:Q", bin="binned", title="rate after over rate before", scale=GAINS),
         x2="to:Q",
         y=alt.Y("share:Q", title="share of the machines", axis=alt.Axis(format="%")),
@@ -45,11 +49,11 @@ def relay_gain(bins: pl.DataFrame, reported: tuple[float, float]) -> alt.Chart |
         ],
     )
     band = alt.Chart(pl.DataFrame({"from": [reported[0]], "to": [reported[1]]}))
-    marked = band.mark_rect(color="#117733", opacity=0.25).encode(x=alt.X("from:Q", scale=GAINS), x2="to:Q")
-    words = band.mark_text(align="left", baseline="top", dx=4, color="#117733", fontSize=12).encode(
+    marked = band.mark_rect(color=GREEN, opacity=0.25).encode(x=alt.X("from:Q", scale=GAINS), x2="to:Q")
+    words = band.mark_text(align="left", baseline="top", dx=4, fontSize=12).encode(
         x=alt.X("to:Q", scale=GAINS), y=alt.value(4), text=alt.value("reported: 60 % more")
     )
-    return dressed(alt.layer(bars, marked, words).add_params(before, after).properties(width=WIDTH, height=280))
+    return dressed(alt.layer(bars, marked, words).add_params(before, after).properties(width=WIDTH, height=280), SAYS)
 
 
 def _menu(bins: pl.DataFrame, name: str) -> alt.Parameter:

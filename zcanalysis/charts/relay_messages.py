@@ -3,9 +3,13 @@
 import altair as alt
 import polars as pl
 
-from zcanalysis.charts.theme import WIDTH, dressed
+from zcanalysis.charts.theme import BLUE, RED, TAN, WIDTH, dressed
 
-DESIGN_COLOURS = ("#cc6677", "#ddcc77", "#4477aa")
+DESIGN_COLOURS = (RED, TAN, BLUE)
+SAYS = (
+    "CPU time for a byte against the size of a message, a line a design; a slider chooses what a flush of the TLB "
+    "costs."
+)
 
 
 def relay_messages(messages: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChart:
@@ -43,4 +47,4 @@ def relay_messages(messages: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.F
             alt.Tooltip("cpu_ns_per_byte:Q", format=".1f"),
         ],
     )
-    return dressed(lines.add_params(asked).properties(width=WIDTH, height=280))
+    return dressed(lines.add_params(asked).properties(width=WIDTH, height=280), SAYS)

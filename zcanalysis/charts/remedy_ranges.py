@@ -4,9 +4,13 @@ import altair as alt
 import polars as pl
 
 from zcanalysis.charts.telling_measurements import NEED_COLOURS
-from zcanalysis.charts.theme import WIDTH, dressed
+from zcanalysis.charts.theme import RED, SLATE, WARM_GREY, WIDTH, dressed
 
-OTHERS = {"code": "#888888", "MPI": "#444b59"}
+OTHERS = {"code": WARM_GREY, "MPI": SLATE}
+SAYS = (
+    "A row a change: median and 90 % range of what the hosts that explain the figures receive after it, coloured "
+    "by what it needs; a line is the goal."
+)
 
 
 def remedy_ranges(remedies: pl.DataFrame, goal_gbps: float) -> alt.Chart | alt.LayerChart | alt.FacetChart:
@@ -44,6 +48,6 @@ def remedy_ranges(remedies: pl.DataFrame, goal_gbps: float) -> alt.Chart | alt.L
             x=alt.X("low_gbps:Q", title=title, axis=alt.Axis(tickCount=7)), x2="high_gbps:Q"
         ),
         base.mark_point(filled=True, size=90, opacity=1).encode(x=alt.X("receives_gbps:Q", title=title)),
-        alt.Chart().mark_rule(color="#cc6677", strokeDash=[5, 3]).encode(x=alt.datum(goal_gbps)),
+        alt.Chart().mark_rule(color=RED, strokeDash=[5, 3]).encode(x=alt.datum(goal_gbps)),
     ]
-    return dressed(alt.layer(*layers, data=remedies).properties(width=WIDTH - 330, height=26 * len(order)))
+    return dressed(alt.layer(*layers, data=remedies).properties(width=WIDTH - 330, height=26 * len(order)), SAYS)

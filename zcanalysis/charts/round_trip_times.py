@@ -7,6 +7,10 @@ from zcanalysis.charts.theme import WIDTH, dressed, life_axis, wire_colour
 
 LEAST_MS = 0.001  # on the axis: captures rarely tell less apart than a microsecond
 RANGE, MEDIAN, MOST = "shortest to longest", "median", "95 %"
+SAYS = (
+    "Over time, on a logarithmic axis: upright lines from the shortest to the longest time that data waited for "
+    "its ACK, with a point for the median and one for the 95 % quantile."
+)
 
 
 def round_trips(times: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChart:
@@ -40,7 +44,7 @@ def round_trips(times: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetCh
         for name, column in ((MOST, "p95_ms_at"), (MEDIAN, "median_ms_at"))
     ]
     zoom = alt.selection_interval(bind="scales", encodings=["x"])
-    return dressed(alt.layer(whole, *points).properties(width=WIDTH, height=220).add_params(zoom))
+    return dressed(alt.layer(whole, *points).properties(width=WIDTH, height=220).add_params(zoom), SAYS)
 
 
 def _of(chart: alt.Chart, line: str) -> alt.Chart:

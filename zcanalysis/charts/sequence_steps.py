@@ -11,6 +11,10 @@ LINES: Final = ("sent", "acknowledged", "window", "SACKed", "sent again")
 BYTES_PER_MB: Final = 1e6
 LEAST_MB: Final = 0.0001  # on a log axis
 SMALL_PART: Final = 0.05
+SAYS: Final = (
+    "Time-sequence diagram of one direction of a connection. Above: what was sent, acknowledged, sent again, and "
+    "the end of the window, in megabytes over time. Below: what was in flight, and the window that allowed it."
+)
 
 
 def time_sequence(lines: pl.DataFrame, *, brush: str | None = None) -> alt.VConcatChart:
@@ -41,7 +45,7 @@ def time_sequence(lines: pl.DataFrame, *, brush: str | None = None) -> alt.VConc
         *_under_way(shown, life_axis(last_s, first_s)),
     ]
     both: Any = alt.vconcat(*panels).resolve_scale(x="shared")
-    found: alt.VConcatChart = dressed(both)  # type: ignore[assignment]
+    found: alt.VConcatChart = dressed(both, SAYS)  # type: ignore[assignment]
     return found
 
 

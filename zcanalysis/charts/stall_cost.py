@@ -3,11 +3,15 @@
 import altair as alt
 import polars as pl
 
-from zcanalysis.charts.theme import WIDTH, dressed
+from zcanalysis.charts.theme import BLUE, GREEN, RED, WIDTH, dressed
 
-LAW_COLOUR = "#4477aa"
-MODEL_COLOUR = "#cc6677"
-ASKED_COLOUR = "#117733"
+LAW_COLOUR = BLUE
+MODEL_COLOUR = RED
+ASKED_COLOUR = GREEN
+SAYS = (
+    "Goodput against the length of a stall, both logarithmic: lines are one window a stall, points the replay; a "
+    "slider sets your own window."
+)
 
 
 def stall_cost(stalls: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChart:
@@ -45,4 +49,6 @@ def stall_cost(stalls: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetCh
         .mark_text(color=ASKED_COLOUR, align="left", dy=-12, fontWeight="bold")
         .encode(x=x, y=alt.Y("mine:Q", scale=scale), text="said:N")
     )
-    return dressed(alt.layer(law, points, names, mine, said).add_params(asked).properties(width=WIDTH - 80, height=300))
+    return dressed(
+        alt.layer(law, points, names, mine, said).add_params(asked).properties(width=WIDTH - 80, height=300), SAYS
+    )

@@ -5,10 +5,17 @@ from typing import Final
 import altair as alt
 import polars as pl
 
-from zcanalysis.charts.theme import GROUP_COLOURS, WIDTH, dressed
+from zcanalysis.charts.theme import GROUP_COLOURS, SLATE, WIDTH, dressed
 
 GOODPUT: Final = "goodput"
 SIDE: Final = 330
+SUSPECTS_SAYS: Final = (
+    "Stacked bars, a row a recording: the goodput, and what each suspect holds back on the way up to the ceiling."
+)
+CHEAPER_SAYS: Final = (
+    "A panel a recording, a row a suspect: the goodput if that suspect took less time, a dot moved by a slider, "
+    "beside a tick for the goodput as recorded."
+)
 
 
 def suspects(lost: pl.DataFrame, goodput: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChart:
@@ -31,8 +38,8 @@ def suspects(lost: pl.DataFrame, goodput: pl.DataFrame) -> alt.Chart | alt.Layer
     )  # fmt: skip
     groups = dict(lost.select("suspect", "group").iter_rows())
     present = [name for name in order if name in shown.get_column("suspect")]
-    colours = ["#444b59" if name == GOODPUT else GROUP_COLOURS[groups[name]] for name in present]
-    chart = alt.Chart(shown).mark_bar(stroke="white", strokeWidth=0.5).encode(
+    colours = [SLATE if name == GOODPUT else GROUP_COLOURS[groups[name]] for name in present]
+    chart = alt.Chart(shown).mark_bar(style="apart").encode(
         y=alt.Y("recording:N", title=None, sort=None),
         x=alt.X("lost_gbps:Q", title="Gbit/s: goodput, then what is missing to the ceiling"),
         order="rank:Q",
@@ -47,7 +54,7 @@ def suspects(lost: pl.DataFrame, goodput: pl.DataFrame) -> alt.Chart | alt.Layer
             alt.Tooltip("part:Q", title="part of the gap", format=".0%"),
         ],
     )  # fmt: skip
-    return dressed(chart.properties(width=WIDTH - 80, height={"step": 44}))
+    return dressed(chart.properties(width=WIDTH - 80, height={"step": 44}), SUSPECTS_SAYS)
 
 
 def cheaper_suspects(speed_ups: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChart:
@@ -76,11 +83,12 @@ def cheaper_suspects(speed_ups: pl.DataFrame) -> alt.Chart | alt.LayerChart | al
         y=alt.Y("suspect:N", title=None, sort=order)
     )  # fmt: skip
     x = alt.X("gbps:Q", title="goodput (Gbit/s)", scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=5))
-    now = base.mark_tick(color="#444b59", thickness=2, height=14).encode(x="gbps_before:Q")
+    now = base.mark_tick(style="ink", thickness=2, height=14).encode(x="gbps_before:Q")
     bar = base.mark_rule(strokeWidth=3, opacity=0.6).encode(x="gbps_before:Q", x2="gbps:Q", color=colour)
     dot = base.mark_point(filled=True, size=80, opacity=1).encode(x=x, color=colour, tooltip=tooltip)
     every = alt.Chart(shown).mark_point(opacity=0).encode(x=x, y=alt.Y("suspect:N", sort=order))  # keeps the axis still
     panels = alt.layer(bar, now, dot, every).add_params(chosen).properties(width=SIDE, height={"step": 19})
     return dressed(
-        panels.facet(facet=alt.Facet("recording:N", title=None, sort=None), columns=2).resolve_scale(x="independent")
+        panels.facet(facet=alt.Facet("recording:N", title=None, sort=None), columns=2).resolve_scale(x="independent"),
+        CHEAPER_SAYS,
     )

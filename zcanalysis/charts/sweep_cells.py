@@ -38,7 +38,8 @@ def sweep_map(
     )
     cells = base.mark_rect(stroke=LINES, strokeWidth=0.5).encode(
         color=alt.Color(
-            "gbps:Q", title="goodput (Gbit/s)", scale=alt.Scale(range=list(LESS_TO_MORE[:3]), zero=False),
+            "gbps:Q", title="goodput (Gbit/s)",
+            scale=alt.Scale(range=list(LESS_TO_MORE[:3]), zero=False, interpolate="lab"),
             legend=alt.Legend(orient="bottom", gradientLength=300, titleLimit=300),
         ),
         tooltip=[

@@ -7,6 +7,7 @@ from zcanalysis.charts.theme import WIDTH, dressed
 from zcanalysis.patches import CATALOGUE
 
 WIDE_SPAN = 10
+SAYS = "Goodput with its range against the value of one patch, a line and a band for each combination of the others."
 
 
 def sweep_curve(swept: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChart:
@@ -36,7 +37,7 @@ def sweep_curve(swept: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetCh
     y = alt.Y("low_gbps:Q", title="goodput (Gbit/s)", scale=alt.Scale(zero=True))
     band = base.mark_area(opacity=0.18).encode(y=y, y2="high_gbps:Q")
     line = base.mark_line(point=alt.OverlayMarkDef(size=60)).encode(y="predicted_gbps:Q", tooltip=tooltip)
-    return dressed(alt.layer(band, line).properties(width=WIDTH, height=260))
+    return dressed(alt.layer(band, line).properties(width=WIDTH, height=260), SAYS)
 
 
 def _title(shown: pl.DataFrame) -> str:

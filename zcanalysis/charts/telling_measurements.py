@@ -3,18 +3,22 @@
 import altair as alt
 import polars as pl
 
-from zcanalysis.charts.theme import WIDTH, branch_title, dressed
+from zcanalysis.charts.theme import BRICK, GREEN, PERIWINKLE, PINK, RED, TAN, TEAL, WIDTH, branch_title, dressed
 
 NEED_COLOURS = {
-    "counters": "#117733",
-    "a test program": "#44aa99",
-    "a node out of use": "#88ccee",
-    "a driver module": "#ddcc77",
-    "a setting as root": "#cc6677",
-    "a reboot": "#aa4499",
-    "a new kernel": "#882255",
+    "counters": GREEN,
+    "a test program": TEAL,
+    "a node out of use": PERIWINKLE,
+    "a driver module": TAN,
+    "a setting as root": RED,
+    "a reboot": PINK,
+    "a new kernel": BRICK,
 }
 """What a production cluster must allow, the easiest first."""
+SAYS = (
+    "A bar a measurement, the longest on top: how many bits it would tell, on average, of which hypothesis is "
+    "true; coloured by what a production cluster must allow for it."
+)
 
 
 def telling(information: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChart:
@@ -48,4 +52,4 @@ def telling(information: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.Facet
         )
         .properties(width=WIDTH - 260, height=21 * information.height)
     )
-    return dressed(chart)
+    return dressed(chart, SAYS)

@@ -81,8 +81,14 @@ HYPOTHESIS_COLOURS: Final[Mapping[str, str]] = {
 
 LESS_TO_MORE: Final = ("#f2efe4", "#bccfd9", "#83abcd", "#326bc0", "#1d3f75")
 """Shades of a quantity."""
-LESS_SAME_MORE: Final = ("#74a9e0", "#f2efe9", "#f0919b")
-"""Shades of a change; text on them is in style ``pale``."""
+PALE_BLUE: Final = "#74a9e0"
+PALE_RED: Final = "#f0919b"
+PALE_TEAL: Final = "#7cc8b8"
+PALE_TAN: Final = "#e0c48f"
+PALE_GREY: Final = "#e8e8e8"
+"""Grounds of cells and boxes that are written on, in style ``pale``, and outlined."""
+LESS_SAME_MORE: Final = (PALE_BLUE, "#f2efe9", PALE_RED)
+"""Shades of a change."""
 
 BRANCH_TITLES: Final[Mapping[str, str]] = {"TCP": "one TCP connection", "UDP": "a blast of UDP"}
 WIDTH: Final = 780
@@ -99,7 +105,7 @@ def look(*, dark: bool = False) -> dict[str, Any]:
     """What a chart is drawn with besides its marks' own colours: the ``config`` of a Vega-Lite specification.
 
     Marks that have no colour of their own are in ink; ``style="ink"`` and ``style="soft"`` ask for it by name,
-    ``style="pale"`` for text on a pale ground.
+    ``style="pale"`` for text on a pale ground, ``style="apart"`` for bars with a line of background between them.
 
     Parameters
     ----------
@@ -125,7 +131,10 @@ def look(*, dark: bool = False) -> dict[str, Any]:
         "text": {"color": ink},
         "rule": {"color": ink},
         "tick": {"color": ink},
-        "style": {"ink": {"color": ink}, "soft": {"color": soft}, "pale": {"color": DARK_INK}},
+        "style": {
+            "ink": {"color": ink}, "soft": {"color": soft}, "pale": {"color": DARK_INK},
+            "apart": {"stroke": BACKGROUNDS[dark], "strokeWidth": 0.5},
+        },
         "range": {"category": [*GROUP_COLOURS.values()], "heatmap": list(LESS_TO_MORE), "ramp": list(LESS_TO_MORE)},
     }  # fmt: skip
 

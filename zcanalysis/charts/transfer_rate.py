@@ -7,6 +7,7 @@ from zcanalysis.charts.theme import WIDTH, dressed, life_axis, wire_colour
 
 SMALLEST_GBPS = 0.1
 NEW, AGAIN = "sent", "sent again"
+SAYS = "Bars over time: the payload rate of one direction of a connection, with what was sent again on top."
 
 
 def transfer_rate(rates: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChart:
@@ -47,4 +48,4 @@ def transfer_rate(rates: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.Facet
         .properties(width=WIDTH, height=180)
         .add_params(alt.selection_interval(bind="scales", encodings=["x"]))
     )
-    return dressed(chart)
+    return dressed(chart, SAYS)

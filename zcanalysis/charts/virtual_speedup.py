@@ -6,6 +6,11 @@ import polars as pl
 from zcanalysis.charts.theme import GROUP_COLOURS, WIDTH, dressed
 from zcanalysis.cpu.kernel_stages import GROUP_OF, STAGES
 
+SAYS = (
+    "A line a stage: the goodput if that stage alone took less time, by 0 to 100 per cent. A flat line is a stage "
+    "whose time somebody else's hides."
+)
+
 
 def speedup_curves(curves: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChart:
     """A line for each stage: goodput against how much less time the stage takes.
@@ -40,4 +45,4 @@ def speedup_curves(curves: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.Fac
             ],
         )
     )
-    return dressed(chart.properties(width=WIDTH, height=240))
+    return dressed(chart.properties(width=WIDTH, height=240), SAYS)

@@ -3,15 +3,19 @@
 import altair as alt
 import polars as pl
 
-from zcanalysis.charts.theme import dressed
+from zcanalysis.charts.theme import PINK, RED, SKY, TAN, WARM_GREY, dressed
 
 PARTS = {
-    "waiting": ("waiting for memory", "#cc6677"),
-    "copying": ("copying", "#ddcc77"),
-    "summing": ("summing", "#aa4499"),
-    "packets": ("a piece: interrupt, IP", "#6699cc"),
-    "request": ("a request: UDP, RPC, NFS, files", "#bbbbbb"),
+    "waiting": ("waiting for memory", RED),
+    "copying": ("copying", TAN),
+    "summing": ("summing", PINK),
+    "packets": ("a piece: interrupt, IP", SKY),
+    "request": ("a request: UDP, RPC, NFS, files", WARM_GREY),
 }
+SAYS = (
+    "CPU time for a byte, a row a way of the data, stacked by part of the work, a panel a side; a slider chooses "
+    "the size of a request."
+)
 
 
 def walk_costs(costs: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChart:
@@ -56,4 +60,4 @@ def walk_costs(costs: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetCha
     sides = costs.get_column("side").unique(maintain_order=True).to_list()
     header = alt.Header(labelAngle=0, labelAlign="left")
     facets = bars.facet(row=alt.Row("side:N", sort=sides, title=None, header=header)).add_params(request)
-    return dressed(facets.resolve_scale(y="independent"))
+    return dressed(facets.resolve_scale(y="independent"), SAYS)
