@@ -88,6 +88,6 @@ def _panel(rows: pl.DataFrame, title: str) -> alt.LayerChart | alt.FacetChart:
         y=height, x=alt.X("at:Q", title=title, scale=alt.Scale(domainMin=0)), color=colour, tooltip=said,
         shape=alt.Shape("of:N", title=None, scale=alt.Scale(domain=list(COLOURS), range=["circle", "square"])),
     )  # fmt: skip
-    words = base.mark_text(align="left", fontSize=12).encode(x=alt.value(width + 8), text="said:N")
+    words = base.mark_text(align="left", dx=8, fontSize=12).encode(x=alt.value("width"), text="said:N")
     layers = spans.encode(x="from_:Q", x2="to:Q"), dots, words
     return alt.layer(*layers).properties(width=width, height={"step": 20})
