@@ -39,9 +39,9 @@ def in_ranges(path: Path, cuts: list[int], folder: Path) -> tuple[pl.LazyFrame, 
     def name(number: int) -> Path:
         return folder / f"{number}.parquet"
 
-    def repeated(number: int, at: Place) -> CaptureRange:
-        again.append(number)
-        return write_range(path, at, edges[number + 1], name(number))
+    def repeated(one: CaptureRange, at: Place) -> CaptureRange:
+        again.append(int(one.file.stem))
+        return write_range(path, at, one.stop_bytes, one.file)
 
     ranges = [write_range(path, begin, stop, name(number)) for number, (begin, stop) in enumerate(pairwise(edges))]
     met = meeting(ranges, repeated)

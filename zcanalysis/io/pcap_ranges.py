@@ -29,6 +29,8 @@ class CaptureRange(NamedTuple):
     """None: no record was found to begin in it, and nothing was decoded."""
     end: Place | None
     """Where the next range must begin; None where damage ended the reading, and nothing comes behind."""
+    stop_bytes: int
+    """Where the next range was looked for."""
     file: Path
 
 
@@ -94,17 +96,17 @@ def write_range(path: Path, begin: int | Place, stop_bytes: int, file: Path) -> 
     """
     place = guessed_place(path, begin) if isinstance(begin, int) else begin
     if place is None:
-        return CaptureRange(None, None, file)
+        return CaptureRange(None, None, stop_bytes, file)
     ends: list[Place | None] = []
 
     def tables(columns: list[str]) -> Generator[pl.DataFrame, None, None]:
         ends.append((yield from range_packets(path, place, stop_bytes, columns)))
 
     lazy_scan(tables, PACKETS, "PCAP").select(COLUMNS).sink_parquet(file, compression="lz4")
-    return CaptureRange(place, ends[0], file)
+    return CaptureRange(place, ends[0], stop_bytes, file)
 
 
-def meeting(ranges: Sequence[CaptureRange], again: Callable[[int, Place], CaptureRange]) -> list[CaptureRange]:
+def meeting(ranges: Sequence[CaptureRange], again: Callable[[CaptureRange, Place], CaptureRange]) -> list[CaptureRange]:
     """The ranges of a capture such that each begins where the one before ended.
 
     Parameters
@@ -112,13 +114,13 @@ def meeting(ranges: Sequence[CaptureRange], again: Callable[[int, Place], Captur
     ranges
         Of the whole file, in its order.
     again
-        Decodes the range of this number from this place.
+        Decodes a range, but from this place on.
     """
     met: list[CaptureRange] = []
     at: Place | None = BEGIN
-    for number, found in enumerate(ranges):
+    for found in ranges:
         if at is None:
             break
-        met.append(found if found.begin == at else again(number, at))
+        met.append(found if found.begin == at else again(found, at))
         at = met[-1].end
     return met
