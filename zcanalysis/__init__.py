@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from zcanalysis.comparison import compare
     from zcanalysis.cpu.latency import latency
     from zcanalysis.evidence import costs
+    from zcanalysis.fleet.running import batch
     from zcanalysis.hosts.toml_text import read_host, write_host
     from zcanalysis.io.dissection import dissect
     from zcanalysis.io.exports import convert
@@ -57,6 +58,7 @@ __all__ = [
     "advise",
     "attribute",
     "audit",
+    "batch",
     "calibrate",
     "case",
     "charts",
@@ -99,6 +101,7 @@ _HOMES: Final = {
     "advise": "zcanalysis.advice",
     "attribute": "zcanalysis.journeys",
     "audit": "zcanalysis.trust",
+    "batch": "zcanalysis.fleet.running",
     "calibrate": "zcanalysis.answer",
     "case": "zcanalysis.cases",
     "compare": "zcanalysis.comparison",

@@ -289,7 +289,7 @@ def report_document(answer: Answer) -> dict[str, Any]:
         "ceiling_low_gbps": answer.ceiling_low_gbps,
         "ceiling_high_gbps": answer.ceiling_high_gbps,
         "ceiling_why": answer.ceiling.why,
-        "limits": _limit_rows(answer),
+        "limits": limits_of(answer),
         "costs": None if answer.costs.is_empty() else answer.costs.to_dicts(),
         "blame": None if answer.blame.is_empty() else answer.blame.to_dicts(),
         "patches": None,
@@ -300,8 +300,14 @@ def report_document(answer: Answer) -> dict[str, Any]:
     }
 
 
-def _limit_rows(answer: Answer) -> list[dict[str, Any]] | None:
-    """The promised rows: by connection, else (no TCP was seen) what the whole host's windows were limited by."""
+def limits_of(answer: Answer) -> list[dict[str, Any]] | None:
+    """LIMITS rows by connection, else (no TCP was seen) of the whole host; None where nothing can be said.
+
+    Parameters
+    ----------
+    answer
+        Of a recording or a capture.
+    """
     if answer.limits.is_empty():
         rows = limit_rows(answer.evidence, answer.held_back_by)
         return None if rows is None else [row | {"connection": None, "payload_bytes": None} for row in rows]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from zcanalysis import __version__
+from zcanalysis.cli_batch import batch
 from zcanalysis.cli_compare import ManyAgainst, compare
 from zcanalysis.cli_lab import lab_app
 from zcanalysis.cli_notebook import notebook
@@ -38,6 +39,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(lab_app, name="lab")
+app.command()(batch)
 app.command(cls=ManyAgainst)(compare)
 
 Perf = Annotated[Path | None, typer.Option(help="perf script text or perf.data to use beside the capture.")]

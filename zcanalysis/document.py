@@ -28,6 +28,7 @@ from zcanalysis.model_figures import (
     price_figures,
     speedup_figures,
 )
+from zcanalysis.pages import rendered, write_text
 from zcanalysis.whatif import REPLAYED_TIERS
 from zcanalysis.wire_figures import wire_figures
 
@@ -85,25 +86,6 @@ def report_html(answer: Answer, on_step: Callable[[str], None] = lambda step: No
     )
 
 
-def rendered(template: str, **values: Any) -> str:  # noqa: ANN401 - whatever a template shows
-    """A page from one of our templates; text is escaped.
-
-    Parameters
-    ----------
-    template
-        Name of the file.
-    values
-        What it shows.
-    """
-    from jinja2 import Environment, PackageLoader, select_autoescape
-
-    environment = Environment(
-        loader=PackageLoader("zcanalysis", "."),
-        autoescape=select_autoescape(default=True, default_for_string=True),
-    )
-    return environment.get_template(template).render(values)
-
-
 def write_report(answer: Answer, file: Path, on_step: Callable[[str], None] = lambda step: None) -> None:
     """Write the report to a file.
 
@@ -114,31 +96,6 @@ def write_report(answer: Answer, file: Path, on_step: Callable[[str], None] = la
     """
     _refuse_inputs(answer.recording.path, file)
     write_text(file, report_html(answer, on_step))
-
-
-def write_text(file: Path, page: str) -> None:
-    """Write a page; whoever looks meanwhile sees what was there before.
-
-    Parameters
-    ----------
-    file
-        Where.
-    page
-        HTML.
-
-    Raises
-    ------
-    TraceError
-        If the file cannot be written.
-    """
-    part = file.with_name(f"{file.name}.part")
-    try:
-        part.write_text(page, encoding="utf-8")
-        part.replace(file)
-    except OSError as error:
-        raise TraceError(f"{file}: cannot be written: {error.strerror or error}") from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _refuse_inputs(recording: Path, file: Path) -> None:

@@ -785,6 +785,36 @@ AUDIT: Final[Schema] = {
     "why": Column(pl.String(), "what it means for the answer"),
 }
 
+RECORDINGS: Final[Schema] = {
+    "key": Column(pl.String(), "of the source: the same for the same path; the other tables of a dataset have it too"),
+    "path": Column(pl.String(), "folder or file"),
+    "name": Column(pl.String(), "of the recording"),
+    "kind": Column(pl.String(), "recording (a folder), capture or trace"),
+    "size_bytes": Column(pl.Int64(), "of the files that were read"),
+    "modified_ns": Column(pl.Int64(), "when the last of them was written, since the epoch"),
+    "kernel": Column(pl.String(), "release"),
+    "cpus": Column(pl.Int64(), "of the machine"),
+    "device": Column(pl.String(), "that received"),
+    "driver": Column(pl.String(), "of the device"),
+    "mtu": Column(pl.Int64(), "of the device"),
+    "label": Column(pl.String(), "words that whoever recorded it gave"),
+    "goodput_gbps": Column(pl.Float64(), "undisturbed, or as captured; null where nothing says"),
+    "goodput_low_gbps": Column(pl.Float64(), "5 % bound"),
+    "goodput_high_gbps": Column(pl.Float64(), "95 % bound"),
+    "ceiling_gbps": Column(pl.Float64(), "what the goodput is compared with"),
+    "ceiling": Column(pl.String(), "link or modelled"),
+    "limit": Column(pl.String(), "what held the receiver back; unknown where nothing says"),
+    "limit_where": Column(pl.String(), "CPU, link, ...; null where no place is known"),
+    "cpu": Column(pl.Int32(), "busiest CPU that received"),
+    "cpu_busy_share": Column(pl.Float64(), "of its time"),
+    "unexplained_gbps": Column(pl.Float64(), "of ceiling - goodput, what no stage is blamed for"),
+    "connections": Column(pl.Int64(), "in the capture"),
+    "packets": Column(pl.Int64(), "in the capture, of these connections"),
+    "verdict": Column(pl.String(), "the worst of the audit: ok, warn or bad"),
+    "doubts": Column(pl.List(pl.String()), "checks of the audit that are not ok, the bad ones first"),
+    "answer": Column(pl.String(), "in a few sentences; names in it are untrusted text"),
+}
+
 
 def polars_schema(schema: Schema) -> dict[str, pl.DataType]:
     """Names and types alone, as polars wants them."""

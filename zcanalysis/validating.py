@@ -215,7 +215,7 @@ def write_page(document: Mapping[str, Any], file: Path) -> None:
     TraceError
         If the file cannot be written.
     """
-    from zcanalysis.document import write_text
+    from zcanalysis.pages import write_text
     from zcanalysis.validation_page import validation_html
 
     write_text(file, validation_html(document))

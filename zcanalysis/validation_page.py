@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from zcanalysis.document import rendered, vega_bundle
+from zcanalysis.document import vega_bundle
 from zcanalysis.figures import Figure, figure
 from zcanalysis.lab.scores import TARGETS
 from zcanalysis.lab.validation_document import calibrated_document, validation_table
 from zcanalysis.lab.validation_text import CALIBRATED, shown_table, summary
+from zcanalysis.pages import rendered
 
 
 class Tier(NamedTuple):

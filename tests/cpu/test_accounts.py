@@ -56,6 +56,14 @@ def test_an_interrupt_served_inside_an_idle_state_is_not_counted_twice():
     assert seconds == pytest.approx({"copy": 0.4, "hardirq": 0.1, "idle": 0.5, "unsampled": 0.0}, abs=1e-9)
 
 
+def test_the_account_is_the_same_to_the_last_bit_however_the_samples_are_ordered():
+    stages = pl.concat([staged_rows(20, f"stage {at}", weight_ns=333_667 * (at % 7 + 1) ** at) for at in range(12)])
+    first = account(stages, idle_counters(0, 450_000_000, 1_000_000_000))
+    for seed in range(20):
+        shuffled = stages.sample(fraction=1, shuffle=True, seed=seed)
+        assert account(shuffled, idle_counters(0, 450_000_000, 1_000_000_000)).equals(first)
+
+
 def processes(clock: float, sampled: float) -> pl.DataFrame:
     return pl.DataFrame({"pid": [1], "clock": [clock], "sampled": [sampled]}, schema_overrides={"pid": pl.Int32})
 

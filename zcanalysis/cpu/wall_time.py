@@ -153,17 +153,18 @@ def wall_time_account(stages: pl.DataFrame, times: pl.DataFrame) -> pl.DataFrame
         .group_by("cpu", "stage")
         .agg((pl.col("weight_ns").sum() / NS_PER_S).alias("seconds"))
         .join(times, on="cpu", how="semi")
+        .sort("cpu", "stage")  # a sum of floats depends on their order
     )
     idle = times.select("cpu", pl.lit("idle").alias("stage"), pl.col("idle_s").alias("seconds")).drop_nulls()
     known = pl.concat([busy, idle])
-    sums = known.group_by("cpu").agg(pl.col("seconds").sum())
+    sums = known.group_by("cpu", maintain_order=True).agg(pl.col("seconds").sum())
     rest = (pl.col("wall_s") - pl.col("seconds").fill_null(0)).alias("seconds")
     unsampled = times.join(sums, on="cpu", how="left").select("cpu", pl.lit(UNSAMPLED).alias("stage"), rest)
     return (
         pl.concat([known, unsampled])
         .join(times, on="cpu")
         .select("cpu", "stage", "seconds", (pl.col("seconds") / pl.col("wall_s")).alias("share"))
-        .sort("cpu", "seconds", descending=[False, True])
+        .sort("cpu", "seconds", "stage", descending=[False, True, False])
     )
 
 

@@ -65,7 +65,7 @@ def convert(source: str | Path, target: str | Path, *, overwrite: bool = False) 
     )
     part = wanted.with_name(f"{wanted.name}.part")
     try:
-        rows.sink_parquet(part, compression="zstd", metadata=_metadata(kind, schema))
+        rows.sink_parquet(part, compression="zstd", metadata=parquet_metadata(kind, schema))
         found = _count(part, kind)
         part.replace(wanted)
     finally:
@@ -80,9 +80,20 @@ def _packets(origin: Path) -> pl.LazyFrame:
     return scan_pcap(origin).with_columns(as_text)
 
 
-def _metadata(kind: str, schema: Schema) -> dict[str, str]:
+def parquet_metadata(kind: str, schema: Schema, version: int = SCHEMA_VERSION) -> dict[str, str]:
+    """What a parquet file says of itself: kind, version, and what each column means.
+
+    Parameters
+    ----------
+    kind
+        Of its rows.
+    schema
+        Its columns.
+    version
+        Of the schema.
+    """
     meanings = {name: column.meaning for name, column in schema.items()}
-    return {"zcanalysis.schema": f"{kind} {SCHEMA_VERSION}", "zcanalysis.columns": json.dumps(meanings)}
+    return {"zcanalysis.schema": f"{kind} {version}", "zcanalysis.columns": json.dumps(meanings)}
 
 
 def _count(file: Path, kind: str) -> Converted:

@@ -121,7 +121,7 @@ def _batches(path: Path, window: Window, patience: _Patience) -> Iterator[Batch]
     while True:
         found, why, detail = 0, walk.NEED, 1
         if not skip_bytes:
-            found, window.start, why, detail = container.walk(window, records)
+            found, window.start, why, detail = container.walk(window, window.end, records)
         if found:
             yield Batch(window.lend(), records, found, None)
             records = next(rooms)

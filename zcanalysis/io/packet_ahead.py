@@ -52,8 +52,12 @@ def decoded_batches(path: Path, stream: BinaryIO, want: int, *, headers: bool) -
     TraceError
         If the stream is not a capture.
     """
-    decoder = _Decoder(want, headers=headers)
-    return _one_ahead(map(decoder.decoded, _one_ahead(read_batches(path, stream, IN_USE))))
+    return decoded_ahead(read_batches(path, stream, IN_USE), want, headers=headers)
+
+
+def decoded_ahead(batches: Iterator[Batch], want: int, *, headers: bool) -> Iterator[Decoded]:
+    """The same of any batches whose records stay valid for `IN_USE` of them."""
+    return _one_ahead(map(_Decoder(want, headers=headers).decoded, _one_ahead(batches)))
 
 
 def decoded_in_turn(batches: Iterator[Batch], want: int, *, headers: bool) -> Iterator[Decoded]:

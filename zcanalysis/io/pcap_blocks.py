@@ -29,8 +29,30 @@ BIG_ENDIAN_MARK: Final = b"\x1a\x2b\x3c\x4d"
 LITTLE_ENDIAN_MARK: Final = b"\x4d\x3c\x2b\x1a"
 MAX_HEADER_BLOCK_BYTES: Final = 1 << 24
 ENDS_INSIDE: Final = "file ends inside"
+NO_STOP: Final = 1 << 62
 OPTION_TSRESOL: Final = 9
 OPTION_TSOFFSET: Final = 14
+
+
+class Declared(NamedTuple):
+    """What blocks of a pcapng said that later records are read by; a pcap says all in its header."""
+
+    big: bool = False
+    interfaces: tuple[tuple[int, int, int, int, int], ...] = ()
+    """Of all sections: link, snap length, and the clock's mode, factor and offset."""
+    base: int = 0
+    """Interfaces of earlier sections."""
+
+
+class Place(NamedTuple):
+    """Where a record begins, and what must be known to go on reading there."""
+
+    offset_bytes: int
+    """In the unpacked file; 0 is the file's begin, header and all."""
+    declared: Declared = Declared()
+
+
+BEGIN: Final = Place(0)
 
 
 class Batch(NamedTuple):
@@ -45,14 +67,14 @@ class Batch(NamedTuple):
 class Window:
     """The stretch of a stream that is in memory; `lend` keeps it from being written over once."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: BinaryIO, before_bytes: int = 0) -> None:
         self._stream = stream
         self.block = np.zeros(BLOCK_BYTES, np.uint8)
         self._spare = np.zeros(BLOCK_BYTES, np.uint8)
         self._lent = False
         self.start = 0
         self.end = 0
-        self._before_bytes = 0
+        self._before_bytes = before_bytes
         self.damage = ""
 
     @property
@@ -119,8 +141,12 @@ class Window:
 class Container(Protocol):
     """How one file format is walked."""
 
-    def walk(self, window: Window, records: walk.Records) -> walk.Step:
-        """Find records from the window's start."""
+    @property
+    def declared(self) -> Declared:
+        """What was said so far of the records to come."""
+
+    def walk(self, window: Window, reach: int, records: walk.Records) -> walk.Step:
+        """Find records between the window's start and `reach`, a position in its block."""
 
     def header(self, window: Window) -> str | None:
         """Take in a header block at the window's start; a sentence if it cannot be."""
@@ -140,9 +166,14 @@ class Pcap:
             swapped={0: 1, 1: 1, 2: 1, 3: 2}.get(minor, 0),
         )
 
-    def walk(self, window: Window, records: walk.Records) -> walk.Step:
-        """Find records from the window's start."""
-        return walk.walk_pcap(window.block, window.start, window.end, self._layout, records)
+    @property
+    def declared(self) -> Declared:
+        """Nothing: the header says it all."""
+        return Declared()
+
+    def walk(self, window: Window, reach: int, records: walk.Records) -> walk.Step:
+        """Find records between the window's start and `reach`."""
+        return walk.walk_pcap(window.block, window.start, reach, self._layout, records)
 
     def header(self, window: Window) -> str | None:
         """Refuse: a pcap has no header after the first."""
@@ -152,15 +183,19 @@ class Pcap:
 class Pcapng:
     """A pcapng file: sections, each with its own byte order and interfaces."""
 
-    def __init__(self) -> None:
-        self._big = False
-        self._rows: list[tuple[int, int, int, int, int]] = []
-        self._base = 0
+    def __init__(self, declared: Declared = BEGIN.declared) -> None:
+        self._big, self._base = declared.big, declared.base
+        self._rows = list(declared.interfaces)
         self._seen = _interfaces(self._rows)
 
-    def walk(self, window: Window, records: walk.Records) -> walk.Step:
-        """Find records from the window's start."""
-        return walk.walk_pcapng(window.block, window.start, window.end, self._big, self._seen, self._base, records)
+    @property
+    def declared(self) -> Declared:
+        """Byte order and interfaces so far."""
+        return Declared(self._big, tuple(self._rows), self._base)
+
+    def walk(self, window: Window, reach: int, records: walk.Records) -> walk.Step:
+        """Find records between the window's start and `reach`."""
+        return walk.walk_pcapng(window.block, window.start, reach, self._big, self._seen, self._base, records)
 
     def header(self, window: Window) -> str | None:
         """Take in a section or interface block."""
@@ -290,26 +325,51 @@ def read_batches(path: Path, stream: BinaryIO, in_use: int = 1) -> Iterator[Batc
     TraceError
         If the stream is not a capture.
     """
-    window = Window(stream)
-    window.need(OPENING_BYTES)
-    identify(path, window.peek(OPENING_BYTES))
-    container: Container = Pcapng()
-    if window.peek(4) != PCAPNG_MAGIC:
-        container = Pcap(window.peek(PCAP_HEADER_BYTES))
-        window.start += PCAP_HEADER_BYTES
-    rooms = cycle([walk.new_records(BATCH_ROWS) for _ in range(in_use)])
-    records = next(rooms)
-    failure: str | None = None
-    while failure is None:
-        found, window.start, why, detail = container.walk(window, records)
-        if found:
-            yield Batch(window.lend(), records, found, None)
-            records = next(rooms)
-        offset_bytes = window.offset_bytes
-        if why == walk.NEED and not window.left_bytes and not window.need(1) and not window.damage:
-            return
-        failure = _go_on(container, window, why, detail)
-    yield Batch(window.block, records, 0, f"{failure}, at byte {offset_bytes}; the rest of the file is not read")
+    yield from Reading(path, stream).batches(in_use)
+
+
+class Reading:
+    """A capture that is being read, from its begin or from a place in it."""
+
+    def __init__(self, path: Path, stream: BinaryIO, begin: Place = BEGIN) -> None:
+        self._window = Window(stream)
+        self._window.need(OPENING_BYTES)
+        opening = self._window.peek(min(self._window.left_bytes, OPENING_BYTES))
+        identify(path, opening)
+        first_bytes = 0 if opening[:4] == PCAPNG_MAGIC else PCAP_HEADER_BYTES
+        self._container: Container = Pcap(opening[:PCAP_HEADER_BYTES]) if first_bytes else Pcapng(begin.declared)
+        self._window.start = first_bytes
+        self._is_damaged = False
+        if begin.offset_bytes > first_bytes:
+            stream.seek(begin.offset_bytes)
+            self._window = Window(stream, begin.offset_bytes)
+
+    @property
+    def place(self) -> Place | None:
+        """What is read next; None where damage ended the reading. Of use when `batches` has ended."""
+        return None if self._is_damaged else Place(self._window.offset_bytes, self._container.declared)
+
+    def batches(self, in_use: int = 1, stop_bytes: int = NO_STOP, rows: int = BATCH_ROWS) -> Iterator[Batch]:
+        """The records that begin before `stop_bytes` of the unpacked file, in batches of at most `rows`."""
+        window, container = self._window, self._container
+        rooms = cycle([walk.new_records(rows) for _ in range(in_use)])
+        records, asked_bytes = next(rooms), 0
+        while window.offset_bytes < stop_bytes:
+            # a record that begins before the stop and ends behind it is seen whole, and nothing behind it
+            seen_bytes = max(stop_bytes - window.offset_bytes, asked_bytes)
+            reach = min(window.end, window.start + seen_bytes)
+            found, window.start, why, detail = container.walk(window, reach, records)
+            if found:
+                yield Batch(window.lend(), records, found, None)
+                records = next(rooms)
+            offset_bytes, asked_bytes = window.offset_bytes, detail if why == walk.NEED else 0
+            if why == walk.NEED and not window.left_bytes and not window.need(1) and not window.damage:
+                return
+            if (failure := _go_on(container, window, why, detail)) is not None:
+                self._is_damaged = True
+                words = f"{failure}, at byte {offset_bytes}; the rest of the file is not read"
+                yield Batch(window.block, records, 0, words)
+                return
 
 
 def _go_on(container: Container, window: Window, why: int, detail: int) -> str | None:

@@ -1,0 +1,50 @@
+"""HTML pages from our templates, in which every text is escaped, written so that nobody sees half of one."""
+
+from pathlib import Path
+from typing import Any
+
+from zcanalysis.errors import TraceError
+
+
+def rendered(template: str, **values: Any) -> str:  # noqa: ANN401 - whatever a template shows
+    """A page from one of our templates; text is escaped.
+
+    Parameters
+    ----------
+    template
+        Name of the file.
+    values
+        What it shows.
+    """
+    from jinja2 import Environment, PackageLoader, select_autoescape
+
+    environment = Environment(
+        loader=PackageLoader("zcanalysis", "."),
+        autoescape=select_autoescape(default=True, default_for_string=True),
+    )
+    return environment.get_template(template).render(values)
+
+
+def write_text(file: Path, page: str) -> None:
+    """Write a page; whoever looks meanwhile sees what was there before.
+
+    Parameters
+    ----------
+    file
+        Where.
+    page
+        HTML.
+
+    Raises
+    ------
+    TraceError
+        If the file cannot be written.
+    """
+    part = file.with_name(f"{file.name}.part")
+    try:
+        part.write_text(page, encoding="utf-8")
+        part.replace(file)
+    except OSError as error:
+        raise TraceError(f"{file}: cannot be written: {error.strerror or error}") from error
+    finally:
+        part.unlink(missing_ok=True)
