@@ -43,10 +43,11 @@ def packet_at(journeys: pl.DataFrame, part: float) -> int:
     """
     if not 0 <= part <= 1:
         raise ValueError(f"part must be within 0 and 1, got {part}")
-    took = journeys.select("packet", ns=pl.col(COPIED) - pl.col("arrival_ns")).drop_nulls().sort("ns", "packet")
-    if took.is_empty():
+    took_ns = journeys.get_column(COPIED) - journeys.get_column("arrival_ns")
+    at_most_ns = took_ns.quantile(part, interpolation="nearest")
+    if at_most_ns is None:
         raise TraceError("no packet of these journeys was copied to the reader")
-    return int(took.get_column("packet")[round(part * (took.height - 1))])
+    return int((took_ns == int(at_most_ns)).arg_max() or 0)
 
 
 def packet_way(journeys: pl.DataFrame, packet: int) -> pl.DataFrame:
