@@ -8,7 +8,7 @@ TRACE ?= traces/veth-1500
 # real traffic and real timers: they have the machine to themselves
 ALONE := tests/lab tests/recorder tests/wire/test_two_taps_real.py tests/test_patches_kernel.py
 
-.PHONY: help setup demo demo-lab test browser-test check lint types imports notebooks pictures gallery format traces probe-effects lab-validate bench bench-data bench-ui fuzz report clean
+.PHONY: help setup demo demo-lab test browser-test check lint types imports notebooks pictures screenshot gallery format traces probe-effects lab-validate bench bench-data bench-ui fuzz report clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -54,6 +54,9 @@ notebooks: $(STAMP) ## run every notebook from its first cell to its last, and w
 
 pictures: $(STAMP) ## draw the README's pictures anew (notebooks/images)
 	$(BIN)/python notebooks/images/draw.py
+
+screenshot: $(STAMP) ## take the README's picture of the explorer anew, in JupyterLab (chromium)
+	$(BIN)/python -m tests.browser.explorer_picture
 
 gallery: $(STAMP) ## every chart, of what is shipped, on one page: build/gallery.html
 	$(BIN)/python -m tests.charts.gallery build/gallery.html
