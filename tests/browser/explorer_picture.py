@@ -21,7 +21,7 @@ const box = document.querySelector(".zc-explorer").getBoundingClientRect();
 return {x: box.x, y: box.y, width: box.width, height: Math.min(box.height, arguments[0])};
 """
 HEIGHT: Final = 860
-EXACT: Final = "exact: as zc.what_if has it"
+FAST: Final = "at first sight"
 
 
 def picture(notebook: Notebook) -> bytes:
@@ -33,7 +33,7 @@ def picture(notebook: Notebook) -> bytes:
     notebook.until(lambda _: "With mtu=9000" in "".join(notebook.drawn(SPOKEN, "textContent")))
     notebook.browser.execute_script("document.activeElement.blur()")
     notebook.browser.execute_script("document.querySelector('.zc-explorer').scrollIntoView()")
-    notebook.until(lambda _: EXACT in "".join(notebook.drawn(".zc-explorer .widget-html-content", "textContent")))
+    notebook.until(lambda _: FAST not in "".join(notebook.drawn(SPOKEN, "textContent")))
     clip = notebook.browser.execute_script(PLACE_OF, HEIGHT) | {"scale": SCALE}
     told = notebook.browser.execute_cdp_cmd("Page.captureScreenshot", {"format": "png", "clip": clip})
     return base64.b64decode(told["data"])
