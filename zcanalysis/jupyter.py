@@ -55,6 +55,9 @@ def serve(folder: Path, opened: str, port: int | None, *, browser: bool, on_read
     from jupyterlab.labapp import LabApp
 
     _let_kernels_import_this_code()
+    os.environ.setdefault(
+        "JUPYTERLAB_WORKSPACES_DIR", str(folder.resolve() / ".workspaces")
+    )  # no tabs of other folders
     page = f"/lab/tree/{opened}" if opened else "/lab"
     token = secrets.token_hex(24)
     app = LabApp.initialize_server(_arguments(folder, page, token, port, browser=browser))
@@ -71,6 +74,7 @@ def _arguments(folder: Path, page: str, token: str, port: int | None, *, browser
         f"--ServerApp.root_dir={folder.resolve()}", f"--ServerApp.ip={HERE_ONLY}", "--ServerApp.sock=",
         "--ServerApp.allow_remote_access=False", "--IdentityProvider.auth_enabled=True",
         f"--IdentityProvider.token={token}", f"--LabApp.default_url={page}", f"--ServerApp.open_browser={browser}",
+        "--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
         "--ServerApp.allow_root=True", "--Application.log_level=ERROR", *chosen,
     ]  # fmt: skip
 
