@@ -1,13 +1,16 @@
 """Goodput from counters and the ceiling it is compared with."""
 
+import struct
 from pathlib import Path
 
 import polars as pl
 import pytest
 
+from tests import builders as make
+from zcanalysis.answer import answered, sentence
 from zcanalysis.goodput import ceiling, counted_goodput, probe_effects, throughput
 from zcanalysis.io.host_facts import HostFacts
-from zcanalysis.io.recording import Recording
+from zcanalysis.io.recording import Recording, read_recording
 from zcanalysis.tables import COUNTERS, polars_schema
 
 SECOND_NS = 1_000_000_000
@@ -197,3 +200,14 @@ def test_the_effect_of_a_probe_is_against_its_undisturbed_neighbours():
     (effect,) = probe_effects(repeated(drifting))
     assert (effect.phase, effect.windows) == ("sampling", 3)
     assert [effect.low, effect.median, effect.high] == pytest.approx([-0.1, -0.1, -0.1])
+
+
+def test_a_capture_without_times_has_no_goodput(tmp_path):
+    # simple packet blocks of a pcapng carry no time
+    packet = make.ethernet(make.ipv4(make.tcp(payload=b"x" * 100)))
+    simple = make.block(3, struct.pack("<I", len(packet)) + packet)
+    path = make.saved(tmp_path, make.section() + make.interface() + simple * 3, "a.pcapng")
+    answer = answered(read_recording(path))
+    assert answer.goodput_gbps is None
+    assert answer.evidence.flows["unique_bytes"].to_list() == [100]
+    assert sentence(answer).startswith("No goodput")
