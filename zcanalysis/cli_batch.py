@@ -41,10 +41,11 @@ def batch(
         made = run(
             every, output, scheduler=scheduler, link_gbps=link_gbps, on_progress=lambda now: on_step(now.words())
         )
+    page = printable(str(output / made.page.name))
     if as_json:
         print_json(batch_document(made))
     else:
-        print_line(f"{printable(str(made.page))}: {made.progress.words()}")
+        print_line(f"{page}: {made.progress.words()}")
     if made.progress.failed:
         failed = f"{made.progress.failed:,} source{'s' * (made.progress.failed > 1)}"
-        raise ZcError(f"{failed} could not be analysed; {made.page} says why")
+        raise ZcError(f"{failed} could not be analysed; {page} says why")

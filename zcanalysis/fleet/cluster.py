@@ -76,7 +76,7 @@ def _client(scheduler: "str | Client") -> "Iterator[Client]":
     options: dict[str, Any] = {"address": scheduler, "timeout": ANSWERS_S}
     if scheduler == LOCAL:
         cpus = len(os.sched_getaffinity(0))
-        options = {"n_workers": cpus, "threads_per_worker": 1, "dashboard_address": None}
+        options = {"n_workers": cpus, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0"}
     try:
         client = Client(**options)
     except (OSError, ValueError) as error:
