@@ -265,7 +265,7 @@ def captured_goodput(flows: pl.DataFrame) -> float | None:
     _, octets, first_ns, last_ns = most.row(0)
     if first_ns is None or last_ns <= first_ns:
         return None
-    return octets * BITS_PER_BYTE / (last_ns - first_ns)
+    return float(octets * BITS_PER_BYTE / (last_ns - first_ns))
 
 
 def sender_is_here(recording: Recording) -> bool:
