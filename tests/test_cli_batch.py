@@ -60,6 +60,7 @@ def test_a_manifest_lists_more(captures, tmp_path):
     [
         ((), "needs paths"),
         (("x", "--link-gbps", "0"), "must be above 0"),
+        (("x", "--part-mb", "100"), "is for --scheduler"),
         (("x", "--manifest", "/no/such"), "/no/such: No such file"),
     ],
 )

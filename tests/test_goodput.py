@@ -1,13 +1,16 @@
 """Goodput from counters and the ceiling it is compared with."""
 
+import struct
 from pathlib import Path
 
 import polars as pl
 import pytest
 
+from tests import builders as make
+from zcanalysis.answer import answered, sentence
 from zcanalysis.goodput import MOST_RATES, ceiling, counted_goodput, probe_effects, throughput
 from zcanalysis.io.host_facts import HostFacts
-from zcanalysis.io.recording import Recording
+from zcanalysis.io.recording import Recording, read_recording
 from zcanalysis.tables import COUNTERS, polars_schema
 
 SECOND_NS = 1_000_000_000
@@ -209,3 +212,14 @@ def test_a_long_recording_is_thinned_without_losing_its_mean():
     assert 1000 < rates.height <= MOST_RATES
     assert rates["ts_ns"][-1] == 1000 * SECOND_NS
     assert rates["gbps"].mean() == pytest.approx(2.0, rel=1e-3)
+
+
+def test_a_capture_without_times_has_no_goodput(tmp_path):
+    # simple packet blocks of a pcapng carry no time
+    packet = make.ethernet(make.ipv4(make.tcp(payload=b"x" * 100)))
+    simple = make.block(3, struct.pack("<I", len(packet)) + packet)
+    path = make.saved(tmp_path, make.section() + make.interface() + simple * 3, "a.pcapng")
+    answer = answered(read_recording(path))
+    assert answer.goodput_gbps is None
+    assert answer.evidence.flows["unique_bytes"].to_list() == [100]
+    assert sentence(answer).startswith("No goodput")

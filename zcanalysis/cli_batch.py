@@ -22,6 +22,12 @@ def batch(
         str | None,
         typer.Option("--scheduler", help="Address of a Dask scheduler, tcp://HOST:PORT; or local: all CPUs here."),
     ] = None,
+    part_mb: Annotated[
+        int | None,
+        typer.Option(
+            "--part-mb", min=64, help="With --scheduler: several workers decode a capture, in parts of so many MB."
+        ),
+    ] = None,
     link_gbps: Annotated[
         float | None, typer.Option("--link-gbps", help="Rate of the link of all of them, in Gbit/s.")
     ] = None,
@@ -37,14 +43,22 @@ def batch(
         raise ZcError("batch needs paths, or a manifest that lists some")
     if link_gbps is not None and not 0 < link_gbps < float("inf"):
         raise ZcError(f"--link-gbps must be above 0, got {link_gbps}")
+    if part_mb and scheduler is None:
+        raise ZcError("--part-mb is for --scheduler: one process reads a capture in one piece")
     with progress() as on_step:
         made = run(
-            every, output, scheduler=scheduler, link_gbps=link_gbps, on_progress=lambda now: on_step(now.words())
+            every,
+            output,
+            scheduler=scheduler,
+            link_gbps=link_gbps,
+            on_progress=lambda now: on_step(now.words()),
+            part_bytes=part_mb * 1_000_000 if part_mb else None,
         )
+    page = printable(str(output / made.page.name))
     if as_json:
         print_json(batch_document(made))
     else:
-        print_line(f"{printable(str(made.page))}: {made.progress.words()}")
+        print_line(f"{page}: {made.progress.words()}")
     if made.progress.failed:
         failed = f"{made.progress.failed:,} source{'s' * (made.progress.failed > 1)}"
-        raise ZcError(f"{failed} could not be analysed; {made.page} says why")
+        raise ZcError(f"{failed} could not be analysed; {page} says why")

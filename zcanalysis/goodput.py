@@ -263,7 +263,7 @@ def _thinned(rates: pl.DataFrame) -> pl.DataFrame:
 
 
 def captured_goodput(flows: pl.DataFrame) -> float | None:
-    """Goodput of a capture alone: all payload of the larger direction over the time of the capture; None if empty.
+    """Goodput of a capture alone: all payload of the larger direction over its time; None without packets or times.
 
     The larger direction is the receiving end that got most: one address, all its flows.
     """
@@ -274,7 +274,9 @@ def captured_goodput(flows: pl.DataFrame) -> float | None:
     if most.is_empty():
         return None
     _, octets, first_ns, last_ns = most.row(0)
-    return octets * BITS_PER_BYTE / (last_ns - first_ns) if last_ns > first_ns else None
+    if first_ns is None or last_ns <= first_ns:
+        return None
+    return float(octets * BITS_PER_BYTE / (last_ns - first_ns))
 
 
 def sender_is_here(recording: Recording) -> bool:

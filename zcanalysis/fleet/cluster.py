@@ -21,7 +21,7 @@ LEAST: Final = 8
 ANSWERS_S: Final = 10
 
 
-def analysed_on(scheduler: "str | Client", jobs: list[Job], part_bytes: int) -> Iterator[Outcome]:
+def analysed_on(scheduler: "str | Client", jobs: list[Job], part_bytes: int | None) -> Iterator[Outcome]:
     """What became of each job, in the order in which they end.
 
     Parameters
@@ -31,7 +31,7 @@ def analysed_on(scheduler: "str | Client", jobs: list[Job], part_bytes: int) -> 
     jobs
         What to do.
     part_bytes
-        Captures of twice that size or more are decoded in parts of it.
+        Captures of twice that size or more are decoded in parts of it; None: each in one piece.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def _client(scheduler: "str | Client") -> "Iterator[Client]":
     options: dict[str, Any] = {"address": scheduler, "timeout": ANSWERS_S}
     if scheduler == LOCAL:
         cpus = len(os.sched_getaffinity(0))
-        options = {"n_workers": cpus, "threads_per_worker": 1, "dashboard_address": None}
+        options = {"n_workers": cpus, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0"}
     try:
         client = Client(**options)
     except (OSError, ValueError) as error:
@@ -91,12 +91,12 @@ def _room(client: "Client") -> int:
     return max(LEAST, AHEAD * int(threads))
 
 
-def _submitted(client: "Client", job: Job, part_bytes: int) -> "Future[Outcome]":
+def _submitted(client: "Client", job: Job, part_bytes: int | None) -> "Future[Outcome]":
     """The job's last task; those of the parts of a large capture come before it."""
     name = f"{job.run}-{job.source.key}"
     ranges = [
         client.submit(decode, job, begin, stop, key=f"zcanalysis-decode-{name}-{begin}", pure=False)
-        for begin, stop in splits(job, part_bytes)
+        for begin, stop in (splits(job, part_bytes) if part_bytes else ())
     ]
     return client.submit(analyse, job, ranges or None, key=f"zcanalysis-{name}", pure=False)
 
