@@ -349,10 +349,10 @@ class Reading:
         """What is read next; None where damage ended the reading. Of use when `batches` has ended."""
         return None if self._is_damaged else Place(self._window.offset_bytes, self._container.declared)
 
-    def batches(self, in_use: int = 1, stop_bytes: int = NO_STOP, rows: int = BATCH_ROWS) -> Iterator[Batch]:
+    def batches(self, in_use: int = 1, stop_bytes: int = NO_STOP, rows: int | None = None) -> Iterator[Batch]:
         """The records that begin before `stop_bytes` of the unpacked file, in batches of at most `rows`."""
         window, container = self._window, self._container
-        rooms = cycle([walk.new_records(rows) for _ in range(in_use)])
+        rooms = cycle([walk.new_records(BATCH_ROWS if rows is None else rows) for _ in range(in_use)])
         records, asked_bytes = next(rooms), 0
         while window.offset_bytes < stop_bytes:
             # a record that begins before the stop and ends behind it is seen whole, and nothing behind it
