@@ -175,7 +175,7 @@ def _sure(cells: pl.DataFrame, stalls: pl.DataFrame, pairs: pl.DataFrame | None)
         f" {delayed['round_trip_ms']:g} ms; the model says {delayed['model_gain']:+.1%}. In {other.height} recordings"
         f" without a round trip, with sums from the card, it was {least:+.1%} to {_most(other):+.1%}, and the model"
         f" says {_most(other, 'model_gain'):+.1%}: a few per cent it cannot foretell. No measurement covers a gain"
-        f" above {_most(pairs):+.1%}: all the larger ones, up to {_most(cells):+.0%}, are replayed only."
+        f" above {_most(pairs):+.1%}: all the larger ones, up to {_most(cells):+.0%} in the median, are replayed only."
     )
 
 

@@ -36,7 +36,7 @@ def kernel_beside_model(
     order = list(dict.fromkeys(rows.get_column("recording")))
     y = alt.Y("recording:N", title=None, sort=order)
     scale = alt.Scale(type="log") if log else alt.Scale()
-    axis = alt.Axis(format=format_text) if log else alt.Axis(labelExpr=LABEL.format(format_text))
+    axis = alt.Axis(format=format_text) if log else _axis_with_zero(format_text)
     x = alt.X(f"{value}:Q", title=title, axis=axis, scale=scale)
     colour = alt.Color(
         "who:N", title=None, legend=alt.Legend(orient="top"),
@@ -50,6 +50,11 @@ def kernel_beside_model(
     )  # fmt: skip
     layers = [between, points] if log else [_zero_rule(value), between, points]
     return dressed(alt.layer(*layers).properties(width=WIDTH - 260, height={"step": 22}), SAYS)
+
+
+def _axis_with_zero(format_text: str) -> alt.Axis:
+    """Few ticks, and each has its label: of many, Vega would leave out every other one, perhaps that of zero."""
+    return alt.Axis(labelExpr=LABEL.format(format_text), tickCount=5, labelOverlap=False)
 
 
 def _zero_rule(value: str) -> alt.Chart:

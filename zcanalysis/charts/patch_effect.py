@@ -10,8 +10,10 @@ from zcanalysis.charts.theme import LINES, PALE_GREY, PALE_RED, PALE_TAN, PALE_T
 VERDICT_COLOURS: Final = {"helps": PALE_TEAL, "nothing": PALE_GREY, "depends": PALE_TAN, "hurts": PALE_RED}
 LEGIBLE: Final = "bandwidth('x') >= 28 ? 1 : 0"  # in a narrow page the colour and the tooltip tell
 CELL: Final = {"width": 38, "height": 19}
-WHOLE: Final = "(abs(datum.{at}) < 0.005 ? '0' : format(100 * datum.{at}, '+.0f'))"
-NUMBER: Final = "datum.verdict == 'depends' ? {low} + '…' + {high} : {gain}"
+NUMBER: Final = (
+    "datum.verdict == 'depends' ? format(100 * datum.low, '.0f') + '…' + format(100 * datum.high, '.0f')"
+    " : format(100 * datum.gain, '+.0f')"
+)
 SAYS: Final = (
     "A matrix of cells, a panel a workload and checksum class: what the patch changes in per cent, by how long "
     "the reader waits and by size. Colours say whether it helps, does nothing, depends, or hurts. A number is the "
@@ -50,11 +52,10 @@ def patch_effect(cells: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetC
         alt.Tooltip("high:Q", title="most", format="+.1%"), "verdict:N",
     ]  # fmt: skip
     squares = base.mark_rect(stroke=LINES, strokeWidth=0.5).encode(color=colour, tooltip=tooltip)
-    worded = NUMBER.format_map({at: WHOLE.format(at=at) for at in ("low", "gain", "high")})
     unlike = base.transform_filter("datum.verdict != 'nothing'")
     numbers = unlike.mark_text(style="pale", fontSize=8.5, opacity=alt.expr(LEGIBLE)).encode(
         text=alt.Text("percent:N")
-    ).transform_calculate(percent=worded)  # fmt: skip
+    ).transform_calculate(percent=NUMBER)  # fmt: skip
     panel = alt.layer(squares, numbers).properties(width={"step": CELL["width"]}, height={"step": CELL["height"]})
     return dressed(
         panel.facet(
