@@ -30,7 +30,7 @@ from IPython.display import Markdown
 import zcanalysis as zc
 from zcanalysis.advice import ranked_changes
 from zcanalysis.answer import answered, sentence
-from zcanalysis.charts.notebook_page import in_notebook
+from zcanalysis.charts.notebook_page import claims_hold, in_notebook
 from zcanalysis.measured_change import LabRuns
 
 display(in_notebook())  # noqa: F821 - IPython's; charts need no network, nor a kernel once drawn
@@ -106,9 +106,11 @@ recording.packets.group_by("payload_bytes").len().sort("len", descending=True).h
 
 # %%
 busy = costs.group_by("cpu").agg(pl.col("cpu_share").sum()).sort("cpu")
-assert answer.held_back_by.where == "CPU 1"
-assert limiting.head(3)["stage"].to_list() == ["sender", "copy", "ip_rx"]
-assert best.item(0, "patch") == "mtu=9000"
-assert [one.where for one in measured] == ["veth-9000"]
-assert busy.filter(pl.col("cpu") == 1)["cpu_share"].item() > 0.9
-busy
+claims_hold({
+    "what holds the transfer back is CPU 1": answer.held_back_by.where == "CPU 1",
+    "CPU 1 is busy for more than 90 % of the time": busy.filter(pl.col("cpu") == 1)["cpu_share"].item() > 0.9,
+    "the sender's part, the copy and IP take most of it": limiting.head(3)["stage"].to_list()
+    == ["sender", "copy", "ip_rx"],
+    "larger packets (mtu=9000) would help most": best.item(0, "patch") == "mtu=9000",
+    "the lab has recorded a host with them": [one.where for one in measured] == ["veth-9000"],
+})  # fmt: skip

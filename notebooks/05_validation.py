@@ -25,7 +25,7 @@
 from pathlib import Path
 
 import zcanalysis as zc
-from zcanalysis.charts.notebook_page import in_notebook
+from zcanalysis.charts.notebook_page import claims_hold, in_notebook
 from zcanalysis.lab.validation_document import calibrated_document, validation_table
 from zcanalysis.lab.validation_text import shown_table, summary
 from zcanalysis.validating import finished
@@ -82,7 +82,13 @@ cases.select("configuration", "patch", "pairs", "clean", "used", "standard_error
 # ## The headline, checked
 
 # %%
-assert document["complete"]
-assert cases.height == len(document["cases"]) == document["asked"] - len(document["failures"])
-assert cases["prediction_sha256"].str.len_chars().to_list() == [64] * cases.height
-assert ((cases["standard_error"] <= 0.03) | (cases["pairs"] == 15)).all()
+claims_hold({
+    "the validation ran to its end": document["complete"],
+    "every case that was asked for is here, but those that failed to run": cases.height == len(document["cases"])
+    == document["asked"] - len(document["failures"]),
+    "every case keeps the sha256 of what was foretold": cases["prediction_sha256"].str.len_chars().to_list()
+    == [64] * cases.height,
+    "every ratio is known to 3 %, or 15 pairs of runs were measured": (
+        (cases["standard_error"] <= 0.03) | (cases["pairs"] == 15)
+    ).all(),
+})  # fmt: skip

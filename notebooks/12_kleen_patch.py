@@ -19,6 +19,8 @@
 # reader, once awake, sums and copies it in one pass and sends the ACK. On 28 June 2002 Andi Kleen mailed a patch of one
 # line: a segment whose checksum the card has already taken does not wait there. His reason was the late ACK; he gave no
 # figure. Here the rules of 2.4 are replayed with and without the line, and held against a later kernel's prequeue.
+#
+# **Only for kernels before 4.14:** 4.14 has no prequeue, and nothing below concerns it or a later one.
 
 # %%
 import polars as pl
@@ -38,7 +40,7 @@ from zcanalysis.cases.kleen_workloads import (
     patch_map,
 )
 from zcanalysis.cases.prequeue_kernel import ack_clock, kernel_pairs
-from zcanalysis.charts.notebook_page import in_notebook
+from zcanalysis.charts.notebook_page import claims_hold, in_notebook
 
 kleen = zc.case("kleen_patch")
 first, rest = kleen.answer.split(". ", 1)
@@ -58,8 +60,11 @@ display(in_notebook(), Markdown(words))
 # Left, a card that does not sum; right, one that does. Each square is one case. Across: how long the reader waits for
 # a CPU each time it is woken. Up: the size of a segment (bulk) or of a message (the rest). The number is what the patch
 # gains in per cent, above 0 is better: goodput of bulk, requests a second, and in a chatroom the mean time from write
-# to reader (before over after, less 1: at -50 it takes twice as long). It is the median of hosts whose costs are drawn:
-# green, red and grey if all agree, *depends* if not; grey and ± are next to nothing.
+# to reader (before over after, less 1: at -50 it takes twice as long).
+#
+# Each case is tried on several hosts whose costs are drawn. Where all agree the square is green (helps), grey (nothing
+# to speak of) or red (hurts), and the number is their median. Where they do not agree it is tan (*depends*), and two
+# numbers stand there: what the worst host gains … what the best one gains.
 #
 # - *bulk*: one transfer, the window full. *4 segments in flight*: as after a loss, or with a small send buffer.
 #   *Buffer 4 x the window*: the receive buffer is larger than the window it may offer, for want of window scaling.
@@ -80,9 +85,10 @@ zc.charts.patch_effect(cells)
 # %%
 risk = cells.filter(checksum=SUMS).sort("low").row(0, named=True)
 Markdown(
-    "Yellow can hide a loss: what one host gains, another may lose. The worst on the right is"
+    "Look at the left number of the tan squares: what one host gains, another may lose. The worst on the right is"
     f" {risk['low']:.0%}, on one host of {DRAWS + 1}: {risk['workload']}, {risk['size_bytes']} bytes, a reader that"
-    f" waits {risk['delay_ms']:g} ms. The squares, counted:"
+    f" waits {risk['delay_ms']:g} ms; the median of the hosts is {risk['gain']:+.1%} there. The squares, counted, with"
+    " the least and the most of their medians, and the worst and the best of all single hosts:"
 )
 
 # %%
@@ -140,8 +146,9 @@ tails.select(
 # The variant that lets a segment pass only *if nobody waits in the prequeue* does no harm. (At 5 ms the reader falls
 # behind the messages: they queue, and delivery takes long under every rule.)
 #
-# Which cards does the line act for? The gain of the patch in per cent: a card that sums and one that says it has
-# verified the sum are alike to the kernel, and a netfilter hook throws the card's sum away.
+# Which cards does the line act for? The gain of the patch in per cent, the median of the same hosts as in the map: a
+# card that sums and one that says it has verified the sum are alike to the kernel, and a netfilter hook throws the
+# card's sum away.
 
 # %%
 class_map().with_columns(pl.selectors.starts_with("card") * 100).rename({
@@ -176,16 +183,23 @@ display(
 # the model says that nothing changes, and the kernel gained or lost a few per cent: there the sender runs on the same
 # CPU, in the model on its own. These few per cent the model cannot foretell.
 #
-# - *blocking*: MTU 1500, a reader that sleeps in recv; *software-checksum*: the same, no sum from the card (the patch
-#   would leave these segments in the prequeue). *mtu-9000*, *mtu-65000*: larger packets.
+# - *blocking*: MTU 1500, a reader that sleeps in recv. *mtu-9000*, *mtu-65000*: larger packets.
 # - *delay-2ms*: a round trip of 2 ms. *small-messages*: 200 bytes every 200 us.
+# - *software-checksum*: as *blocking*, but no sum from the card. The patch leaves such segments in the prequeue: this
+#   row says nothing of the patch, and is not in the range quoted at the top.
 
 # %%
 pairs = kernel_pairs()
 gained = pairs.unpivot(
     ["gain", "model_gain"], index="recording", variable_name="who", value_name="gained"
 ).with_columns(who=pl.col("who").replace_strict({"gain": "kernel", "model_gain": "model"}))
-zc.charts.kernel_beside_model(gained, "gained", "goodput gained without the prequeue", format_text="+.0%")
+display(
+    zc.charts.kernel_beside_model(gained, "gained", "goodput gained without the prequeue", format_text="+.0%"),
+    Markdown(
+        f"No measurement covers a gain above {pairs['gain'].max():+.1%}. The larger ones of the map, up to"
+        f" {cells['gain'].max():+.0%}, are replayed only: take from them where it helps, not how much."
+    ),
+)
 
 # %% [markdown]
 # Are the rules right about ACKs? The captured arrivals of the same recordings are given to the rules, the captured ACKs
@@ -219,6 +233,7 @@ kleen.assumptions
 # ## The headline, checked
 
 # %%
+classes = class_map().join(cells.filter(checksum=SUMS), on=["workload", "size_bytes", "delay_ms"])
 summed, unsummed = cells.filter(checksum=SUMS), cells.filter(checksum=DOES_NOT_SUM)
 delayed = pairs.row(by_predicate=pl.col("recording") == "delay-2ms", named=True)
 checks = {
@@ -231,12 +246,13 @@ checks = {
     "nobody overtakes if it acts only when nobody waits": tails.filter(rule="the patch, if nobody waits")[
         "overtakers"
     ].sum() == 0,
+    "the cards of the table gain what their squares of the map say": classes.filter(
+        (pl.col("card sums") - pl.col("gain")).abs() > 1e-9
+    ).is_empty(),
     "no stall lets more than a window through": stalls["share"].max() <= 1,
     "an SSE copy gains the same with the patch and without": copies.filter(change="SSE copy")["gain"].to_list()
     == copies.filter(change="patch and SSE copy")["gain"].to_list(),
     "the real kernel gained over a round trip, and the model is within 4 %": delayed["gain"] > 2 * MATTERS
     and abs(delayed["model_gain"] - delayed["gain"]) < 0.04,
 }  # fmt: skip
-failed = [claim for claim, holds in checks.items() if not holds]
-assert not failed, failed
-Markdown("\n".join(f"- {claim}: holds" for claim in checks))
+claims_hold(checks)

@@ -68,6 +68,27 @@ def test_the_kernel_knows_two_classes_of_cards():
     assert classes["card sums, netfilter hook"].abs().max() == 0
 
 
+def test_the_table_of_cards_and_the_map_say_the_same(cells):
+    both = class_map().join(cells.filter(checksum="card sums"), on=["workload", "size_bytes", "delay_ms"])
+    assert both.height == class_map().height
+    assert both["card sums"].to_list() == both["gain"].to_list()
+
+
+def test_the_worst_host_of_all_is_in_the_counted_table_and_the_answer(cells):
+    worst = cells.filter(checksum="card sums")["low"].min()
+    assert verdicts(cells)["worst host, %"].min() == round(100 * worst)
+    assert f"{-worst:.0%}" in answer().sure
+
+
+def test_the_range_of_the_recordings_is_of_segments_that_the_patch_lets_through():
+    pairs = kernel_pairs()
+    gain = {row["recording"]: row["gain"] for row in pairs.iter_rows(named=True)}
+    sure = answer().sure
+    assert f"{gain['software-checksum']:+.1%}" not in sure
+    assert f"In {pairs.height - 2} recordings" in sure
+    assert f"No measurement covers a gain above {gain['delay-2ms']:+.1%}" in sure
+
+
 def test_no_stall_lets_more_than_a_window_through():
     law = stall_law()
     assert law["share"].max() <= 1
@@ -133,3 +154,6 @@ def test_the_charts_show_the_tables(cells):
     rows = ack_clock().filter(prequeue="on")
     beside = charts.kernel_beside_model(rows, "bytes_each", "bytes an ACK", format_text="~s", log=True).to_dict()
     assert beside["layer"][1]["encoding"]["x"]["title"] == "bytes an ACK"
+    gained = kernel_pairs().select("recording", "gain", who=pl.lit("kernel"))
+    ruled = charts.kernel_beside_model(gained, "gain", "gained", format_text="+.0%").to_dict()
+    assert [layer["mark"]["type"] for layer in ruled["layer"]] == ["rule", "line", "point"]

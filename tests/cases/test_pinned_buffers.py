@@ -7,7 +7,7 @@ import pytest
 from zcanalysis import charts
 from zcanalysis.cases import pinned_buffers as pinned
 from zcanalysis.cases.pinned_buffers_machines import CHOICES, OF_2000, RANGES, drawn, machines
-from zcanalysis.cases.pinned_buffers_today import relay_pairs
+from zcanalysis.cases.pinned_buffers_today import measured_words, relay_pairs
 from zcanalysis.model.relay import DESIGNS, RESOURCES, relay_rates
 
 DRAWS = 4_000
@@ -114,12 +114,32 @@ def test_a_pair_is_the_cpu_time_of_one_over_the_others():
         {"pair": 0, "design": "splice", "bytes": 10**9, "cpu_s": 0.4, "elapsed_s": 1.0},
     ]
     assert relay_pairs({"runs": runs}).rows() == [(0, 0.5, 0.4, 0.8)]
+    said = measured_words({"runs": runs, "kernel": "9.9", "load_before": 7.25, "cpus": 2})
+    assert "takes 0.80 times the CPU time" in said
+    assert "at a load of 7.2 on 2 CPUs" in said
+
+
+def test_the_words_say_how_many_machines_a_ruling_rests_on(gains):
+    never = gains.filter(after=pinned.NEVER_READ)
+    rates = {
+        name: relay_rates(DESIGNS[name], machines(drawn(DRAWS))) for name in (pinned.HIS_BEFORE, pinned.NEVER_READ)
+    }
+    both = pinned.bus_limited(rates[pinned.HIS_BEFORE]) & pinned.bus_limited(rates[pinned.NEVER_READ])
+    assert never.filter(before=pinned.HIS_BEFORE).item(0, pinned.AGAIN) == both.sum() > 0
+
+
+def test_page_tricks_gain_less_than_pinning_but_they_gain():
+    every = pinned.mapping_table(DRAWS).row(0, named=True)
+    assert 1 < every["mapped_gain"] < every["pinned_gain"]
+    assert every["no_gain"] < 0.1  # what Dale says of them does not come out, and the answer says so
+    assert "does not come out" in pinned.answer().answer
 
 
 def test_the_charts_show_every_design():
     crossings = charts.bus_crossings(pinned.buffer_table()).to_dict()
     assert crossings["spec"]["encoding"]["y"]["sort"] == list(DESIGNS)
     gain = charts.relay_gain(pinned.gain_bins(DRAWS), (1.55, 1.65)).to_dict()
+    assert [layer["mark"]["type"] for layer in gain["layer"]] == ["rect", "bar", "text"]  # the band is behind
     choices = {param["name"]: param["bind"]["options"] for param in gain["params"]}
     assert choices == {"before_design": list(pinned.COPIED), "after_design": list(pinned.OTHERS)}
     slider = charts.relay_messages(pinned.message_table(pinned.FLUSH_NS)).to_dict()["params"][0]

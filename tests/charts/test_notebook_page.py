@@ -5,9 +5,10 @@ import re
 
 import altair as alt
 import polars as pl
+import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
-from zcanalysis.charts.notebook_page import drawn, in_notebook
+from zcanalysis.charts.notebook_page import claims_hold, drawn, in_notebook
 
 
 def test_the_text_of_a_chart_cannot_end_its_script():
@@ -37,3 +38,9 @@ def test_a_notebook_shows_tables_for_people():
     finally:
         InteractiveShell.clear_instance()
     assert ">b</td>" in shown["text/html"]
+
+
+def test_claims_are_listed_if_all_hold_and_those_that_fail_are_named():
+    assert claims_hold({"two is even": True, "three is odd": True}).data.endswith("- two is even\n- three is odd")
+    with pytest.raises(AssertionError, match=r"^does not hold: four is odd$"):
+        claims_hold({"two is even": True, "four is odd": False})

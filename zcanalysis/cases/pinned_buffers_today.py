@@ -1,9 +1,43 @@
 """A relay of today's kernel, copying and by splice(2), as `zcanalysis.lab.relays` measured it."""
 
+import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import polars as pl
+
+from zcanalysis.cases.shipped import BESIDE_THE_CODE
+
+RECORDED: Final = BESIDE_THE_CODE / "relay" / "relay.json"
+
+
+def recorded() -> bool:
+    """Whether the measurement is here: it comes with the source, not with an installed package."""
+    return RECORDED.is_file()
+
+
+def relay_recorded() -> dict[str, Any]:
+    """The measurement that comes with the source, as `python -m zcanalysis.lab.relays` wrote it."""
+    measured: dict[str, Any] = json.loads(RECORDED.read_text(encoding="utf-8"))
+    return measured
+
+
+def measured_words(measured: Mapping[str, Any]) -> str:
+    """What the measurement says, and what it cannot.
+
+    Parameters
+    ----------
+    measured
+        As `relay_pairs` takes it.
+    """
+    ratio = relay_pairs(measured).get_column("splice_over_copying").sort().to_list()
+    middle = float(pl.Series(ratio).median())  # type: ignore[arg-type]
+    return (
+        f"One thing was measured, on kernel {measured['kernel']} and not on his hardware: a relay that forwards by "
+        f"splice(2) takes {middle:.2f} times the CPU time of a copying one for a byte ({ratio[0]:.2f} to "
+        f"{ratio[-1]:.2f} in {len(ratio)} pairs). That figure is rough: loopback in a virtual machine, at a load of "
+        f"{measured['load_before']:.1f} on {measured['cpus']} CPUs; of his bus it says nothing."
+    )
 
 
 def relay_pairs(measured: Mapping[str, Any]) -> pl.DataFrame:

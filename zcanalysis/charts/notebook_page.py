@@ -6,13 +6,14 @@ Tables are written for people (`notebook_table`).
 
 import json
 import uuid
+from collections.abc import Mapping
 from typing import Any, Final
 
 import altair as alt
 import polars as pl
 import vl_convert
 from IPython.core.getipython import get_ipython
-from IPython.display import HTML
+from IPython.display import HTML, Markdown
 
 from zcanalysis.charts.notebook_table import table_html
 
@@ -35,6 +36,24 @@ def in_notebook() -> HTML:
     bundle = str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=VEGA_LITE))
     safe = bundle.replace("</script", "<\\/script").replace("<!--", "<\\!--")
     return HTML(f'<script type="module">{safe}</script>')  # type: ignore[no-untyped-call]
+
+
+def claims_hold(claims: Mapping[str, bool]) -> Markdown:
+    """The list of what a notebook says at its top, once every claim of it holds.
+
+    Parameters
+    ----------
+    claims
+        Each in words, and whether it holds.
+
+    Raises
+    ------
+    AssertionError
+        If one does not: it names those that fail, so that the notebook does not run to its end.
+    """
+    if failed := [claim for claim, holds in claims.items() if not holds]:
+        raise AssertionError("does not hold: " + "; ".join(failed))
+    return Markdown("Each of these holds:\n\n" + "\n".join(f"- {claim}" for claim in claims))  # type: ignore[no-untyped-call]
 
 
 def drawn(spec: dict[str, Any], **_: Any) -> dict[str, str]:  # noqa: ANN401 - whatever altair hands over

@@ -8,11 +8,16 @@ import polars as pl
 from zcanalysis.charts.theme import LINES, PALE_GREY, PALE_RED, PALE_TAN, PALE_TEAL, dressed
 
 VERDICT_COLOURS: Final = {"helps": PALE_TEAL, "nothing": PALE_GREY, "depends": PALE_TAN, "hurts": PALE_RED}
-LEGIBLE: Final = "bandwidth('x') >= 22 ? 1 : 0"  # in a narrow page the colour and the tooltip tell
-CELL: Final = {"width": 31, "height": 19}
+LEGIBLE: Final = "bandwidth('x') >= 28 ? 1 : 0"  # in a narrow page the colour and the tooltip tell
+CELL: Final = {"width": 38, "height": 19}
+NUMBER: Final = (
+    "datum.verdict == 'depends' ? format(100 * datum.low, '.0f') + '…' + format(100 * datum.high, '.0f')"
+    " : format(100 * datum.gain, '+.0f')"
+)
 SAYS: Final = (
     "A matrix of cells, a panel a workload and checksum class: what the patch changes in per cent, by how long "
-    "the reader waits and by size. Colours say whether it helps, does nothing, depends, or hurts."
+    "the reader waits and by size. Colours say whether it helps, does nothing, depends, or hurts. A number is the "
+    "median of the hosts; where it depends, the least and the most are written."
 )
 
 
@@ -48,9 +53,9 @@ def patch_effect(cells: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetC
     ]  # fmt: skip
     squares = base.mark_rect(stroke=LINES, strokeWidth=0.5).encode(color=colour, tooltip=tooltip)
     unlike = base.transform_filter("datum.verdict != 'nothing'")
-    numbers = unlike.mark_text(style="pale", fontSize=9, opacity=alt.expr(LEGIBLE)).encode(
+    numbers = unlike.mark_text(style="pale", fontSize=8.5, opacity=alt.expr(LEGIBLE)).encode(
         text=alt.Text("percent:N")
-    ).transform_calculate(percent="abs(datum.gain) < 0.005 ? '±' : format(100 * datum.gain, '+.0f')")  # fmt: skip
+    ).transform_calculate(percent=NUMBER)  # fmt: skip
     panel = alt.layer(squares, numbers).properties(width={"step": CELL["width"]}, height={"step": CELL["height"]})
     return dressed(
         panel.facet(

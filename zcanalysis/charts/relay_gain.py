@@ -53,7 +53,8 @@ def relay_gain(bins: pl.DataFrame, reported: tuple[float, float]) -> alt.Chart |
     words = band.mark_text(align="left", baseline="top", dx=4, fontSize=12).encode(
         x=alt.X("to:Q", scale=GAINS), y=alt.value(4), text=alt.value("reported: 60 % more")
     )
-    return dressed(alt.layer(bars, marked, words).add_params(before, after).properties(width=WIDTH, height=280), SAYS)
+    # the band stands behind the bars, which keep the colours of the legend
+    return dressed(alt.layer(marked, bars, words).add_params(before, after).properties(width=WIDTH, height=280), SAYS)
 
 
 def _menu(bins: pl.DataFrame, name: str) -> alt.Parameter:
