@@ -94,7 +94,7 @@ def _receiving(gains: pl.DataFrame) -> str:
         f"once knfsd reads a chain of fragments as it is; one copy stays on receive. In 2001 (modelled: what one CPU "
         f"carries more than with 2.4.0, of the middle 90 % of machines) a client whose fragments are chained instead "
         f"of copied together carries {client[1]} more; with its page cache mapped too, {client[2]}. With no copy at "
-        f"all it would be {client[3]}: a hypothetical bound, no card could do it. A server gains {server[1]} from "
+        f"all it would be {client[3]}: a hypothetical bound. A server gains {server[1]} from "
         f"chaining alone, because knfsd copies the chain into one buffer and checksums that in a pass of its own; "
         f"reading the chain it would gain {server[3]}."
     )
