@@ -114,8 +114,9 @@ That is the noise: a gain as small means nothing either, such as that of the cop
 #
 # Ratios of goodput; beside each line the change, below it the hosts without it. Upper panel: these recordings, where
 # another of them *is* the change, so that what is foretold can be held against it (recorded apart from each other, not
-# in pairs; measured with the intervals of both). Lower panel: the cases of the shipped validation that applied such a
-# change alone to other hosts, foretold before they were measured in pairs of runs (smallest to largest pair).
+# in pairs; measured with the intervals of both). `mtu=9000` was measured on `veth-9000`, which swings. Lower panel:
+# the cases of the shipped validation that applied such a change alone to other hosts, foretold before they were
+# measured in pairs of runs (smallest to largest pair).
 
 # %%
 own = tables[modern.MEASURED].select(
