@@ -38,8 +38,10 @@ def copies_removed() -> Drawn:
 
 
 def suspects_today() -> Drawn:
-    answers = modern.answers()
-    return charts.suspects(suspects(answers), modern.answer().tables[modern.HOSTS])
+    steady = pl.col("recording").is_in(modern.STEADY)
+    return charts.suspects(
+        suspects(modern.answers()).filter(steady), modern.answer().tables[modern.HOSTS].filter(steady)
+    )
 
 
 def published_errors() -> Drawn:
@@ -51,7 +53,7 @@ PICTURES: Final[dict[str, tuple[Callable[[], Drawn], str]]] = {
     "kleen_patch": (kleen_patch, "What the patch changes, in per cent, replayed: four ways to use a connection"),
     "pinned_buffers": (relay_machines, "What a relay gains without copying: generated machines that the bus limited"),
     "defragmentation": (copies_removed, "NFS over UDP, generated machines: what each copy removed gives"),
-    "modern": (suspects_today, "Today's kernel, four recordings: which suspect of 2002 holds back what"),
+    "modern": (suspects_today, "Today's kernel, three recordings: which suspect of 2002 holds back what"),
     "published": (
         published_errors,
         "Published figures but copies, foretold from each other: how far off (ring: before)",

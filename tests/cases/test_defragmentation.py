@@ -12,8 +12,10 @@ from zcanalysis.cases import defragmentation as copies
 from zcanalysis.cases.defragmentation_machines import OF_2001, prices
 from zcanalysis.cases.defragmentation_today import (
     STAGES,
+    apart_table,
     chain_table,
     cost_of,
+    counted_read,
     ratio_bounds,
     read_share,
     recordings,
@@ -156,6 +158,30 @@ def test_call_chains_tell_a_walk_from_one_piece():
     seen = chain_table(pl.DataFrame({"folded": chains}), pl.DataFrame({"folded": chains[2:3]}))
     assert seen["in_pieces"].to_list() == [2, 1, 2, 1, 1]
     assert seen["whole"].to_list() == [0, 0, 1, 0, 0]
+
+
+def test_a_byte_received_and_a_byte_read_add_up_to_what_was_measured():
+    apart = apart_table(recordings())
+    counted = [counted_read(one.recording.counters) for one in recordings().values()]
+    measured = today_table(recordings())["ns_per_byte"].to_list()
+    for column, share, ns in zip(("in_pieces", "whole"), counted, measured, strict=True):
+        below, copied, both = apart[column]
+        assert below + copied * share == pytest.approx(ns)
+        assert below + copied == pytest.approx(both)
+    assert (apart["low"] <= apart["times"]).all()
+    assert (apart["times"] <= apart["high"].fill_null(float("inf"))).all()
+    for column in ("samples_in_pieces", "samples_whole"):
+        assert apart[column][0] + apart[column][1] == apart[column][2]
+
+
+def test_read_is_what_udp_counts_while_the_cpu_is_sampled():
+    rows = [("sampling", 0, "Udp.InDatagrams", 10), ("sampling", 0, "Udp.InErrors", 5),
+            ("sampling", 0, "Udp.InDatagrams", 40), ("sampling", 0, "Udp.InErrors", 15),
+            ("sampling", 1, "Udp.InDatagrams", 90), ("sampling", 1, "Udp.InErrors", 20),
+            ("sampling", 1, "Udp.InDatagrams", 90), ("sampling", 1, "Udp.InErrors", 80),
+            ("after", 0, "Udp.InDatagrams", 900)]  # fmt: skip
+    counters = pl.DataFrame(rows, schema=["phase", "repeat", "counter", "value"], orient="row").with_row_index("ts_ns")
+    assert counted_read(counters) == pytest.approx(30 / (30 + 70))
 
 
 def test_what_was_read_is_a_share_of_what_was_sent():

@@ -7,10 +7,11 @@ import polars as pl
 import pytest
 
 from zcanalysis.cases import modern
-from zcanalysis.cases.modern_changes import NEIGHBOURS, validated
+from zcanalysis.cases.modern_changes import NEIGHBOURS, of_pairs, validated
 from zcanalysis.cases.modern_prices import COPY_PARTS, FEW_PACKETS
 from zcanalysis.cases.modern_suspects import (
     IPI_FUNCTIONS,
+    NOT_ON_VETH,
     SUSPECT_OF,
     SUSPECTS,
     WAKING,
@@ -35,7 +36,7 @@ def test_the_suspects_add_up_to_the_ceiling_less_the_goodput(answered, recording
     one = modern.answers()[recording]
     gap_gbps = one.ceiling.gbps - one.goodput_gbps
     for table in (suspects({recording: one})["lost_gbps"], answered.tables[modern.WIDE][recording]):
-        assert sum(table) == pytest.approx(gap_gbps, abs=1e-9)
+        assert table.sum() == pytest.approx(gap_gbps, abs=1e-9)
     assert sum(one.blame["lost_gbps"]) == pytest.approx(gap_gbps, abs=1e-9)
 
 
@@ -85,20 +86,42 @@ def test_recordings_that_stand_for_a_change_differ_in_that_only():
 def test_the_words_say_what_the_tables_hold(answered):
     wide, byte = answered.tables[modern.WIDE], answered.tables[modern.BYTE]
     copy_gbps = wide.filter(suspect=modern.COPY)["veth-1500"].item()
-    assert f"{copy_gbps / wide['veth-1500'].sum():.0%} ({copy_gbps:.1f} Gbit/s)" in answered.answer
+    assert f"the copy is {copy_gbps / wide['veth-1500'].sum():.0%} where" in answered.answer
+    assert f"costs {copy_gbps:.1f} Gbit/s in veth-1500" in answered.answer
     payload = dict(byte.select("host", "payload_ns").iter_rows())
-    now = [payload[name] for name in modern.RECORDINGS]
+    now = [payload[name] for name in modern.STEADY]
     assert f"{payload['host_2002'] / max(now):.0f} to {payload['host_2002'] / min(now):.0f} times" in answered.answer
     paired = answered.tables[modern.MEASURED]
-    said = re.search(r"Of (\d+) changes .*?, (\d+) are foretold within", answered.sure)
+    pairs = of_pairs(paired)
+    said = re.search(r"Of (\d+) pairs .*?, (\d+) are foretold within", answered.sure)
     assert said is not None
-    assert [int(number) for number in said.groups()] == [paired.height, paired["meets"].sum()]
-    large = answered.tables[modern.LOST].filter(recording=modern.LARGE, suspect=WAKING).row(0, named=True)
-    assert f"{large['low_gbps']:.1f} to {large['high_gbps']:.1f} Gbit/s" in answered.answer
+    assert [int(number) for number in said.groups()] == [pairs.height, pairs["meets"].sum()]
     assert f"{COPY_PARTS[FEW_PACKETS]:.0f}% of the receiver's kernel time" in answered.answer
     gro = paired.filter(change="gro=on").row(0, named=True)
     assert f"x {gro['ratio']:.2f} foretold" in answered.answer
     assert f"x {gro['measured']:.2f} measured" in answered.answer
+
+
+def test_what_swings_is_only_said_to_be_apart(answered):
+    named = [said for said in re.split(r"(?<=\.) (?=[A-Z])", answered.answer) if modern.LARGE in said]
+    assert len(named) == 1
+    assert named[0].startswith("Shown apart")
+
+
+def test_a_pair_asked_from_either_side_is_one():
+    rows = [("veth-no-rps", "gro=on", True), ("veth-gro", "gro=off", True), ("veth-1500", "rps=off", True),
+            ("veth-no-rps", "rps=1", False)]  # fmt: skip
+    measured = pl.DataFrame(rows, schema=["recording", "change", "meets"], orient="row")
+    pairs = of_pairs(measured)
+    assert dict(pairs.iter_rows()) == {"veth-gro and veth-no-rps": True, "veth-1500 and veth-no-rps": False}
+
+
+def test_what_veth_does_not_have_is_no_zero(answered):
+    wide = answered.tables[modern.WIDE]
+    absent = wide.filter(pl.col("remark") != "")
+    assert absent["suspect"].to_list() == list(NOT_ON_VETH)
+    assert absent.select(modern.RECORDINGS).null_count().row(0) == (len(NOT_ON_VETH),) * len(modern.RECORDINGS)
+    assert wide.filter(suspect="GRO")["veth-1500"].item() == 0  # off, but it could be on
 
 
 def test_only_changes_made_alone_are_taken_from_the_validation():

@@ -7,6 +7,7 @@ from zcanalysis import charts
 from zcanalysis.cases.published import (
     WITHIN,
     answer,
+    at_lengths,
     by_kind,
     by_tolerance,
     counted,
@@ -16,6 +17,7 @@ from zcanalysis.cases.published import (
     left_out,
     record,
     share_text,
+    turned,
 )
 from zcanalysis.cases.published_laws import LAWS, foretold_cycles, published_cycles
 from zcanalysis.cases.published_second_laws import SECOND_LAWS
@@ -120,6 +122,23 @@ def test_both_approaches_are_counted_by_kind():
     assert {kind: n for kind, n in first.iter_rows() if n} == {
         kind: row["first_within"] for kind, row in kinds.items() if row["first_within"]
     }
+
+
+def test_what_turns_is_counted_both_ways():
+    rows = pl.DataFrame({"kind": ["a"] * 4 + ["b"], "first_error": [0.1, -0.1, 0.3, 0.3, 0.0],
+                         "second_error": [0.2, 0.1, -0.1, 0.4, 0.9]})  # fmt: skip
+    assert turned(rows, "a") == (1, 1)
+    assert turned(rows, "b") == (1, 0)
+
+
+def test_all_rows_at_the_length_that_counts_are_those_counted():
+    count, lengths = counted(foretold()), ladder_lengths()
+    settled = at_lengths(count, lengths)
+    within = [int((lengths[name].abs() <= WITHIN).sum()) for name in lengths.columns[1:]]
+    assert settled["20,000 packets"] == count["within"].sum()
+    assert [settled[name] - settled["20,000 packets"] for name in settled] == [n - within[1] for n in within]
+    verdicts = {number >= 0.8 * count.height for number in settled.values()}
+    assert ("undecided" in answer().answer) == (len(verdicts) > 1)
 
 
 def test_a_wider_tolerance_never_holds_fewer():

@@ -59,3 +59,14 @@ def test_what_was_not_measured_has_no_mark():
     assert [(row["name"], row["kind"], row["ratio"]) for row in rows] == [
         ("gro=on", "foretold, 90 %", 1.5), ("mtu=9000", "foretold, 90 %", 2.8), ("gro=on", "measured", 1.4),
     ]  # fmt: skip
+
+
+def test_no_interval_of_a_change_is_cut():
+    changes = pl.DataFrame({
+        "where": ["here", "here"], "name": ["a on b", "c on d"], "ratio": [2.9, 0.4], "low": [2.3, 0.3],
+        "high": [3.4, 0.6], "measured": [1.5, None], "measured_low": [0.8, None], "measured_high": [2.2, None],
+    })  # fmt: skip
+    (spans,) = (layer for layer in charts.ratios(changes).to_dict()["spec"]["layer"] if "x2" in layer["encoding"])
+    low, high = spans["encoding"]["x"]["scale"]["domain"]
+    assert low < 0.3
+    assert high > 3.4

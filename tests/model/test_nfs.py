@@ -22,7 +22,7 @@ def prices(kept: float = 0.0, **given: float) -> Prices:
         (CLIENT["copied together (2.4.0)"], 11, 7),
         (CLIENT["chained (2.4.17)"], 8, 5),
         (CLIENT["chained, page cache mapped"], 5, 3),
-        (CLIENT["card fills the page cache"], 2, 1),
+        (CLIENT["hypothetical: card fills page cache"], 2, 1),
         # in, read; fetch, back, read to sum, read to copy; fetch, back
         (SERVER["copied together (2.4.0)"], 8, 5),
         (SERVER["chained, made one piece (2.4.17)"], 8, 5),

@@ -1,6 +1,6 @@
 """Datagrams of 8 KB on today's kernel, in pieces and whole: what each stage of the receiver costs in two recordings."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any, Final
@@ -10,6 +10,7 @@ import polars as pl
 from zcanalysis.answer import Answer, answered
 from zcanalysis.cases.shipped import shipped
 from zcanalysis.evidence import Evidence, costs_of
+from zcanalysis.goodput import sampled_phase
 from zcanalysis.io.recording import read_recording
 
 CAME: Final = {"fragmented-udp": "in six pieces (MTU 1500)", "whole-udp": "whole (MTU 9000)"}
@@ -22,6 +23,8 @@ STAGES: Final = (
 )  # fmt: skip
 """Work on packets and payload. Left out is what a virtual machine pays for an interrupt, and other processes."""
 
+COPYING: Final = ("copy", "csum_copy")
+"""Done for what the program reads; all others of `STAGES` for what arrives, read or dropped."""
 TOGETHER: Final = "all of them"
 
 SIGHTS: Final = {
@@ -59,17 +62,79 @@ def today_table(known: Mapping[str, Answer]) -> pl.DataFrame:
     polars.DataFrame
         Columns came, ns_per_byte and, 90 % of the sampling alone, low and high.
     """
-    rows = [_together(name, known[name].evidence) for name in CAME]
+    rows = [(CAME[name], *_together(known[name].evidence, STAGES)) for name in CAME]
     return pl.DataFrame(rows, schema=["came", "ns_per_byte", "low", "high"], orient="row")
 
 
-def _together(name: str, evidence: Evidence) -> tuple[str, float, float, float]:
-    """The samples of all stages charged to one, so that its interval is that of their sum."""
-    one = pl.when(pl.col("stage").is_in(STAGES)).then(pl.lit(TOGETHER)).otherwise("stage")
+def _together(evidence: Evidence, stages: Sequence[str]) -> tuple[float, float, float]:
+    """Nanoseconds a byte that arrived; samples of all those stages charged to one: the interval is that of the sum."""
+    one = pl.when(pl.col("stage").is_in(stages)).then(pl.lit(TOGETHER)).otherwise("stage")
     costs = costs_of(replace(evidence, stages=evidence.stages.with_columns(stage=one)))
     row = costs.filter(stage=TOGETHER, cpu=RECEIVER_CPU).row(0, named=True)
     scale = row["ns_per_byte"] / row["ns_per_packet"]
-    return CAME[name], row["ns_per_byte"], row["low"] * scale, row["high"] * scale
+    return row["ns_per_byte"], row["low"] * scale, row["high"] * scale
+
+
+def apart_table(known: Mapping[str, Answer]) -> pl.DataFrame:
+    """What a byte received costs, and what one costs to be read: the two together where nothing is dropped.
+
+    Parameters
+    ----------
+    known
+        By the recording's name, of `CAME`.
+
+    Returns
+    -------
+    polars.DataFrame
+        ``work``; CPU time in ns of the byte that it says, ``in_pieces`` and ``whole``; ``times``, their ratio, with
+        ``low`` and ``high``, 90 % of the sampling at both ends (``high`` null where the samples allow nothing whole);
+        ``samples_in_pieces`` and ``samples_whole``, how many that rests on.
+    """
+    evidence = [known[name].evidence for name in CAME]
+    read = [counted_read(one.recording.counters) for one in evidence]
+    before = [stage for stage in STAGES if stage not in COPYING]
+    below, copies = ([_together(one, stages) for one in evidence] for stages in (before, COPYING))
+    copied = [tuple(ns / share for ns in cost) for cost, share in zip(copies, read, strict=True)]
+    both = [tuple(map(sum, zip(*pair, strict=True))) for pair in zip(below, copied, strict=True)]
+    rows = (
+        ("all but the copy, a byte received", below, before),
+        ("the copy to the program, a byte read", copied, COPYING),
+        ("both, a byte that is received and read", both, STAGES),
+    )
+    return pl.DataFrame(
+        {
+            "work": work,
+            "in_pieces": pieces[0],
+            "whole": whole[0],
+            "times": pieces[0] / whole[0],
+            "low": pieces[1] / whole[2],
+            "high": pieces[2] / whole[1] if whole[1] else None,
+            "samples_in_pieces": _samples(evidence[0], stages),
+            "samples_whole": _samples(evidence[1], stages),
+        }
+        for work, (pieces, whole), stages in rows
+    )
+
+
+def _samples(evidence: Evidence, stages: Sequence[str]) -> int:
+    return evidence.stages.filter(pl.col("cpu") == RECEIVER_CPU, pl.col("stage").is_in(stages)).height
+
+
+def counted_read(counters: pl.DataFrame | None) -> float:
+    """The share of the datagrams that came to UDP while the CPU was sampled, and that the program read.
+
+    Parameters
+    ----------
+    counters
+        Of a recording: ``Udp.InDatagrams`` counts what was read, ``Udp.InErrors`` what the socket dropped.
+    """
+    assert counters is not None
+    counted = counters.filter(
+        pl.col("phase") == sampled_phase(counters), pl.col("counter").is_in(["Udp.InDatagrams", "Udp.InErrors"])
+    )
+    grown = counted.sort("ts_ns").group_by("counter", "repeat").agg(pl.col("value").last() - pl.col("value").first())
+    total = dict(grown.group_by("counter").agg(pl.col("value").sum()).iter_rows())
+    return float(total["Udp.InDatagrams"] / (total["Udp.InDatagrams"] + total["Udp.InErrors"]))
 
 
 def ratio_bounds(today: pl.DataFrame) -> tuple[float, float]:

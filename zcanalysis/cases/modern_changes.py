@@ -92,6 +92,27 @@ def _measured(name: str, change: str, answers: Mapping[str, Answer]) -> dict[str
     return {"measured": ratio, "measured_low": ratio * max(1 - wide, 0.0), "measured_high": ratio * (1 + wide)}
 
 
+def of_pairs(measured: pl.DataFrame) -> pl.DataFrame:
+    """The pairs of recordings behind what was measured: one that is asked from either side is one pair.
+
+    Parameters
+    ----------
+    measured
+        ``recording``, ``change``, ``meets``; each row one of `NEIGHBOURS`.
+
+    Returns
+    -------
+    pl.DataFrame
+        ``pair`` (both names, sorted), ``meets``: whether every row of it does.
+    """
+    pairs = [
+        {"pair": " and ".join(sorted((row["recording"], NEIGHBOURS[row["recording"], row["change"]]))),
+         "meets": row["meets"]}
+        for row in measured.to_dicts()
+    ]  # fmt: skip
+    return pl.DataFrame(pairs).group_by("pair", maintain_order=True).agg(pl.col("meets").all())
+
+
 def validated(document: Mapping[str, Any]) -> pl.DataFrame:
     """The drawn cases of the shipped validation that applied one of these changes alone.
 

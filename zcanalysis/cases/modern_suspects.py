@@ -15,6 +15,7 @@ PERCENTS: Final = tuple(range(0, 101, 10))
 REST: Final = "timers, other processes"
 WAITING: Final = "window and waiting"
 LINK: Final = "link and bus"
+CHECKSUM: Final = "checksum"
 UNEXPLAINED: Final = "unexplained"
 BLAME_ROWS: Final[Mapping[str, str]] = {"framing": LINK, "waiting": WAITING}
 THREAD: Final = "linux-kernel, 27 to 29 June 2002"
@@ -49,7 +50,7 @@ SUSPECTS: Final = (
         f"N. Singhvi, {THREAD}: the receive path is longer",
     ),
     Suspect(
-        "checksum", STAGE_GROUPS["checksum"], "checksum",
+        CHECKSUM, STAGE_GROUPS["checksum"], "checksum",
         f"A. Kleen and J. Hurwitz, {THREAD}: spare it where the card checks",
     ),
     Suspect("socket queue and lock", ("sock_queue_lock",), "socket, lock, wake-ups",
@@ -71,6 +72,11 @@ IPI_FUNCTIONS: Final = ("net_rps_send_ipi", "net_rps_action_and_irq_enable")
 """The stage of the backlog holds them; they interrupt the CPU that RPS chose."""
 COLUMNS: Final = {"suspect": "name", "asked": "asked", "group": "group"}
 IPI_PRICE: Final = "interrupt.send_ns"
+NOT_ON_VETH: Final[Mapping[str, str]] = {
+    LINK: "not on veth: there is no link and no bus",
+    CHECKSUM: "not on veth: it vouches for its packets",
+}
+"""Suspects that these recordings can neither convict nor clear."""
 
 
 def suspects(answers: Mapping[str, Answer]) -> pl.DataFrame:
@@ -120,6 +126,29 @@ def _of(name: str, answer: Answer) -> pl.DataFrame:
         "asked",
         "group",
     )
+
+
+def by_recording(lost: pl.DataFrame) -> pl.DataFrame:
+    """A column a recording.
+
+    Parameters
+    ----------
+    lost
+        From `suspects`.
+
+    Returns
+    -------
+    pl.DataFrame
+        ``suspect``, ``asked``, the Gbit/s that each recording loses (null where veth has no such thing, 0 where it
+        costs nothing), ``remark``.
+    """
+    absent = pl.col("suspect").is_in(list(NOT_ON_VETH)) & (pl.col("lost_gbps") == 0)
+    shown = lost.with_columns(lost_gbps=pl.when(~absent).then("lost_gbps"))
+    wide = shown.pivot(on="recording", index=["suspect", "asked"], values="lost_gbps")
+    names = lost.get_column("recording").unique(maintain_order=True).to_list()
+    nothing = pl.all_horizontal(pl.col(names).is_null())
+    remark = pl.col("suspect").replace_strict(NOT_ON_VETH, default="")
+    return wide.with_columns(remark=pl.when(nothing).then(remark).otherwise(pl.lit("")))
 
 
 def speed_ups(answers: Mapping[str, Answer], percents: tuple[int, ...] = PERCENTS) -> pl.DataFrame:

@@ -12,6 +12,8 @@ SEEN: Final = "measured"
 TWO_LINES: Final = "split(datum.label, ' on ')"
 LABEL: Final = 430
 TICKS: Final = (0.25, 0.33, 0.5, 0.67, 0.8, 1, 1.25, 1.5, 2, 3, 4)
+AROUND: Final = 1.05
+"""Room beyond the farthest end."""
 COLOURS: Final = {FORETOLD: BLUE, SEEN: RED}
 SAYS: Final = (
     "Goodput with a change over goodput without, a row a change and host: foretold with its 90 % range, and "
@@ -50,7 +52,7 @@ def ratios(changes: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChart
         yOffset=offset,
         color=colour,
     )
-    scale = alt.Scale(type="log", nice=False)
+    scale = alt.Scale(type="log", nice=False, domain=_domain(rows))
     ticks = alt.Axis(values=TICKS, labelAngle=0)
     spans = base.mark_rule(strokeWidth=3, opacity=0.55).encode(
         x=alt.X("low:Q", title="goodput with the change over goodput without", scale=scale, axis=ticks), x2="high:Q"
@@ -66,3 +68,9 @@ def ratios(changes: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChart
         )
     )
     return dressed(rowed.resolve_scale(y="independent").resolve_axis(x="independent"), SAYS)
+
+
+def _domain(rows: pl.DataFrame) -> list[float]:
+    """From the lowest end to the highest, no interval cut; 1 is always in sight."""
+    ends = [value for name in ("ratio", "low", "high") for value in rows.get_column(name).drop_nulls() if value > 0]
+    return [min([1.0, *ends]) / AROUND, max([1.0, *ends]) * AROUND]

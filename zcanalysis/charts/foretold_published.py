@@ -54,8 +54,8 @@ def foretold_errors(rows: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.Face
     count = (
         base.transform_aggregate(inside="sum(inside)", rows="count()")
         .transform_calculate(said="datum.inside + ' of ' + datum.rows + ' within ' + tolerance + ' %'")
-        .mark_text(align="right", dx=-10, fontSize=15, fontWeight="bold", baseline="top")
-        .encode(x=alt.value("width"), y=alt.value(6), text="said:N")
+        .mark_text(align="right", fontSize=15, fontWeight="bold", baseline="bottom")
+        .encode(x=alt.value("width"), y=alt.value(-6), text="said:N")  # above the plot: no dot is below it
     )
     return dressed(
         alt.layer(rule, rings, points, count).add_params(tolerance).properties(width=WIDTH - 300, height={"step": 13}),

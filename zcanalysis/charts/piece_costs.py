@@ -3,11 +3,11 @@
 import altair as alt
 import polars as pl
 
-from zcanalysis.charts.theme import PERIWINKLE, VIOLET, WIDTH, dressed
+from zcanalysis.charts.theme import BLUE_GREY, BRICK, WIDTH, dressed
 from zcanalysis.cpu.kernel_stages import STAGES
 
 LABEL = 200
-COLOURS = (VIOLET, PERIWINKLE)
+COLOURS = (BRICK, BLUE_GREY)
 SAYS = (
     "CPU time for a byte, two bars a stage with the interval of the sampling: datagrams that came in pieces, and "
     "whole ones."

@@ -3,11 +3,11 @@
 import altair as alt
 import polars as pl
 
-from zcanalysis.charts.theme import PINK, RED, SKY, TAN, WARM_GREY, dressed
+from zcanalysis.charts.theme import GREEN, MUSTARD, PINK, SKY, WARM_GREY, dressed
 
 PARTS = {
-    "waiting": ("waiting for memory", RED),
-    "copying": ("copying", TAN),
+    "waiting": ("waiting for memory", MUSTARD),
+    "copying": ("copying", GREEN),
     "summing": ("summing", PINK),
     "packets": ("a piece: interrupt, IP", SKY),
     "request": ("a request: UDP, RPC, NFS, files", WARM_GREY),

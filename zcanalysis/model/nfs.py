@@ -44,7 +44,7 @@ CLIENT: Final[Mapping[str, Walk]] = {
     "chained, page cache mapped": Walk(
         buffers={"packets": (DMA_IN, READ), "page cache": (WRITE, READ)}, copies=1, sums_meanwhile=1
     ),
-    "card fills the page cache": Walk(buffers={"page cache": (DMA_IN, READ)}, copies=0),
+    "hypothetical: card fills page cache": Walk(buffers={"page cache": (DMA_IN, READ)}, copies=0),
 }  # fmt: skip
 
 # Server, a WRITE's request. svc_udp_recvfrom makes a chain one piece and sums it in a pass of its own (2.4.17
