@@ -18,7 +18,7 @@ pytestmark = in_a_browser
 TRACE = Path(__file__).parents[2] / "traces/veth-1500"
 MTU = ".zc-explorer .widget-hslider .noUi-handle"
 SPOKEN = ".zc-spoken"
-EXACT = "exact: as zc.what_if has it"
+EXACT = "all 25 hosts replayed, as zc.what_if does"
 DRAWN = """
 return [...document.querySelectorAll('.zc-explorer .vega-embed svg text')].map(one => one.textContent);
 """

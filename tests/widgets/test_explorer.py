@@ -18,13 +18,14 @@ from zcanalysis.errors import TraceError
 from zcanalysis.exploring import subject_of
 from zcanalysis.hosts import preset
 from zcanalysis.io.recording import read_recording
+from zcanalysis.measured_change import Measured
 from zcanalysis.patches import CATALOGUE, parse_patch
 from zcanalysis.scenarios import Scenario, read_scenarios
 from zcanalysis.whatif import what_if
 from zcanalysis.widgets import explorer
 from zcanalysis.widgets.explorer_panes import LADDER, TIME
 from zcanalysis.widgets.explorer_widget import OLD, OLD_HOST, RECORDED
-from zcanalysis.widgets.explorer_words import connection_html, figures_html
+from zcanalysis.widgets.explorer_words import connection_html, doubt, figures_html, is_outside
 
 TRACES = Path(__file__).parents[2] / "traces"
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -119,9 +120,25 @@ def test_what_cannot_act_is_greyed_with_its_reason(shown):
 def test_the_measured_point_of_another_recording_is_named(shown):
     move(shown, "mtu", "mtu=9000")
     assert "(veth-9000)" in shown.panes.words.text
+    assert shown.panes.words.doubt in shown.panes.words.text
+    assert "(veth-9000), outside the prediction: " in shown.panes.words.doubt
+    assert "the two CPUs were was not recorded" in shown.panes.words.doubt
     assert "measured: veth-9000" in [row["name"] for row in shown.panes.outcomes.tables["table_0"]]
     move(shown, "mtu", "mtu=6000")
     assert "Measured in the lab" not in shown.panes.words.text
+    assert shown.panes.words.doubt == ""
+
+
+def test_a_measurement_within_the_prediction_is_no_warning(shown):
+    move(shown, "mtu", "mtu=9000")
+    gbps, low, high = shown.found.rate
+    for point, outside in {
+        (gbps, None, None): False, (low - 1, low - 2, low + 0.1): False, (high + 1, high - 0.1, None): False,
+        (high + 1, None, None): True, (low - 1, low - 2, low - 0.1): True, (high + 2, high + 1, high + 3): True,
+    }.items():  # fmt: skip
+        assert is_outside(shown.found, Measured(*point, "x")) == outside
+    apart = doubt(shown.subject, shown.found, [Measured(1.0, None, None, "x", "its CPUs were 2.0 times as far apart")])
+    assert apart.endswith("; its CPUs were 2.0 times as far apart.")
 
 
 def test_undo_and_redo_go_through_every_step(shown):
