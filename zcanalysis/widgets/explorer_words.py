@@ -188,10 +188,10 @@ def _measured(subject: Subject, found: Explored, one: Measured) -> str:
     if not is_outside(found, one):
         return f"{words}."
     before, after = subject.baseline.gbps, found.prediction.gbps
-    ratios = (
-        f": {one.gbps / before:.2f} times as much as here, not {after / before:.2f} times" if before and after else ""
-    )
-    return f"{words}, outside the prediction{ratios}{'; ' if one.cpus else ''}{one.cpus}."
+    words += ", outside the prediction"
+    if before and after:
+        words += f": {one.gbps / before:.2f} times as much as it is, not {after / before:.2f} times"
+    return f"{words}; {one.cpus}." if one.cpus else f"{words}."
 
 
 def _limits(before: str, after: str) -> str:

@@ -10,7 +10,10 @@ import traitlets
 
 STYLE: Final = """<style>
 .zc-explorer { color: var(--jp-ui-font-color1); max-width: 1120px; --jp-widgets-horizontal-tab-width: 200px; }
-.zc-explorer .widget-hslider .widget-readout { min-width: 104px; text-align: left; }
+.zc-explorer .zc-labelled-above { flex-wrap: wrap; height: auto; overflow: visible; }
+.zc-explorer .zc-labelled-above .widget-label { flex: 1 1 auto; width: auto; text-align: left; }
+.zc-explorer .zc-labelled-above .widget-readout { order: 1; width: auto; max-width: none; text-align: right; }
+.zc-explorer .zc-labelled-above .slider-container, .zc-explorer .zc-labelled-above select { order: 2; flex: 1 0 90%; }
 .zc-explorer .widget-html-content { line-height: 1.35; }
 .zc-spoken { font-size: 15px; line-height: 1.45; padding: 6px 8px; border-left: 4px solid var(--jp-brand-color1);
   background: var(--jp-layout-color2); color: var(--jp-ui-font-color1); white-space: normal; }
