@@ -3,7 +3,10 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import fields, replace
 from pathlib import Path
+from statistics import median
 from typing import Any, Final, NamedTuple
+
+import polars as pl
 
 from zcanalysis.errors import HostError, TraceError
 from zcanalysis.goodput import counted_goodput
@@ -12,9 +15,11 @@ from zcanalysis.io.recording import Recording, read_recording
 from zcanalysis.lab.applied import patched
 from zcanalysis.lab.scenarios import Scenario as Configuration
 from zcanalysis.patches import Patch
+from zcanalysis.recorder.cpu_distance import SOURCE, in_one_place
 
 VALIDATION: Final = "validation.json"
 MOST_FOLDERS: Final = 200
+DISTANCE_UNKNOWN: Final = "how far apart the two CPUs were was not recorded"
 
 
 class Measured(NamedTuple):
@@ -25,6 +30,9 @@ class Measured(NamedTuple):
     high_gbps: float | None
     where: str
     """What was measured; holds names of folders, so never trusted text."""
+    cpus: str = ""
+    """How far apart its two CPUs were, against those of the recording that is asked about; empty where that cannot
+    differ."""
 
 
 class LabRuns:
@@ -84,7 +92,7 @@ class LabRuns:
 
     def _goodput(self, place: Path) -> Measured | None:
         if place not in self._goodputs:
-            self._goodputs[place] = _goodput(place)
+            self._goodputs[place] = _goodput(place, _distances_ns(self._recording))
         return self._goodputs[place]
 
 
@@ -99,13 +107,40 @@ def _neighbours(folder: Path) -> Iterator[tuple[Path, Configuration]]:
             yield place, configuration
 
 
-def _goodput(place: Path) -> Measured | None:
+def _goodput(place: Path, distances_ns: list[int]) -> Measured | None:
     try:
         recording = read_recording(place)
     except TraceError:
         return None
     found = counted_goodput(recording)
-    return None if found is None else Measured(found.gbps, found.low_gbps, found.high_gbps, recording.name)
+    if found is None:
+        return None
+    cpus = cpus_text(distances_ns, _distances_ns(recording))
+    return Measured(found.gbps, found.low_gbps, found.high_gbps, recording.name, cpus)
+
+
+def cpus_text(here_ns: list[int], there_ns: list[int]) -> str:
+    """How far apart the two CPUs of another recording were, by round trips of a cache line in both.
+
+    Examples
+    --------
+    >>> cpus_text([230, 240, 250], [480, 500])
+    'its CPUs were 2.0 times as far apart'
+    >>> cpus_text([230, 240], [230]), cpus_text([], [230])
+    ('its CPUs were as far apart', 'how far apart the two CPUs were was not recorded')
+    """
+    if not here_ns or not there_ns:
+        return DISTANCE_UNKNOWN
+    if in_one_place([*here_ns, *there_ns]):
+        return "its CPUs were as far apart"
+    return f"its CPUs were {median(there_ns) / median(here_ns):.1f} times as far apart"
+
+
+def _distances_ns(recording: Recording) -> list[int]:
+    """Round trips of a cache line between the sender's CPU and the reader's; none in older recordings."""
+    if recording.counters is None:
+        return []
+    return recording.counters.filter(pl.col("source") == SOURCE).get_column("value").to_list()
 
 
 def _configuration(place: Path) -> Configuration | None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import polars as pl
 
 from zcanalysis.answer import gbps_text
-from zcanalysis.exploring import Explored, Rate, Subject
+from zcanalysis.exploring import AFTER, BEFORE, Explored, Rate, Subject
 from zcanalysis.measured_change import Measured
 from zcanalysis.tables import OUTCOMES, conform, polars_schema
 
@@ -28,9 +28,9 @@ def outcome_rows(
     measured
         Of the changes of now.
     """
-    rows = [] if subject.baseline.gbps is None else [_row("as it is", "as it is", subject.baseline, subject.limit)]
+    rows = [] if subject.baseline.gbps is None else [_row(BEFORE, BEFORE, subject.baseline, subject.limit)]
     if not now.changes_nothing:
-        rows.append(_row("now", "now", now.rate, now.prediction.limit_after))
+        rows.append(_row(AFTER, AFTER, now.rate, now.prediction.limit_after))
         rows += [_row(f"measured: {one.where}", "measured", Rate(*one[:3]), "") for one in measured]
     rows += [_row(one.scenario.name, "kept", one.rate, one.prediction.limit_after) for one in kept]
     seen: dict[object, int] = {}

@@ -499,7 +499,7 @@ LADDER: Final[Schema] = {
 OUTCOMES: Final[Schema] = {
     "order": Column(pl.Int64(), "from top to bottom"),
     "name": Column(pl.String(), "of a scenario or a measurement: its user's or a folder's, never trusted text"),
-    "kind": Column(pl.String(), "as it is, now, kept, or measured"),
+    "kind": Column(pl.String(), "as it is, with the changes, kept, or measured"),
     "gbps": Column(pl.Float64(), "goodput, measured or predicted; null where nothing can say"),
     "low_gbps": Column(pl.Float64(), "its 5 % bound; null where none is known"),
     "high_gbps": Column(pl.Float64(), "its 95 % bound"),

@@ -18,7 +18,9 @@ pytestmark = in_a_browser
 TRACE = Path(__file__).parents[2] / "traces/veth-1500"
 MTU = ".zc-explorer .widget-hslider .noUi-handle"
 SPOKEN = ".zc-spoken"
-EXACT = "exact: as zc.what_if has it"
+MTU_WIDTH = "return document.querySelector('.zc-explorer .zc-labelled-above .slider-container').clientWidth"
+LEAST_SLIDER_PX = 200
+EXACT = "all 25 hosts replayed, as zc.what_if does"
 DRAWN = """
 return [...document.querySelectorAll('.zc-explorer .vega-embed svg text')].map(one => one.textContent);
 """
@@ -50,12 +52,12 @@ def settled(notebook, words):
 
 
 def button(notebook, text):
-    """Press the button of that text."""
+    """Press the button of that text, and return it."""
     for one in notebook.wait_for(".zc-explorer button"):
         if one.text.strip() == text:
             notebook.browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", one)
             one.click()
-            return
+            return one
     raise AssertionError(f"no button {text!r}")
 
 
@@ -71,11 +73,22 @@ def test_slider_box_and_scenarios_show_what_the_library_says(lab):
     with lab.opened("notebooks/03_explorer.ipynb") as notebook:
         notebook.run_all()
         notebook.wait_for(".zc-explorer .vega-embed svg.marks path")
-        settled(notebook, gbps_text(answer.goodput_gbps, answer.low_gbps, answer.high_gbps))
+        settled(notebook, expected(answer, "mtu=9000"))  # as the notebook leaves it
+        assert "outside the prediction" in notebook.drawn(".zc-spoken .zc-doubt", "textContent")[0]
 
-        notebook.press(MTU, *[Keys.ARROW_RIGHT] * 7)  # from 1500 to 9000 bytes
+        notebook.press(MTU, *[Keys.ARROW_LEFT] * 7)  # from 9000 to 1500 bytes
+        settled(notebook, gbps_text(answer.goodput_gbps, answer.low_gbps, answer.high_gbps))
+        notebook.press(MTU, *[Keys.ARROW_RIGHT] * 7)
         settled(notebook, expected(answer, "mtu=9000"))
         assert "With mtu=9000:" in notebook.drawn(SPOKEN, "textContent")[0]
+        assert notebook.browser.execute_script(MTU_WIDTH) > LEAST_SLIDER_PX
+
+        focus = button(notebook, "As it is")
+        settled(notebook, gbps_text(answer.goodput_gbps, answer.low_gbps, answer.high_gbps))
+        focus.send_keys(Keys.TAB)  # to the groups of changes
+        assert notebook.browser.switch_to.active_element.tag_name == "select"
+        button(notebook, "Try mtu=9000")
+        settled(notebook, expected(answer, "mtu=9000"))
 
         box = notebook.wait_for(".zc-explorer .widget-checkbox input:not([disabled])")[0]
         notebook.browser.execute_script("arguments[0].click()", box)

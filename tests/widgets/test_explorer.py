@@ -18,13 +18,15 @@ from zcanalysis.errors import TraceError
 from zcanalysis.exploring import subject_of
 from zcanalysis.hosts import preset
 from zcanalysis.io.recording import read_recording
+from zcanalysis.measured_change import Measured
 from zcanalysis.patches import CATALOGUE, parse_patch
 from zcanalysis.scenarios import Scenario, read_scenarios
 from zcanalysis.whatif import what_if
 from zcanalysis.widgets import explorer
+from zcanalysis.widgets.best_changes import UNSURE, gain_html
 from zcanalysis.widgets.explorer_panes import LADDER, TIME
-from zcanalysis.widgets.explorer_widget import OLD, OLD_HOST, RECORDED
-from zcanalysis.widgets.explorer_words import connection_html, figures_html
+from zcanalysis.widgets.explorer_widget import OLD, OLD_HOST, PRICES, RECORDED
+from zcanalysis.widgets.explorer_words import connection_html, doubt, figures_html, is_outside
 
 TRACES = Path(__file__).parents[2] / "traces"
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -69,6 +71,12 @@ def html_of(widget):
     return own + [text for child in getattr(widget, "children", ()) for text in html_of(child)]
 
 
+def buttons(widget):
+    """All buttons that it shows."""
+    own = [widget] if isinstance(widget, ipywidgets.Button) else []
+    return own + [button for child in getattr(widget, "children", ()) for button in buttons(child)]
+
+
 def test_it_opens_with_what_was_recorded(shown, answer):
     assert gbps_text(answer.goodput_gbps, answer.low_gbps, answer.high_gbps) in shown.panes.words.text
     assert "The limit is CPU 1" in shown.panes.words.text
@@ -77,9 +85,32 @@ def test_it_opens_with_what_was_recorded(shown, answer):
     assert shown.redo.disabled
     best = shown.best.rows[0]
     assert best["patch"] == "mtu=9000"
-    assert gbps_text(best["predicted_gbps"], best["low_gbps"], best["high_gbps"]) in shown.best.table.value
+    assert gbps_text(best["predicted_gbps"], best["low_gbps"], best["high_gbps"]) in "".join(html_of(shown.best.box))
     assert best["command"] in shown.best.table.value
     assert best["why"] in unescape(shown.best.table.value)
+
+
+def test_what_would_help_is_tried_by_its_button_and_says_what_may_give_nothing(shown):
+    first = buttons(shown.best.box)[0]
+    assert first.description == "Try mtu=9000"
+    first.click()
+    assert [str(patch) for patch in shown.scenario.patches] == ["mtu=9000"]
+    row = shown.best.rows[0]
+    assert UNSURE not in gain_html(row, row["low_gbps"] - 0.1)
+    assert UNSURE in gain_html(row, row["low_gbps"])
+
+
+def test_each_group_of_changes_is_shown_when_it_is_chosen(shown):
+    names = [name for name, _ in shown.groups.options]
+    assert len(names) == len(shown.controls.children) == len(shown.patch_controls.groups) + 1
+    assert names[-1].startswith(PRICES)
+    for at, rows in enumerate(shown.patch_controls.groups.values()):
+        shown.groups.value = at
+        assert shown.controls.selected_index == at
+        assert {row.box for row in rows} == set(shown.controls.children[at].children)
+    shown.groups.value = len(names) - 1
+    prices = [row.box for row in shown.price_controls.rows.values()]
+    assert list(shown.controls.children[shown.controls.selected_index].children) == prices
 
 
 def test_a_moved_slider_and_a_ticked_box_show_what_what_if_says(shown, answer):
@@ -90,7 +121,7 @@ def test_a_moved_slider_and_a_ticked_box_show_what_what_if_says(shown, answer):
     assert words(answer, ["mtu=9000", "gro=on"]) in shown.panes.words.text
     assert shown.found.exact
     rows = {row["name"]: row for row in shown.panes.outcomes.tables["table_0"]}
-    assert rows["now"]["gbps"] == what_if(answer, [shown.scenario.patches]).item(0, "predicted_gbps")
+    assert rows["with the changes"]["gbps"] == what_if(answer, [shown.scenario.patches]).item(0, "predicted_gbps")
 
 
 def test_a_price_within_and_beyond_its_interval(shown, answer):
@@ -119,9 +150,25 @@ def test_what_cannot_act_is_greyed_with_its_reason(shown):
 def test_the_measured_point_of_another_recording_is_named(shown):
     move(shown, "mtu", "mtu=9000")
     assert "(veth-9000)" in shown.panes.words.text
+    assert shown.panes.words.doubt in shown.panes.words.text
+    assert "(veth-9000), outside the prediction: " in shown.panes.words.doubt
+    assert "the two CPUs were was not recorded" in shown.panes.words.doubt
     assert "measured: veth-9000" in [row["name"] for row in shown.panes.outcomes.tables["table_0"]]
     move(shown, "mtu", "mtu=6000")
     assert "Measured in the lab" not in shown.panes.words.text
+    assert shown.panes.words.doubt == ""
+
+
+def test_a_measurement_within_the_prediction_is_no_warning(shown):
+    move(shown, "mtu", "mtu=9000")
+    gbps, low, high = shown.found.rate
+    for point, outside in {
+        (gbps, None, None): False, (low - 1, low - 2, low + 0.1): False, (high + 1, high - 0.1, None): False,
+        (high + 1, None, None): True, (low - 1, low - 2, low - 0.1): True, (high + 2, high + 1, high + 3): True,
+    }.items():  # fmt: skip
+        assert is_outside(shown.found, Measured(*point, "x")) == outside
+    apart = doubt(shown.subject, shown.found, [Measured(1.0, None, None, "x", "its CPUs were 2.0 times as far apart")])
+    assert apart.endswith("; its CPUs were 2.0 times as far apart.")
 
 
 def test_undo_and_redo_go_through_every_step(shown):
@@ -173,7 +220,9 @@ def test_scenarios_are_kept_compared_saved_loaded_and_deleted(shown, answer, tmp
     assert HOSTILE not in kept.table.value
     assert HOSTILE in unescape(kept.table.value)
     assert words(answer, ["mtu=9000"]) in kept.table.value
-    assert [row["kind"] for row in shown.panes.outcomes.tables["table_0"]] == ["as it is", "now", "kept", "kept"]
+    assert [row["kind"] for row in shown.panes.outcomes.tables["table_0"]] == [
+        "as it is", "with the changes", "kept", "kept",
+    ]  # fmt: skip
     kept.file.value = str(tmp_path / "mine.toml")
     kept.save.click()
     before = [one.scenario for one in kept.kept]
@@ -222,7 +271,8 @@ def test_the_code_is_that_of_the_scenario(shown):
     assert shown.code.command.value.endswith("veth-1500 --patch mtu=9000 --price tcp.skb_ns=300.0")
     assert "'mtu=9000'" in shown.code.python.value
     shown.reset.click()
-    assert shown.code.command.value.startswith("# no command")
+    assert shown.code.command.value.startswith("# change something first")
+    assert shown.code.python.value == shown.code.command.value
 
 
 def test_the_ladder_is_drawn_when_it_is_looked_at(shown, answer):
@@ -259,7 +309,7 @@ def test_several_recordings_are_chosen_from():
     # a process to move away is no patch: it is named, and cannot be tried
     ranked = [row["patch"] for row in shown.best.rows]
     assert any(name.startswith("move:") for name in ranked)
-    assert len(shown.best.box.children[1].children) == len(ranked) - 1
+    assert len(buttons(shown.best.box)) == len(ranked) - 1
     move(shown, "mtu", "mtu=9000")
     assert "The limit stays CPU 1." in shown.panes.words.text
     shown.close()
@@ -268,7 +318,7 @@ def test_several_recordings_are_chosen_from():
 def test_a_host_and_a_list_can_be_explored(answer):
     shown = explorer([preset("modern"), answer])
     assert shown.subject.answer is None
-    assert "Nobody recorded this host" in shown.best.table.value
+    assert "Nobody recorded this host" in "".join(html_of(shown.best.box))
     move(shown, "cpu-speed", "cpu-speed=2")
     row = what_if(preset("modern"), [parse_patch("cpu-speed=2")]).row(0, named=True)
     assert gbps_text(row["predicted_gbps"], row["low_gbps"], row["high_gbps"]) in shown.panes.words.text

@@ -11,7 +11,7 @@ import polars as pl
 
 from zcanalysis.charts.theme import BLUE, GROUP_COLOURS, RED, TEAL, WARM_GREY, dressed
 
-KIND_COLOURS: Final = {"as it is": WARM_GREY, "now": BLUE, "kept": TEAL, "measured": RED}
+KIND_COLOURS: Final = {"as it is": WARM_GREY, "with the changes": BLUE, "kept": TEAL, "measured": RED}
 PANEL: Final = 175
 NAMES: Final = 150
 OUTCOMES_SAY: Final = "Goodput of scenarios and measurements beside one another, each a point within its 90 % interval."
@@ -39,6 +39,7 @@ def outcomes(rows: pl.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChart:
         ],
     )
     x = alt.X("gbps:Q", title="goodput (Gbit/s)", scale=alt.Scale(domainMin=0))
+    # no legend: each row has its name beside it, and a legend would show kinds that no row has
     colour = _colour("kind", KIND_COLOURS)
     spans = base.mark_bar(height=8, opacity=0.5).encode(
         color=colour, x=alt.X("low_gbps:Q", title="goodput (Gbit/s)"), x2="high_gbps:Q"
@@ -81,7 +82,7 @@ def _beside(steps: pl.DataFrame, title: str, digits: str, says: str) -> alt.Char
         ],
     )
     x = alt.X("from:Q", title=title, scale=alt.Scale(domainMin=0), axis=alt.Axis(tickCount=4))
-    bars = base.mark_bar().encode(x=x, x2="to:Q", color=_colour("group", GROUP_COLOURS, legend=False))
+    bars = base.mark_bar().encode(x=x, x2="to:Q", color=_colour("group", GROUP_COLOURS))
     words = base.mark_text(align="left", dx=3, fontSize=11).encode(
         x="right:Q", text=alt.Text("amount:Q", format=digits)
     )
@@ -90,7 +91,6 @@ def _beside(steps: pl.DataFrame, title: str, digits: str, says: str) -> alt.Char
     return dressed(panels.facet(column=alt.Column("when:N", title=None, sort="ascending"), spacing=22), says)
 
 
-def _colour(column: str, colours: Mapping[str, str], *, legend: bool = True) -> alt.Color:
+def _colour(column: str, colours: Mapping[str, str]) -> alt.Color:
     scale = alt.Scale(domain=list(colours), range=list(colours.values()))
-    shown = alt.Legend(orient="bottom", columns=4, symbolOpacity=1) if legend else None
-    return alt.Color(f"{column}:N", title=None, scale=scale, legend=shown)
+    return alt.Color(f"{column}:N", title=None, scale=scale, legend=None)

@@ -10,7 +10,7 @@ from zcanalysis import charts
 from zcanalysis.exploring import Explored, Subject, ladders, transfer_time
 from zcanalysis.measured_change import Measured
 from zcanalysis.outcome_rows import outcome_rows
-from zcanalysis.widgets.explorer_words import figures_html, said
+from zcanalysis.widgets.explorer_words import doubt, figures_html, said
 from zcanalysis.widgets.live_chart import LiveChart
 from zcanalysis.widgets.page_parts import Spoken, dim
 
@@ -62,7 +62,7 @@ class Panes:
             What the lab measured of the same changes.
         """
         points = tuple(measured)
-        self.words.text = said(subject, found, points)
+        self.words.show(said(subject, found, points), doubt(subject, found, points))
         self.figures.value = figures_html(subject, found)
         self._outcomes.draw(outcome_rows(subject, found, kept, points))
         if self.tab.selected_index == TIME:

@@ -8,7 +8,7 @@ import traitlets
 
 from zcanalysis.answer import Answer
 from zcanalysis.errors import ZcError
-from zcanalysis.exploring import Explored, Subject, asked_anyway, subject_of
+from zcanalysis.exploring import AFTER, Explored, Subject, asked_anyway, subject_of
 from zcanalysis.hosts import preset
 from zcanalysis.measured_change import LabRuns, Measured
 from zcanalysis.scenarios import Scenario, as_command, as_python
@@ -96,7 +96,8 @@ class Explorer(ipywidgets.VBox):
         self.panes, self.code = Panes(), CodePane()
         self.scenarios = ScenarioList(self._asked, lambda: self.scenario, self.show_scenario, self._redraw)
         self.best = BestChanges(self.show_scenario)
-        self.controls = ipywidgets.Accordion(layout={"width": "98%"})
+        self.groups = ipywidgets.Dropdown(description="Changes of", layout={"width": "98%"})
+        self.controls = ipywidgets.Stack()
         self._lay_out()
         self._listen()
         self._open(None)
@@ -111,7 +112,7 @@ class Explorer(ipywidgets.VBox):
     @property
     def scenario(self) -> Scenario:
         """What the controls ask now."""
-        return Scenario(name="now", patches=self.patch_controls.patches, prices=self.price_controls.prices)
+        return Scenario(name=AFTER, patches=self.patch_controls.patches, prices=self.price_controls.prices)
 
     def show_scenario(self, scenario: Scenario, by: str = "shown") -> None:
         """Set the controls to a scenario, and ask it.
@@ -172,11 +173,13 @@ class Explorer(ipywidgets.VBox):
         return () if self._runs is None or asked.prices else self._runs.measured(asked.patches)
 
     def _texts(self) -> tuple[str, str]:
+        if self.found.changes_nothing:
+            return "", ""
         place = self._choices[self.recording.value].place
         if self.generation.value == OLD or place is None:
             name = OLD_HOST if self.generation.value == OLD else self.subject.name
             return "", as_python(self.scenario, preset=name)
-        return "" if self.found.changes_nothing else as_command(self.scenario, place), as_python(self.scenario, place)
+        return as_command(self.scenario, place), as_python(self.scenario, place)
 
     # ---- what it is asked of
 
@@ -218,17 +221,20 @@ class Explorer(ipywidgets.VBox):
         self._find_fast()
 
     def _show_controls(self) -> None:
-        """In an accordion of their own: one whose parts were closed cannot fold them any more."""
+        """One group at a time, chosen in a list: unlike the heads of an accordion, the keyboard reaches it."""
         prices = [row.box for row in self.price_controls.rows.values()]
         tall = {"max_height": "640px", "overflow": "auto"}
         boxes = [*self.patch_controls.boxes(), (f"{PRICES} ({len(prices)})", ipywidgets.VBox(prices, layout=tall))]
-        before, titles = self.controls, tuple(title for title, _ in boxes)
-        acting = next((at for at, title in enumerate(titles) if "(0 of" not in title), 0)
-        self.controls = ipywidgets.Accordion(
-            [box for _, box in boxes], titles=titles, selected_index=acting, layout={"width": "98%"}
-        )
+        before, titles = self.controls, [title for title, _ in boxes]
+        self.controls = ipywidgets.Stack([box for _, box in boxes], layout={"width": "98%"})
         self._left.children = (*self._left.children[:-1], self.controls)
+        self.groups.options = [(title, at) for at, title in enumerate(titles)]
+        self.groups.value = next((at for at, title in enumerate(titles) if "(0 of" not in title), 0)
+        self._show_group(None)
         _close([before])
+
+    def _show_group(self, change: traitlets.Bunch | None) -> None:
+        self.controls.selected_index = self.groups.value
 
     def _describe(self, change: traitlets.Bunch | None) -> None:
         host = self.subject.host
@@ -245,6 +251,7 @@ class Explorer(ipywidgets.VBox):
         self.recording.observe(self._open, "value")
         self.connection.observe(self._describe, "value")
         self.generation.observe(self._switch, "value")
+        self.groups.observe(self._show_group, "value")
         self.panes.tab.observe(lambda _: self._find_exact(), "selected_index")
         self.undo.on_click(lambda _: self._go(self.history.undo()))
         self.redo.on_click(lambda _: self._go(self.history.redo()))
@@ -261,13 +268,13 @@ class Explorer(ipywidgets.VBox):
     def _lay_out(self) -> None:
         line = {"flex_flow": "row wrap", "width": "100%", "align_items": "center"}
         self._left = ipywidgets.VBox(
-            [ipywidgets.Box([self.undo, self.redo, self.reset], layout=line), self.message, self.controls],
+            [ipywidgets.Box([self.undo, self.redo, self.reset], layout=line), self.message, self.groups, self.controls],
             layout={"flex": "1 1 300px", "min_width": "280px"},
         )
-        right = ipywidgets.VBox([self.panes.box], layout={"flex": "2 1 580px", "min_width": "540px"})
+        right = ipywidgets.VBox([self.best.box, self.panes.box], layout={"flex": "2 1 580px", "min_width": "540px"})
         below = ipywidgets.Tab(
-            [self.best.box, self.scenarios.box, self.code.box],
-            titles=("what would help", "scenarios", "copy as code"),
+            [self.scenarios.box, self.code.box, self.best.table],
+            titles=("scenarios", "copy as code", "how to change it"),
         )
         self.children = [
             ipywidgets.HTML(STYLE),

@@ -16,7 +16,7 @@ from zcanalysis.widgets.page_parts import dim, rows_html, warning
 NO_CHANGE: Final = 0.005
 LIMITS: Final = {"link": "the link", "receive window": "the receive window", "not seen": "nothing that was seen"}
 FAST_WORDS: Final = f"fast answer, 99 of 100 are within {FAST_ERROR:.0%} of the exact one, which follows"
-EXACT_WORDS: Final = "exact: as zc.what_if has it"
+EXACT_WORDS: Final = "all 25 hosts replayed, as zc.what_if does"
 
 
 def rate_words(rate: Rate) -> str:
@@ -47,11 +47,42 @@ def said(subject: Subject, found: Explored, measured: Iterable[Measured]) -> str
     words = [
         f"With {asked}{unable}: {rate_words(found.rate)}{_sure(found)}, {_change(subject, found)}.",
         _limits(limit_words(subject.limit), limit_words(made.limit_after)),
-        *(f"Measured in the lab: {rate_words(Rate(*one[:3]))} ({one.where})." for one in measured),
+        *(_measured(subject, found, one) for one in sorted(measured, key=lambda one: not is_outside(found, one))),
     ]
     if made.why:
         words.append(f"Mind: {made.why}.")
     return " ".join(words)
+
+
+def doubt(subject: Subject, found: Explored, measured: Iterable[Measured]) -> str:
+    """The part of `said` that contradicts the prediction; empty where nothing does.
+
+    Parameters
+    ----------
+    subject, found, measured
+        As for `said`.
+    """
+    if found.changes_nothing or found.prediction.gbps is None:
+        return ""
+    return " ".join(_measured(subject, found, one) for one in measured if is_outside(found, one))
+
+
+def is_outside(found: Explored, measured: Measured) -> bool:
+    """Whether the measured interval, or the point where it has none, has nothing in common with the predicted one.
+
+    Parameters
+    ----------
+    found
+        What is predicted.
+    measured
+        Of the same changes.
+    """
+    _, low, high = found.rate
+    if low is None or high is None:
+        return False
+    least = measured.gbps if measured.low_gbps is None else measured.low_gbps
+    most = measured.gbps if measured.high_gbps is None else measured.high_gbps
+    return most < low or least > high
 
 
 def figures_html(subject: Subject, found: Explored) -> str:
@@ -149,6 +180,18 @@ def _change(subject: Subject, found: Explored) -> str:
     if abs(ratio - 1) < NO_CHANGE or not (acting(found) or found.scenario.prices):
         return f"no change from {rate_words(subject.baseline)}"
     return f"{after - before:+.1f} Gbit/s, {ratio:.2f} times the {before:.1f} Gbit/s as it is"
+
+
+def _measured(subject: Subject, found: Explored, one: Measured) -> str:
+    """What was measured, and where it contradicts the prediction by how much, with the reason if the data give one."""
+    words = f"Measured in the lab: {rate_words(Rate(*one[:3]))} ({one.where})"
+    if not is_outside(found, one):
+        return f"{words}."
+    before, after = subject.baseline.gbps, found.prediction.gbps
+    words += ", outside the prediction"
+    if before and after:
+        words += f": {one.gbps / before:.2f} times as much as it is, not {after / before:.2f} times"
+    return f"{words}; {one.cpus}." if one.cpus else f"{words}."
 
 
 def _limits(before: str, after: str) -> str:

@@ -10,10 +10,15 @@ import traitlets
 
 STYLE: Final = """<style>
 .zc-explorer { color: var(--jp-ui-font-color1); max-width: 1120px; --jp-widgets-horizontal-tab-width: 200px; }
-.zc-explorer .widget-hslider .widget-readout { min-width: 104px; text-align: left; }
+.zc-explorer .zc-labelled-above { flex-wrap: wrap; height: auto; overflow: visible; }
+.zc-explorer .zc-labelled-above .widget-label { flex: 1 1 auto; width: auto; text-align: left; }
+.zc-explorer .zc-labelled-above .widget-readout { order: 1; width: auto; max-width: none; text-align: right; }
+.zc-explorer .zc-labelled-above .slider-container, .zc-explorer .zc-labelled-above select { order: 2; flex: 1 0 90%; }
 .zc-explorer .widget-html-content { line-height: 1.35; }
 .zc-spoken { font-size: 15px; line-height: 1.45; padding: 6px 8px; border-left: 4px solid var(--jp-brand-color1);
   background: var(--jp-layout-color2); color: var(--jp-ui-font-color1); white-space: normal; }
+.zc-spoken:has(.zc-doubt) { border-left-color: var(--jp-error-color1); }
+.zc-doubt { color: var(--jp-error-color1); font-weight: 600; }
 .zc-dim { color: var(--jp-ui-font-color2); font-size: 12px; }
 .zc-warn { color: var(--jp-error-color1); font-size: 12px; }
 .zc-large { font-size: 22px; font-weight: 600; }
@@ -28,10 +33,27 @@ STYLE: Final = """<style>
 
 
 class Spoken(anywidget.AnyWidget):
-    """A text that a screen reader says when it changes; it is shown as text, never as HTML."""
+    """A text that a screen reader says when it changes; it is shown as text, never as HTML.
+
+    `doubt` is the part of it to be marked as a warning.
+    """
 
     _esm = Path(__file__).with_name("spoken.js")
     text = traitlets.Unicode().tag(sync=True)
+    doubt = traitlets.Unicode().tag(sync=True)
+
+    def show(self, text: str, doubt: str = "") -> None:
+        """Say this.
+
+        Parameters
+        ----------
+        text
+            All of it.
+        doubt
+            A part of the text; empty where it needs no warning.
+        """
+        with self.hold_sync():
+            self.text, self.doubt = text, doubt
 
 
 class CopyButton(anywidget.AnyWidget):

@@ -17,7 +17,8 @@ AS_IT_IS: Final = "as it is"
 SPEEDUP: Final = "speedup"
 FASTER: Final = "stages, if they took less time"
 STEP_PERCENT: Final = 5
-WIDE: Final = {"description_width": "118px"}
+WIDE: Final = {"description_width": "auto"}
+KIBI: Final = 1024
 
 
 class PatchRow:
@@ -40,7 +41,7 @@ class PatchRow:
         self._options = choices
         self.control = self._control([one for _, one in choices if one is not None], title)
         below = [ipywidgets.HTML(dim(reason))] if reason else []
-        self.box = ipywidgets.VBox([self.control, *below])
+        self.box = ipywidgets.VBox([self.control, *below], layout={"flex": "0 0 auto", "overflow": "visible"})
 
     def _control(self, choices: list[Patch], title: str) -> Any:  # noqa: ANN401 - a checkbox or a selection
         common: dict[str, Any] = {
@@ -52,7 +53,9 @@ class PatchRow:
         described = common | {"description": self.name.partition(":")[2] or self.name, "options": self._texts()}
         numbers = all(isinstance(one.value, int | float) and not isinstance(one.value, bool) for one in choices)
         kind = ipywidgets.SelectionSlider if numbers and len(choices) > 2 else ipywidgets.Dropdown  # noqa: PLR2004
-        return kind(value="", **described)
+        made = kind(value="", **described)
+        made.add_class("zc-labelled-above")
+        return made
 
     @property
     def patch(self) -> Patch | None:
@@ -209,5 +212,21 @@ def _short(patch: Patch) -> str:
     """The value with its unit."""
     value = str(patch).partition("=")[2]
     unit = CATALOGUE[patch.kind].value.expected.partition(",")[0]
+    if unit == "bytes" and isinstance(patch.value, int):
+        return bytes_text(patch.value)
     known = {"bytes": "B", "microseconds": "µs", "milliseconds": "ms", "Gbit/s": "Gbit/s", "percent": "%"}
     return f"{value} {known[unit]}" if unit in known else value
+
+
+def bytes_text(number: int) -> str:
+    """A number of bytes; whole KiB and MiB as such.
+
+    Examples
+    --------
+    >>> bytes_text(33554432), bytes_text(65536), bytes_text(9000)
+    ('32 MiB', '64 KiB', '9000 B')
+    """
+    for factor, unit in ((KIBI * KIBI, "MiB"), (KIBI, "KiB")):
+        if number and number % factor == 0:
+            return f"{number // factor} {unit}"
+    return f"{number} B"

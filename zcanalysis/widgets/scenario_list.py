@@ -14,6 +14,8 @@ from zcanalysis.widgets.page_parts import CopyButton, dim, rows_html, warning
 
 NOTHING_KEPT: Final = "Nothing is kept yet: change something, give it a name, and keep it."
 FILE: Final = "scenarios.toml"
+NO_COMMAND: Final = "# no command asks this: predict takes recordings"
+NOTHING_ASKED: Final = "# change something first"
 
 
 class ScenarioList:
@@ -135,10 +137,10 @@ class CodePane:
         command
             Empty where no command asks the same.
         python
-            Lines that ask the same.
+            Lines that ask the same; empty where nothing is asked.
         """
-        self.command.value = command or "# no command asks this: predict takes recordings, and a change"
-        self.python.value = python
+        self.command.value = command or (NO_COMMAND if python else NOTHING_ASKED)
+        self.python.value = python or NOTHING_ASKED
         self._copies[0].text, self._copies[1].text = command, python
 
 
