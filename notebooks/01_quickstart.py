@@ -52,7 +52,7 @@ gains.select("patch", "predicted_gbps", "low_gbps", "high_gbps", "times", "limit
 
 # %% [markdown]
 # The lab has recorded a host with that change too. Where its interval and the prediction's do not meet, believe neither
-# before you have measured: `veth-9000` was recorded while the two CPUs were far apart (*How far to trust it*, README).
+# before you have measured on your own host. *How far to trust it* in the README says what makes such a miss here.
 
 # %%
 measured = LabRuns(recording).measured([zc.patches.mtu(9000)])

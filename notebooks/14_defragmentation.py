@@ -30,8 +30,8 @@ from zcanalysis.cases.defragmentation_today import (
     totals,
 )
 from zcanalysis.cases.shipped import shipped
-from zcanalysis.charts.notebook_page import in_notebook
-from zcanalysis.charts.notebook_words import conclusion_first, holding
+from zcanalysis.charts.notebook_page import claims_hold, in_notebook
+from zcanalysis.charts.notebook_words import conclusion_first
 
 pl.Config(tbl_rows=30, tbl_cols=12, fmt_str_lengths=120, tbl_width_chars=200, float_precision=3)
 answered = case("defragmentation")
@@ -198,7 +198,7 @@ by = {(side, walk): low for side, walk, low in gains.select("side", "walk", "low
 client, server, sending = (list(walks) for walks in copies.SIDES.values())
 client_gains = [by["client", walk] for walk in client]
 apart = answered.tables[copies.APART]
-holding({
+claims_hold({
     "each copy less gives the client more, on 95 of 100 machines": client_gains == sorted(client_gains)
     and client_gains[1] > 1,
     "chaining alone gives knfsd nothing": gains.filter(pl.col("walk") == server[1])["high"].item() == 1,

@@ -21,8 +21,8 @@ from zcanalysis.cases import modern
 from zcanalysis.cases.modern_prices import CAI, COPY_PARTS, HOST_2002, QUADRICS
 from zcanalysis.cases.modern_suspects import largest_fall, speed_ups, suspects
 from zcanalysis.cases.pinned_buffers import published_table
-from zcanalysis.charts.notebook_page import in_notebook
-from zcanalysis.charts.notebook_words import conclusion_first, holding
+from zcanalysis.charts.notebook_page import claims_hold, in_notebook
+from zcanalysis.charts.notebook_words import conclusion_first
 
 pl.Config(fmt_str_lengths=110, tbl_rows=60, tbl_cols=-1, float_precision=3, tbl_hide_dataframe_shape=True,
           tbl_hide_column_data_types=True)  # fmt: skip
@@ -213,7 +213,7 @@ copied = modern.parts_of(tables[modern.WIDE], modern.COPY)
 packets = modern.parts_of(tables[modern.WIDE], *modern.PACKET_WORK)
 paired = tables[modern.MEASURED]
 free = speeds.filter(recording=modern.SHARED, suspect=modern.COPY)["gbps"]
-holding({
+claims_hold({
     "the suspects of a recording add up to what it lacks to its ceiling": all(
         abs(tables[modern.WIDE][name].sum() - gap) < 1e-9 for name, gap in gaps.items()
     ),

@@ -43,8 +43,8 @@ from zcanalysis.cases.published import (
     turned,
 )
 from zcanalysis.cases.published_rungs import PACKETS
-from zcanalysis.charts.notebook_page import in_notebook
-from zcanalysis.charts.notebook_words import conclusion_first, holding
+from zcanalysis.charts.notebook_page import claims_hold, in_notebook
+from zcanalysis.charts.notebook_words import conclusion_first
 
 published = zc.case("published")
 words = f"""
@@ -242,7 +242,7 @@ display(
 within, n = int(count["within"].sum()), count.height
 own = [row["id"] for row in record()["row"] if row["id"] in row["fitted_on"] + row.get("second_on", [])]
 fixed, *others = (settled[f"{packets:,} packets"] for packets in (PACKETS, PACKETS // 2, 2 * PACKETS))
-holding({
+claims_hold({
     "beyond copies it is about every second row": 0.4 < beyond["within"].mean() < 0.6,
     "no row is foretold from itself": own == [],
     "only figures read in their source count": count.filter(pl.col("mark") != COUNTED).is_empty(),

@@ -96,7 +96,9 @@ class Explorer(ipywidgets.VBox):
         self.panes, self.code = Panes(), CodePane()
         self.scenarios = ScenarioList(self._asked, lambda: self.scenario, self.show_scenario, self._redraw)
         self.best = BestChanges(self.show_scenario)
-        self.groups = ipywidgets.Dropdown(description="Changes of", layout={"width": "98%"})
+        self.groups = ipywidgets.ToggleButtons(
+            style={"button_width": "auto"}, layout={"width": "98%"}
+        )  # Tab, then Space
         self.controls = ipywidgets.Stack()
         self._lay_out()
         self._listen()
