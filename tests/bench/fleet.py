@@ -26,7 +26,7 @@ from zcanalysis.io.recording import read_recording
 SOURCES = int(os.environ.get("FLEET_SOURCES", "500"))
 ORIGINALS = ("veth-small-buffer", "veth-no-rps", "veth-cpu-hog", "fragmented-udp")
 ALONE = "one answer at a time"
-TURN = 20
+TURN = 50
 HOUR_S = 3600
 TRACES = Path("traces")
 
@@ -45,7 +45,10 @@ def main() -> None:
     here, there = (PLACE / f"dataset-{name}" for name in ("here", "there"))
     for directory in (here, there):
         shutil.rmtree(directory, ignore_errors=True)
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
+    with (
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0") as cluster,
+        Client(cluster) as client,
+    ):
 
         def workers_s() -> float:
             return float(sum(client.run(time.process_time).values()))
@@ -62,7 +65,7 @@ def main() -> None:
             for name, way in ways.items():
                 seconds = _seconds(way, paths[first : first + TURN])
                 spent[name] = [so_far + more for so_far, more in zip(spent[name], seconds, strict=True)]
-    _print(spent)
+            _print(spent, min(first + TURN, len(paths)))
     check_same(here, there)
     assert Dataset(here, "").recordings().height == SOURCES
     print("both datasets are equal, and whole")
@@ -92,12 +95,12 @@ def _seconds(way: Way, paths: list[Path]) -> tuple[float, float]:
     return time.monotonic() - began_s, way.worked_s() - before_s
 
 
-def _print(spent: dict[str, list[float]]) -> None:
+def _print(spent: dict[str, list[float]], done: int) -> None:
     alone_s = spent[ALONE][1]
-    print(f"{SOURCES} sources, {TURN} a turn; load {os.getloadavg()[0]:.1f}")
+    print(f"{done} sources so far, {TURN} a turn; load {os.getloadavg()[0]:.1f}")
     for name, (wall_s, cpu_s) in spent.items():
-        rates = f"{SOURCES / wall_s:6.2f} a second, {SOURCES / cpu_s:6.2f} a second of CPU time"
-        print(f"{name:22} {rates}, {alone_s / cpu_s:.2f} of {ALONE}")
+        rates = f"{done / wall_s:6.2f} a second, {done / cpu_s:6.2f} a second of CPU time"
+        print(f"{name:22} {rates}, {alone_s / cpu_s:.2f} of {ALONE}", flush=True)
 
 
 if __name__ == "__main__":
