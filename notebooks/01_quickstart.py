@@ -56,7 +56,7 @@ gains.select("patch", "predicted_gbps", "low_gbps", "high_gbps", "times", "limit
 
 # %%
 measured = LabRuns(recording).measured([zc.patches.mtu(9000)])
-pl.DataFrame(measured, schema=["gbps", "low_gbps", "high_gbps", "measured in"], orient="row")
+pl.DataFrame([one._asdict() for one in measured]).rename({"where": "measured in"})
 
 # %% [markdown]
 # To try them, and every other change, with sliders: open [03_explorer](03_explorer.ipynb), or do
