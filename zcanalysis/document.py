@@ -5,7 +5,6 @@ written as an escape: a process name is never markup. One vega bundle serves all
 """
 
 from collections.abc import Callable, Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +12,7 @@ import polars as pl
 
 from zcanalysis.advice import ranked_changes
 from zcanalysis.answer import Answer, gain_text, gbps_text, limit_text, limited_flows, limits_text, sentence, stage_name
+from zcanalysis.charts.vega import vega_bundle
 from zcanalysis.cpu.kernel_stages import NOT_RECEIVE
 from zcanalysis.cpu.timeline import cpu_timeline, flame
 from zcanalysis.errors import TraceError
@@ -35,7 +35,6 @@ from zcanalysis.wire_figures import wire_figures
 CPUS_DRAWN = 4
 FLOWS_SHOWN = 20
 SMALLEST_COST_SHOWN = 0.0005
-VEGA_LITE = "6.4"
 
 
 class Row(NamedTuple):
@@ -105,15 +104,6 @@ def _refuse_inputs(recording: Path, file: Path) -> None:
     inputs = recording.iterdir() if recording.is_dir() else [recording]
     if any(file.samefile(one) for one in inputs):
         raise TraceError(f"{file}: is part of the recording; name another file for the report")
-
-
-@cache
-def vega_bundle() -> str:
-    """What draws the charts, once for a page; safe inside a script element."""
-    import vl_convert
-
-    bundle = str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=VEGA_LITE))
-    return bundle.replace("</script", "<\\/script").replace("<!--", "<\\!--")
 
 
 def _figures(answer: Answer, weighed: list[dict[str, Any]]) -> Iterator[Figure]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from zcanalysis.document import vega_bundle
+from zcanalysis.charts.vega import vega_bundle
 from zcanalysis.figures import Figure, figure
 from zcanalysis.lab.scores import TARGETS
 from zcanalysis.lab.validation_document import calibrated_document, validation_table

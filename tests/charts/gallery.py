@@ -30,10 +30,10 @@ from zcanalysis.cases import (
 )
 from zcanalysis.cases.defragmentation_today import stage_table
 from zcanalysis.charts.theme import look
+from zcanalysis.charts.vega import vega_bundle
 from zcanalysis.combinations import combined_changes
 from zcanalysis.cpu.flame_difference import flame_difference
 from zcanalysis.cpu.timeline import cpu_timeline, flame
-from zcanalysis.document import vega_bundle
 from zcanalysis.exploring import Explored, Subject, explored, subject_of
 from zcanalysis.figures import figure
 from zcanalysis.goodput import throughput

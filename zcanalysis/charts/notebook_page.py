@@ -11,13 +11,12 @@ from typing import Any, Final
 
 import altair as alt
 import polars as pl
-import vl_convert
 from IPython.core.getipython import get_ipython
 from IPython.display import HTML, Markdown
 
 from zcanalysis.charts.notebook_table import table_html
+from zcanalysis.charts.vega import vega_bundle
 
-VEGA_LITE: Final = "6.4"
 RENDERER: Final = "notebook page"
 DRAW: Final = """<div id="{div}"></div><script>
 (function draw() {{
@@ -33,9 +32,7 @@ def in_notebook() -> HTML:
         shell.display_formatter.formatters["text/html"].for_type(pl.DataFrame, table_html)
     alt.renderers.register(RENDERER, drawn)
     alt.renderers.enable(RENDERER)
-    bundle = str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=VEGA_LITE))
-    safe = bundle.replace("</script", "<\\/script").replace("<!--", "<\\!--")
-    return HTML(f'<script type="module">{safe}</script>')  # type: ignore[no-untyped-call]
+    return HTML(f'<script type="module">{vega_bundle()}</script>')  # type: ignore[no-untyped-call]
 
 
 def claims_hold(claims: Mapping[str, bool]) -> Markdown:

@@ -15,11 +15,10 @@ import altair as alt
 import anywidget
 import polars as pl
 import traitlets
-import vl_convert
 
 from zcanalysis.charts.theme import look
+from zcanalysis.charts.vega import vega_module
 
-VEGA_LITE: Final = "6.4"
 QUIET_MS: Final = 60
 VIEW: Final = re.compile(r'"(view_[0-9a-f]+_\d+)"')
 Chart = alt.Chart | alt.LayerChart | alt.FacetChart | alt.ConcatChart | alt.HConcatChart | alt.VConcatChart
@@ -31,10 +30,7 @@ class VegaBundle(anywidget.AnyWidget):
     _esm = ""
 
     def __init__(self) -> None:
-        made = vl_convert.javascript_bundle(
-            "window.vegaEmbed = window.vegaEmbed || vegaEmbed; export default {};", vl_version=VEGA_LITE
-        )
-        super().__init__(_esm=str(made))
+        super().__init__(_esm=vega_module())
 
 
 @cache
