@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Final
 
 from zcanalysis.errors import ZcError
+from zcanalysis.own_code import PLACE, our_environment
 
 HERE_ONLY: Final = "127.0.0.1"
-CODE: Final = Path(__file__).resolve().parents[1]
 
 
 def check_jupyter(port: int | None) -> None:
@@ -81,5 +81,5 @@ def _arguments(folder: Path, page: str, token: str, port: int | None, *, browser
 
 def _let_kernels_import_this_code() -> None:
     """Kernels start in the notebook's folder: from there a checkout that is not installed would not be found."""
-    if (CODE / "pyproject.toml").exists():
-        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(CODE), os.environ.get("PYTHONPATH")]))
+    if (PLACE / "pyproject.toml").exists():
+        os.environ |= our_environment()

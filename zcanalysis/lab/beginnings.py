@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from zcanalysis.errors import HostError, last_words
-from zcanalysis.lab.children import Child, end_group, ending_with_us, our_environment
+from zcanalysis.lab.children import Child, end_group, ending_with_us
 from zcanalysis.lab.namespaces import RECEIVER_DEVICE, SENDER_DEVICE, HostPair, inside
+from zcanalysis.own_code import our_environment
 from zcanalysis.recorder.probes import SNAPLEN_BYTES, compress_file
 
 READY_SECONDS: Final = 20.0

@@ -7,11 +7,10 @@ import signal
 import subprocess
 from collections.abc import Sequence
 from functools import cache
-from pathlib import Path
 from typing import Final, Protocol
 
-import zcanalysis
 from zcanalysis.errors import HostError, last_words
+from zcanalysis.own_code import our_environment
 
 Child = subprocess.Popen[bytes]
 KILLED: Final = "KILL"
@@ -101,9 +100,3 @@ def run_child(arguments: Sequence[str], what: str, seconds: float, told: bytes =
     if child.returncode != 0:
         raise HostError(f"{what} failed: {last_words(said, f'status {child.returncode}')}")
     return output
-
-
-def our_environment() -> dict[str, str]:
-    """The environment in which a new interpreter imports this very zcanalysis."""
-    packages = str(Path(zcanalysis.__file__).parents[1])
-    return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, (packages, os.environ.get("PYTHONPATH"))))}

@@ -13,8 +13,9 @@ from typing import IO, NamedTuple
 
 from zcanalysis.errors import HostError
 from zcanalysis.lab.alignment import CARRIES_SHARE
-from zcanalysis.lab.children import ending_with_us, our_environment
+from zcanalysis.lab.children import ending_with_us
 from zcanalysis.lab.namespaces import HostPair, inside
+from zcanalysis.own_code import our_environment
 from zcanalysis.recorder.sockets import dump_sockets, parse_sockets
 
 GOODBYE_SECONDS = 5.0

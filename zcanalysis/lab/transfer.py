@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import IO, Any, Final, NamedTuple
 
 from zcanalysis.errors import HostError
-from zcanalysis.lab.children import Child, Running, end_group, ending_with_us, our_environment
+from zcanalysis.lab.children import Child, Running, end_group, ending_with_us
 from zcanalysis.lab.namespaces import RECEIVER_ADDRESS, HostPair, inside
 from zcanalysis.lab.orders import BLOCK_BYTES, RECEIVER, SENDER, Orders
 from zcanalysis.lab.scenarios import Scenario
+from zcanalysis.own_code import our_environment
 
 INTERVAL_SECONDS: Final = 0.1
 LISTEN_SECONDS: Final = 5.0

@@ -16,10 +16,11 @@ import polars as pl
 from zcanalysis.errors import HostError, last_words
 from zcanalysis.lab.alignment import align_intervals, read_curve, receiver_intervals
 from zcanalysis.lab.beginnings import first_packets, keep_first_packets
-from zcanalysis.lab.children import ASKED, Child, Running, ending_with_us, our_environment
+from zcanalysis.lab.children import ASKED, Child, Running, ending_with_us
 from zcanalysis.lab.namespaces import RECEIVER_DEVICE, HostPair, inside, require_lab_tools, two_hosts
 from zcanalysis.lab.scenarios import Scenario, scenario_named
 from zcanalysis.lab.transfer import Transfer, running_transfer
+from zcanalysis.own_code import our_environment
 from zcanalysis.rates import NS_PER_S
 from zcanalysis.recorder import Phase, default_plan
 from zcanalysis.recorder.interruption import terminated_like_interrupted

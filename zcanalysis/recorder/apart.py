@@ -4,7 +4,6 @@ So a notebook's kernel stays free to draw, and what draws is not what reads coun
 """
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -15,9 +14,9 @@ from tempfile import TemporaryFile
 from typing import Any, Final
 
 from zcanalysis.errors import last_words
+from zcanalysis.own_code import our_environment
 from zcanalysis.recorder.plan import RecordOptions
 
-CODE: Final = Path(__file__).parents[2]
 INTERRUPTED: Final = 130
 
 
@@ -37,7 +36,7 @@ class Apart:
         self._errors = TemporaryFile()  # noqa: SIM115 - closed when the recorder has ended
         self._process = subprocess.Popen(
             [sys.executable, "-m", "zcanalysis.recorder"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=self._errors, env=_environment(), start_new_session=True,
+            stderr=self._errors, env=our_environment(), start_new_session=True,
         )  # fmt: skip
         assert self._process.stdin is not None
         with self._process.stdin as told:
@@ -71,9 +70,3 @@ def _document(directory: Path, options: RecordOptions) -> dict[str, Any]:
     fields = {name: value for name, value in asdict(options).items() if name not in ("on_progress", "plan")}
     plan = [(phase.name, phase.seconds, phase.probes) for phase in options.plan]
     return fields | {"directory": str(directory), "plan": plan, "tell": True}
-
-
-def _environment() -> dict[str, str]:
-    """Ours, in which the recorder is this one."""
-    paths = [str(CODE), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return os.environ | {"PYTHONPATH": os.pathsep.join(paths)}

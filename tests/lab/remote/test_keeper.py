@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from zcanalysis.lab.children import our_environment
 from zcanalysis.lab.remote.keeper import FileChange, make_all, undo_all
+from zcanalysis.own_code import our_environment
 
 
 @pytest.fixture

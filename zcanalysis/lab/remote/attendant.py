@@ -62,7 +62,8 @@ def ended_by_signals() -> Questions:
 
 def main() -> int:
     """The program's exit status, 128 more than the number of the signal that killed it."""
-    from zcanalysis.lab.children import ASKED, ending_with_us, our_environment
+    from zcanalysis.lab.children import ASKED, ending_with_us
+    from zcanalysis.own_code import our_environment
 
     questions = ended_by_signals()
     told = questions.next(LISTEN_SECONDS)
