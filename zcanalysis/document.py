@@ -18,6 +18,7 @@ from zcanalysis.cpu.timeline import cpu_timeline, flame
 from zcanalysis.errors import TraceError
 from zcanalysis.figures import Figure, figure
 from zcanalysis.goodput import throughput
+from zcanalysis.io.recording_folder import is_part_of
 from zcanalysis.journey_figures import journey_figures
 from zcanalysis.latency_figures import latency_cells, latency_figures, traced_latency
 from zcanalysis.model_figures import (
@@ -93,17 +94,9 @@ def write_report(answer: Answer, file: Path, on_step: Callable[[str], None] = la
     TraceError
         If the file cannot be written, or is part of the recording itself.
     """
-    _refuse_inputs(answer.recording.path, file)
-    write_text(file, report_html(answer, on_step))
-
-
-def _refuse_inputs(recording: Path, file: Path) -> None:
-    """A report never replaces what it was made from."""
-    if not file.exists():
-        return
-    inputs = recording.iterdir() if recording.is_dir() else [recording]
-    if any(file.samefile(one) for one in inputs):
+    if is_part_of(answer.recording.path, file):
         raise TraceError(f"{file}: is part of the recording; name another file for the report")
+    write_text(file, report_html(answer, on_step))
 
 
 def _figures(answer: Answer, weighed: list[dict[str, Any]]) -> Iterator[Figure]:

@@ -15,6 +15,7 @@ from zcanalysis.goodput import window_rates
 from zcanalysis.io.folded import folded_stacks, folded_text
 from zcanalysis.io.perfetto import Counter, Slice, Track, trace_events, write_trace
 from zcanalysis.io.recording import Recording
+from zcanalysis.io.recording_folder import is_part_of
 from zcanalysis.io.speedscope import speedscope_document
 from zcanalysis.journey_work import all_work
 from zcanalysis.journeys import replay
@@ -63,7 +64,7 @@ def export(recording: Recording | Answer, form: Format, target: Path, *, overwri
     source = recording.recording if isinstance(recording, Answer) else recording
     if target.exists() and not overwrite:
         raise TraceError(f"{target}: exists already; name another file, or use --overwrite")
-    if target.is_dir() or _is_input(source.path, target):
+    if target.is_dir() or is_part_of(source.path, target):
         raise TraceError(f"{target}: is a folder, or part of the recording; name another file")
     part = target.with_name(f"{target.name}.part")
     try:
@@ -72,11 +73,6 @@ def export(recording: Recording | Answer, form: Format, target: Path, *, overwri
     finally:
         part.unlink(missing_ok=True)
     return done
-
-
-def _is_input(source: Path, target: Path) -> bool:
-    inputs = source.iterdir() if source.is_dir() else [source]
-    return target.exists() and any(target.samefile(one) for one in inputs)
 
 
 def _written(recording: Recording | Answer, source: Recording, form: Format, part: Path) -> Exported:

@@ -12,10 +12,11 @@ from zcanalysis.errors import TraceError
 from zcanalysis.io.file_kind import is_capture
 from zcanalysis.io.perf import PERF_DATA_MAGICS
 from zcanalysis.io.recording import CAPTURE_NAMES, PACKET_TRACE_NAMES, PERF_NAMES, TRACE_NAMES
+from zcanalysis.io.recording_folder import COUNTERS, HOST, is_recording
 
 MARKER: Final = "dataset.json"
 """In the folder of a dataset: what lies there was made by us, and is no source."""
-COUNTERS, HOST, LOAD = "counters.parquet", "host.json", "load.json"
+LOAD: Final = "load.json"
 PART_NAMES: Final = (*CAPTURE_NAMES, *PERF_NAMES, *TRACE_NAMES, *PACKET_TRACE_NAMES, COUNTERS, HOST, LOAD)
 NAMED: Final = re.compile(r"(\.(pcap|pcapng|cap|dmp)|perf(\.\w+)*\.(txt|data))(\.(gz|zst))?$")
 PATTERN: Final = re.compile(r"[*?\[]")
@@ -95,11 +96,6 @@ def looks(source: Source) -> Looks:
     digest = hashlib.sha256(words.encode(errors="surrogateescape")).hexdigest()
     sizes, times = [one.st_size for _, one in seen], [one.st_mtime_ns for _, one in seen]
     return Looks(sum(sizes), max(times, default=0), digest)
-
-
-def is_recording(folder: Path) -> bool:
-    """Whether a folder is one recording, and not a collection of captures."""
-    return (folder / HOST).exists() or (folder / COUNTERS).exists()
 
 
 def as_text(text: str) -> str:

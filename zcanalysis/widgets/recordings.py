@@ -8,10 +8,10 @@ from zcanalysis.answer import Answer, answered
 from zcanalysis.errors import TraceError
 from zcanalysis.hosts import Host
 from zcanalysis.io.recording import Recording, read_recording
+from zcanalysis.io.recording_folder import is_recording
 
 Asked = str | Path | Recording | Answer | Host
 MOST_FOLDERS: Final = 200
-HOLDS: Final = ("host.json", "counters.parquet")
 
 
 class Choice(NamedTuple):
@@ -46,7 +46,7 @@ def choices(asked: Asked | Iterable[Asked]) -> list[Choice]:
     if isinstance(asked, Recording):
         return [Choice(asked.name, str(asked.path), lambda: answered(asked))]
     place = Path(asked)
-    inside = _recordings(place) if place.is_dir() and not _is_recording(place) else []
+    inside = _recordings(place) if place.is_dir() and not is_recording(place) else []
     if inside:
         return [_of_path(one) for one in inside]
     read_recording(place)  # says what is wrong with it, before anything is drawn
@@ -58,11 +58,7 @@ def _of_path(place: Path) -> Choice:
 
 
 def _recordings(folder: Path) -> list[Path]:
-    found = sorted(one for one in folder.iterdir() if one.is_dir() and _is_recording(one))
+    found = sorted(one for one in folder.iterdir() if one.is_dir() and is_recording(one))
     if len(found) > MOST_FOLDERS:
         raise TraceError(f"{folder}: holds {len(found)} recordings, at most {MOST_FOLDERS} can be chosen from")
     return found
-
-
-def _is_recording(folder: Path) -> bool:
-    return any((folder / name).is_file() for name in HOLDS)
