@@ -346,7 +346,7 @@ EXHIBITS: Final[Mapping[str, Exhibit]] = {
     ),
     "foretold_errors": Exhibit(
         lambda: charts.foretold_errors(counted()),
-        "Published figures: how far off", "The error of each row, by law.",
+        "Published figures: how far off", "The error of each figure.",
     ),
     "ladder_categories": Exhibit(
         lambda: charts.ladder_categories(published.ladder_cycles()),

@@ -74,16 +74,12 @@ def _shares(summary: pl.DataFrame) -> alt.Chart:
 
 
 def _spread(distribution: pl.DataFrame) -> alt.Chart:
-    shown = distribution.with_columns((pl.col("ns") * US_PER_NS).clip(SHORTEST_US).alias("time_us")).drop("ns")
+    shown = distribution.with_columns(time_us()).drop("ns")
     return (
         alt.Chart(shown)
         .mark_line(interpolate="step-after", strokeWidth=2)
         .encode(
-            x=alt.X(
-                "time_us:Q",
-                title=f"time (µs, log; {SHORTEST_US} and less at the left edge)",
-                scale=alt.Scale(type="log", nice=False),
-            ),
+            x=time_axis(),
             y=alt.Y("part:Q", title="bytes that took at most this", axis=alt.Axis(format="%")),
             color=stage_colour(shown.get_column("stage").to_list(), alt.Legend(orient="bottom", columns=6)),
             order=alt.Order("part:Q"),
@@ -91,3 +87,14 @@ def _spread(distribution: pl.DataFrame) -> alt.Chart:
         )
         .properties(width=WIDTH, height=260)
     )
+
+
+def time_us() -> pl.Expr:
+    """LATENCY_DISTRIBUTION's times as a logarithmic axis can show them."""
+    return (pl.col("ns") * US_PER_NS).clip(SHORTEST_US).alias("time_us")
+
+
+def time_axis() -> alt.X:
+    """The axis of `time_us`."""
+    title = f"time (µs, log; {SHORTEST_US} and less at the left edge)"
+    return alt.X("time_us:Q", title=title, scale=alt.Scale(type="log", nice=False))

@@ -5,7 +5,7 @@ from typing import Final
 import altair as alt
 import polars as pl
 
-from zcanalysis.charts.latency_stages import SHORTEST_US, US_PER_NS, stage_colour
+from zcanalysis.charts.latency_stages import stage_colour, time_axis, time_us
 from zcanalysis.charts.theme import WIDTH, dressed
 
 SAYS: Final = (
@@ -25,7 +25,7 @@ def latency_tails(distribution: pl.DataFrame) -> alt.Chart | alt.LayerChart | al
     shown = distribution.filter(pl.col("part") < 1).select(
         "stage",
         (1 - pl.col("part")).round(6).alias("longer"),
-        (pl.col("ns") * US_PER_NS).clip(SHORTEST_US).alias("time_us"),
+        time_us(),
     )
     stages = shown.get_column("stage").unique(maintain_order=True).to_list()
     legend = alt.Legend(orient="bottom", columns=6)
@@ -33,11 +33,7 @@ def latency_tails(distribution: pl.DataFrame) -> alt.Chart | alt.LayerChart | al
         alt.Chart(shown)
         .mark_line(interpolate="step-before", strokeWidth=2)
         .encode(
-            x=alt.X(
-                "time_us:Q",
-                title=f"time (µs, log; {SHORTEST_US} and less at the left edge)",
-                scale=alt.Scale(type="log", nice=False),
-            ),
+            x=time_axis(),
             y=alt.Y(
                 "longer:Q",
                 title="bytes that took longer",
