@@ -244,6 +244,17 @@ def stage_name(stage: str) -> str:
     return BLAME_NAMES.get(stage) or STAGES.get(stage, stage)
 
 
+def rate_text(gbps: float | None, low: float | None = None, high: float | None = None) -> str:
+    """A rate that may be unknown, rounded as `gbps_text` does.
+
+    Examples
+    --------
+    >>> rate_text(None)
+    'unknown'
+    """
+    return "unknown" if gbps is None else gbps_text(gbps, low, high)
+
+
 def gbps_text(value: float, low: float | None, high: float | None) -> str:
     """A rate rounded to its interval.
 

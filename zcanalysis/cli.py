@@ -15,7 +15,7 @@ from zcanalysis.cli_batch import batch
 from zcanalysis.cli_compare import ManyAgainst, compare
 from zcanalysis.cli_lab import lab_app
 from zcanalysis.cli_notebook import notebook
-from zcanalysis.cli_parts import Capture, Hz, Json, Trace, print_json, print_line, print_written, progress
+from zcanalysis.cli_parts import Capture, Hz, Json, Trace, check_link, print_json, print_line, print_written, progress
 from zcanalysis.errors import ZcError
 from zcanalysis.output import printable, write
 
@@ -107,7 +107,7 @@ def report(
     from zcanalysis.answer import answered, report_document
     from zcanalysis.io.recording import read_recording
 
-    _check_link(link_gbps)
+    check_link(link_gbps)
     with progress() as on_step:
         read = read_recording(recording, perf)
         answer = answered(read, link_gbps, on_step, _machine(read, calibration, kept=calibrated))
@@ -296,7 +296,7 @@ def predict(
     from zcanalysis.patches import parse_patch
     from zcanalysis.whatif import predict_document
 
-    _check_link(link_gbps)
+    check_link(link_gbps)
     if not patch and not price:
         raise ZcError("predict needs a --patch or a --price")
     chosen, set_prices = [parse_patch(text) for text in patch or ()], dict(map(parse_price, price or ()))
@@ -329,7 +329,7 @@ def sweep(
     from zcanalysis.io.recording import read_recording
     from zcanalysis.sweeps import parse_sweep, sweep_document, swept
 
-    _check_link(link_gbps)
+    check_link(link_gbps)
     chosen = parse_sweep(patch)
     with progress() as on_step:
         read = read_recording(recording, perf)
@@ -451,11 +451,6 @@ def _machine(recording: "Recording", file: Path | None, *, kept: bool) -> "Machi
     if file is not None:
         return read_machine_prices(file)
     return kept_machine_prices(recording.host.kernel, recording.host.cpu_model) if kept else None
-
-
-def _check_link(link_gbps: float | None) -> None:
-    if link_gbps is not None and not 0 < link_gbps < float("inf"):
-        raise ZcError(f"--link-gbps must be above 0, got {link_gbps}")
 
 
 def _print_table(named: "dict[str, pl.DataFrame]", *, as_json: bool, csv: bool = False) -> None:

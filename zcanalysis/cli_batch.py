@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from zcanalysis.cli_parts import Json, print_json, print_line, progress
+from zcanalysis.cli_parts import Json, check_link, print_json, print_line, progress
 from zcanalysis.errors import ZcError
 from zcanalysis.output import printable
 
@@ -41,8 +41,7 @@ def batch(
     every = [*(paths or ()), *(listed(manifest) if manifest else ())]
     if not every:
         raise ZcError("batch needs paths, or a manifest that lists some")
-    if link_gbps is not None and not 0 < link_gbps < float("inf"):
-        raise ZcError(f"--link-gbps must be above 0, got {link_gbps}")
+    check_link(link_gbps)
     if part_mb and scheduler is None:
         raise ZcError("--part-mb is for --scheduler: one process reads a capture in one piece")
     with progress() as on_step:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from zcanalysis.errors import ZcError
 from zcanalysis.output import printable, write
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
@@ -22,6 +23,12 @@ Trace = Annotated[
     bool,
     typer.Option("--trace", help="End with tracepoints, 0.5 s of batches and 0.2 s of packets; they price nothing."),
 ]
+
+
+def check_link(link_gbps: float | None) -> None:
+    """Raise a `ZcError` where a link's rate is none."""
+    if link_gbps is not None and not 0 < link_gbps < float("inf"):
+        raise ZcError(f"--link-gbps must be above 0, got {link_gbps}")
 
 
 @contextmanager

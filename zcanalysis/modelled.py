@@ -40,7 +40,6 @@ FAST_WORST: Final = 0.30
 """And the worst (0.25): a price several times beyond its interval can take some of the hosts into another mode."""
 GAINS_SHARE: Final = 1.05
 
-
 DISCREPANCY: Final[Mapping[str, float]] = {
     "competing-load": 0.17,
     "gro": 0.30,

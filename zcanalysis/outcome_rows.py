@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import polars as pl
 
-from zcanalysis.answer import gbps_text
+from zcanalysis.answer import rate_text
 from zcanalysis.exploring import AFTER, BEFORE, Explored, Rate, Subject
 from zcanalysis.measured_change import Measured
 from zcanalysis.tables import OUTCOMES, conform, polars_schema
@@ -43,5 +43,4 @@ def outcome_rows(
 
 def _row(name: str, kind: str, rate: Rate, limit: str) -> dict[str, object]:
     short = name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
-    label = "unknown" if rate.gbps is None else gbps_text(rate.gbps, rate.low_gbps, rate.high_gbps)
-    return {"name": short, "kind": kind, **rate._asdict(), "limit": limit, "label": label}
+    return {"name": short, "kind": kind, **rate._asdict(), "limit": limit, "label": rate_text(*rate)}

@@ -5,9 +5,9 @@ from typing import Any, Final
 
 from rich.table import Table
 
-from zcanalysis.answer import gbps_text
+from zcanalysis.answer import gbps_text, rate_text
 from zcanalysis.output import printable, write
-from zcanalysis.terminal import emit, rate_text, safe
+from zcanalysis.terminal import emit, safe
 from zcanalysis.whatif import FROM_MACHINE, FROM_RECORDING, NULL, NULL_NAMES, REPLAYED_TIERS
 
 BAR_CHARACTERS: Final = 16

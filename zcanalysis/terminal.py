@@ -16,7 +16,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from zcanalysis.advice import ranked_changes
-from zcanalysis.answer import Answer, gain_text, gbps_text, limit_text, limits_text, sentence, stage_name
+from zcanalysis.answer import Answer, gain_text, limit_text, limits_text, rate_text, sentence, stage_name
 from zcanalysis.cases.case_answer import CaseAnswer
 from zcanalysis.output import printable, write
 from zcanalysis.trust import MOSTLY_SKID
@@ -286,11 +286,6 @@ def print_catalogue(rows: Iterable[Mapping[str, str]]) -> None:
             source, unless = f"[dim]from: {safe(row['source'])}[/dim]", f"[dim]unless: {safe(row['unless'])}[/dim]"
             shown.add_row(name, f"{safe(row['what'])}\n{source}\n{unless}")
         emit(f"[bold]{safe(group)}[/bold]", Padding(shown, (0, 0, 1, 2)))
-
-
-def rate_text(gbps: float | None, low: float | None = None, high: float | None = None) -> str:
-    """A rate rounded to its interval; `unknown` where there is none."""
-    return "unknown" if gbps is None else gbps_text(gbps, low, high)
 
 
 def print_flows(flows: pl.DataFrame) -> None:

@@ -7,12 +7,11 @@ from typing import Any, Final
 import ipywidgets
 
 from zcanalysis.advice import ranked_changes
-from zcanalysis.answer import Answer
-from zcanalysis.exploring import Rate
+from zcanalysis.answer import Answer, rate_text
 from zcanalysis.patches import CATALOGUE, parse_patch
 from zcanalysis.scenarios import Scenario
 from zcanalysis.whatif import REPLAYED_TIERS
-from zcanalysis.widgets.explorer_words import limit_words, rate_words
+from zcanalysis.widgets.explorer_words import limit_words
 from zcanalysis.widgets.page_parts import dim, rows_html, warning
 
 NONE: Final = "Nothing that anybody could change here would help more than its interval."
@@ -80,7 +79,7 @@ def gain_html(row: dict[str, Any], now_gbps: float | None) -> str:
     now_gbps
         The goodput as it is.
     """
-    rate = rate_words(Rate(row["predicted_gbps"], row["low_gbps"], row["high_gbps"]))
+    rate = rate_text(row["predicted_gbps"], row["low_gbps"], row["high_gbps"])
     limit = f"then the limit is {limit_words(row['limit_after'] or 'unknown')}"
     low = row["low_gbps"]
     doubts = [] if row["tier"] in REPLAYED_TIERS else ["no confidence"]

@@ -96,9 +96,8 @@ class Explorer(ipywidgets.VBox):
         self.panes, self.code = Panes(), CodePane()
         self.scenarios = ScenarioList(self._asked, lambda: self.scenario, self.show_scenario, self._redraw)
         self.best = BestChanges(self.show_scenario)
-        self.groups = ipywidgets.ToggleButtons(
-            style={"button_width": "auto"}, layout={"width": "98%"}
-        )  # Tab, then Space
+        # buttons and no list: Tab and Space reach them, while JupyterLab keeps the arrow keys of a list for itself
+        self.groups = ipywidgets.ToggleButtons(style={"button_width": "auto"}, layout={"width": "98%"})
         self.controls = ipywidgets.Stack()
         self._lay_out()
         self._listen()
@@ -223,7 +222,7 @@ class Explorer(ipywidgets.VBox):
         self._find_fast()
 
     def _show_controls(self) -> None:
-        """One group at a time, chosen in a list: unlike the heads of an accordion, the keyboard reaches it."""
+        """One group at a time, chosen by a button."""
         prices = [row.box for row in self.price_controls.rows.values()]
         tall = {"max_height": "640px", "overflow": "auto"}
         boxes = [*self.patch_controls.boxes(), (f"{PRICES} ({len(prices)})", ipywidgets.VBox(prices, layout=tall))]

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from html import escape
 from typing import Final
 
-from zcanalysis.answer import Answer, gbps_text, limits_text, sentence
-from zcanalysis.exploring import Explored, Rate, Subject, acting
+from zcanalysis.answer import Answer, limits_text, rate_text, sentence
+from zcanalysis.exploring import Explored, Subject, acting
 from zcanalysis.hosts import Host
 from zcanalysis.measured_change import Measured
 from zcanalysis.modelled import CONFIDENCE, FAST_ERROR
@@ -17,11 +17,6 @@ NO_CHANGE: Final = 0.005
 LIMITS: Final = {"link": "the link", "receive window": "the receive window", "not seen": "nothing that was seen"}
 FAST_WORDS: Final = f"fast answer, 99 of 100 are within {FAST_ERROR:.0%} of the exact one, which follows"
 EXACT_WORDS: Final = "all 25 hosts replayed, as zc.what_if does"
-
-
-def rate_words(rate: Rate) -> str:
-    """A goodput rounded to its interval."""
-    return "unknown" if rate.gbps is None else gbps_text(rate.gbps, rate.low_gbps, rate.high_gbps)
 
 
 def said(subject: Subject, found: Explored, measured: Iterable[Measured]) -> str:
@@ -39,13 +34,13 @@ def said(subject: Subject, found: Explored, measured: Iterable[Measured]) -> str
     made = found.prediction
     if found.changes_nothing:
         start = "Replayed" if subject.answer is None else "Measured"
-        return f"{start}: {rate_words(subject.baseline)}. The limit is {limit_words(subject.limit)}. Change something."
+        return f"{start}: {rate_text(*subject.baseline)}. The limit is {limit_words(subject.limit)}. Change something."
     asked = " and ".join(parts(found.scenario))
     if made.gbps is None:
         return f"{asked}: nothing can be predicted. {made.why}"
     unable = "" if made.applies else " (it cannot act here)"
     words = [
-        f"With {asked}{unable}: {rate_words(found.rate)}{_sure(found)}, {_change(subject, found)}.",
+        f"With {asked}{unable}: {rate_text(*found.rate)}{_sure(found)}, {_change(subject, found)}.",
         _limits(limit_words(subject.limit), limit_words(made.limit_after)),
         *(_measured(subject, found, one) for one in sorted(measured, key=lambda one: not is_outside(found, one))),
     ]
@@ -98,16 +93,16 @@ def figures_html(subject: Subject, found: Explored) -> str:
     change = "" if found.changes_nothing or made.gbps is None else _change(subject, found)
     interval = " range of simpler arithmetic, no confidence" if made.tier == NULL and made.gbps is not None else ""
     rows = [
-        ("as it is", rate_words(subject.baseline), limit_words(subject.limit), _busy(subject, None)),
+        ("as it is", rate_text(*subject.baseline), limit_words(subject.limit), _busy(subject, None)),
         (
             "with the changes",
-            rate_words(found.rate),
+            rate_text(*found.rate),
             limit_words(subject.limit if found.changes_nothing else made.limit_after),
             _busy(subject, found),
         ),
     ]
     rows = rows[:1] if found.changes_nothing else rows
-    head = f'<div class="zc-large">{escape(rate_words(found.rate))}</div>{escape(change)}{warning(interval)}'
+    head = f'<div class="zc-large">{escape(rate_text(*found.rate))}</div>{escape(change)}{warning(interval)}'
     table = rows_html(("", f"goodput ({CONFIDENCE:.0%})", "limit", "CPUs busy"), rows)
     return f"{head}<div>{dim(how)}</div>{table}"
 
@@ -178,13 +173,13 @@ def _change(subject: Subject, found: Explored) -> str:
         return "with nothing to compare it with"
     ratio = after / before
     if abs(ratio - 1) < NO_CHANGE or not (acting(found) or found.scenario.prices):
-        return f"no change from {rate_words(subject.baseline)}"
+        return f"no change from {rate_text(*subject.baseline)}"
     return f"{after - before:+.1f} Gbit/s, {ratio:.2f} times the {before:.1f} Gbit/s as it is"
 
 
 def _measured(subject: Subject, found: Explored, one: Measured) -> str:
     """What was measured, and where it contradicts the prediction by how much, with the reason if the data give one."""
-    words = f"Measured in the lab: {rate_words(Rate(*one[:3]))} ({one.where})"
+    words = f"Measured in the lab: {rate_text(*one[:3])} ({one.where})"
     if not is_outside(found, one):
         return f"{words}."
     before, after = subject.baseline.gbps, found.prediction.gbps

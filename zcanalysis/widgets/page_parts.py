@@ -1,6 +1,6 @@
 """Small parts of a widget's page: a text that is said aloud, a button that copies, HTML that nothing in it can end."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from html import escape
 from pathlib import Path
 from typing import Final
@@ -74,7 +74,7 @@ def warning(text: str) -> str:
     return f'<span class="zc-warn">{escape(text)}</span>'
 
 
-def rows_html(head: tuple[str, ...], rows: Sequence[tuple[str, ...]], numbers: tuple[int, ...] = ()) -> str:
+def rows_html(head: Sequence[str], rows: Iterable[Sequence[str]], numbers: Collection[int] = ()) -> str:
     """A table of texts as HTML; the columns in `numbers` end flush.
 
     Examples
@@ -82,11 +82,10 @@ def rows_html(head: tuple[str, ...], rows: Sequence[tuple[str, ...]], numbers: t
     >>> rows_html(("name",), [("<b>",)])
     '<table><tr><th>name</th></tr><tr><td>&lt;b&gt;</td></tr></table>'
     """
-    top = "".join(f"<th>{escape(name)}</th>" for name in head)
-    body = "".join(
-        "<tr>" + "".join(
-            f'<td{" class=zc-number" if at in numbers else ""}>{escape(text)}</td>' for at, text in enumerate(row)
-        ) + "</tr>"
-        for row in rows
-    )  # fmt: skip
-    return f"<table><tr>{top}</tr>{body}</table>"
+    return f"<table>{''.join([_line('th', head, numbers), *(_line('td', row, numbers) for row in rows)])}</table>"
+
+
+def _line(tag: str, cells: Sequence[str], numbers: Collection[int]) -> str:
+    opened = (f"<{tag} class=zc-number>" if at in numbers else f"<{tag}>" for at in range(len(cells)))
+    inside = "".join(f"{start}{escape(cell)}</{tag}>" for start, cell in zip(opened, cells, strict=True))
+    return f"<tr>{inside}</tr>"

@@ -7,6 +7,8 @@ from typing import Any, Final
 import ipywidgets as widgets
 import polars as pl
 
+from zcanalysis.widgets.page_parts import rows_html
+
 STYLE: Final = """<style>
 .zc-text p, .zc-text summary, .zc-text td, .zc-text th, .zc-text pre { color: var(--jp-ui-font-color1);
   font-size: var(--jp-ui-font-size1); line-height: 1.45; }
@@ -68,13 +70,9 @@ def rows(table: pl.DataFrame, titles: Mapping[str, str]) -> str:
     >>> rows(pl.DataFrame({"a": [None]}), {"a": "speed (Gbit/s)"}).count("<td")
     1
     """
-    kinds = {name: ' class="zc-number"' if table.schema[name].is_numeric() else "" for name in titles}
-    head = "".join(f"<th{kinds[name]}>{escape(title)}</th>" for name, title in titles.items())
-    body = "".join(
-        f"<tr>{''.join(f'<td{kinds[name]}>{escape(_shown(row[name]))}</td>' for name in titles)}</tr>"
-        for row in table.iter_rows(named=True)
-    )
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    numbers = {at for at, name in enumerate(titles) if table.schema[name].is_numeric()}
+    cells = ([_shown(row[name]) for name in titles] for row in table.iter_rows(named=True))
+    return rows_html(list(titles.values()), cells, numbers)
 
 
 def unfolded(title: str, inside: str, *, is_open: bool = False) -> str:

@@ -6,10 +6,11 @@ from typing import Final
 
 import ipywidgets
 
+from zcanalysis.answer import rate_text
 from zcanalysis.errors import ZcError
 from zcanalysis.exploring import Explored
 from zcanalysis.scenarios import Scenario, read_scenarios, write_scenarios
-from zcanalysis.widgets.explorer_words import limit_words, rate_words
+from zcanalysis.widgets.explorer_words import limit_words
 from zcanalysis.widgets.page_parts import CopyButton, dim, rows_html, warning
 
 NOTHING_KEPT: Final = "Nothing is kept yet: change something, give it a name, and keep it."
@@ -70,7 +71,7 @@ class ScenarioList:
         self.chosen.options = [(f"{at + 1}: {one.scenario.name}", at) for at, one in enumerate(self.kept)]
         self.chosen.value = len(self.kept) - 1 if self.kept else None
         rows = [
-            (one.scenario.name, one.scenario.changes, rate_words(one.rate), limit_words(one.prediction.limit_after))
+            (one.scenario.name, one.scenario.changes, rate_text(*one.rate), limit_words(one.prediction.limit_after))
             for one in self.kept
         ]
         head = ("scenario", "changes", "goodput (90 %)", "then the limit")
