@@ -8,7 +8,7 @@ TRACE ?= traces/veth-1500
 # real traffic and real timers: they have the machine to themselves
 ALONE := tests/lab tests/recorder tests/wire/test_two_taps_real.py tests/test_patches_kernel.py
 
-.PHONY: help setup demo demo-lab test browser-test check lint types imports notebooks pictures screenshot gallery format traces probe-effects lab-validate bench bench-data bench-ui fuzz report clean
+.PHONY: help setup demo demo-lab test browser-test check lint types imports notebooks pictures screenshot gallery format traces probe-effects lab-validate bench bench-data bench-large bench-ui fuzz report clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -91,6 +91,9 @@ bench: $(STAMP) ## speed against peers measured in the same run
 
 bench-data: $(STAMP) ## a recording of a million packets, generated from a shipped one, into build/
 	$(BIN)/python -m tests.bench.long_recording
+
+bench-large: $(STAMP) ## a report on a generated capture of LARGE_GB (10), its memory and speed against a small one's
+	$(BIN)/python -m tests.bench.large_report
 
 bench-ui: bench-data ## from key to screen in JupyterLab, and memory over 1,000 changes; NOTEBOOK=script UI_ARGS=...
 	$(BIN)/python -m tests.browser.slider_bench --recording build/veth-1500-million-generated $(UI_ARGS) $(NOTEBOOK)

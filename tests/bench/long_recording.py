@@ -59,19 +59,33 @@ def write_recording(place: Path, packets: int) -> int:
     """
     shutil.rmtree(place, ignore_errors=True)
     shutil.copytree(SOURCE, place, ignore=shutil.ignore_patterns("capture.*"))
+    made, rounds = write_capture(place / GENERATED_CAPTURE, packets)
+    facts = json.loads((place / "host.json").read_text())
+    facts["generated"] = f"the packets of {SOURCE.name} {rounds} times over; all else is as recorded there"
+    (place / "host.json").write_text(json.dumps(facts, indent=1))
+    return made
+
+
+def write_capture(file: Path, packets: int) -> tuple[int, int]:
+    """The capture alone: how many packets were written, in how many rounds.
+
+    Parameters
+    ----------
+    file
+        Written anew.
+    packets
+        At least.
+    """
     with open_bytes(SOURCE / "capture.pcap.zst") as source:
         header, records = source.read(FILE_HEADER), np.frombuffer(source.read(), np.uint8)
     assert header[:4] == NS_MAGIC
     one = _round(records)
     rounds = -(-packets // len(one.begin))
-    with (place / GENERATED_CAPTURE).open("wb") as out:
+    with file.open("wb") as out:
         out.write(header)
         for number in range(rounds):
             out.write(_later(one, number).tobytes())
-    facts = json.loads((place / "host.json").read_text())
-    facts["generated"] = f"the packets of {SOURCE.name} {rounds} times over; all else is as recorded there"
-    (place / "host.json").write_text(json.dumps(facts, indent=1))
-    return rounds * len(one.begin)
+    return rounds * len(one.begin), rounds
 
 
 def _round(recorded: Bytes) -> Round:
