@@ -52,7 +52,8 @@ gains.select("patch", "predicted_gbps", "low_gbps", "high_gbps", "times", "limit
 
 # %% [markdown]
 # The lab has recorded a host with that change too. Where its interval and the prediction's do not meet, believe neither
-# before you have measured on your own host. *How far to trust it* in the README says what makes such a miss here.
+# before you have measured on your own host. *How far to trust it* in the guide (`notebooks/guide/trust.md`) says what
+# makes such a miss here.
 
 # %%
 measured = LabRuns(recording).measured([zc.patches.mtu(9000)])

@@ -19,11 +19,13 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from zcanalysis import charts, hosts, patches
     from zcanalysis.advice import advise
-    from zcanalysis.answer import calibrate, ladder
+    from zcanalysis.answer import answered, calibrate, ladder
     from zcanalysis.cases import case
     from zcanalysis.comparison import compare
     from zcanalysis.cpu.latency import latency
+    from zcanalysis.document import write_report
     from zcanalysis.evidence import costs
+    from zcanalysis.exporting import export
     from zcanalysis.fleet.running import batch
     from zcanalysis.hosts.toml_text import read_host, write_host
     from zcanalysis.io.dissection import dissect
@@ -56,6 +58,7 @@ __version__: Final = "0.1.0"
 __all__ = [
     "ack_delays",
     "advise",
+    "answered",
     "attribute",
     "audit",
     "batch",
@@ -66,6 +69,7 @@ __all__ = [
     "convert",
     "costs",
     "dissect",
+    "export",
     "field",
     "flows",
     "folded_stacks",
@@ -94,11 +98,13 @@ __all__ = [
     "what_if",
     "widgets",
     "write_host",
+    "write_report",
 ]
 
 _HOMES: Final = {
     "ack_delays": "zcanalysis.wire.ack_delays",
     "advise": "zcanalysis.advice",
+    "answered": "zcanalysis.answer",
     "attribute": "zcanalysis.journeys",
     "audit": "zcanalysis.trust",
     "batch": "zcanalysis.fleet.running",
@@ -107,6 +113,7 @@ _HOMES: Final = {
     "compare": "zcanalysis.comparison",
     "convert": "zcanalysis.io.exports",
     "costs": "zcanalysis.evidence",
+    "export": "zcanalysis.exporting",
     "dissect": "zcanalysis.io.dissection",
     "field": "zcanalysis.io.trace_fields",
     "flows": "zcanalysis.wire.connections",
@@ -133,6 +140,7 @@ _HOMES: Final = {
     "tshark_fields": "zcanalysis.io.tshark_fields",
     "what_if": "zcanalysis.whatif",
     "write_host": "zcanalysis.hosts.toml_text",
+    "write_report": "zcanalysis.document",
 }
 
 

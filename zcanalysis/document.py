@@ -86,17 +86,27 @@ def report_html(answer: Answer, on_step: Callable[[str], None] = lambda step: No
     )
 
 
-def write_report(answer: Answer, file: Path, on_step: Callable[[str], None] = lambda step: None) -> None:
+def write_report(answer: Answer, file: str | Path, on_step: Callable[[str], None] = lambda step: None) -> None:
     """Write the report to a file.
+
+    Parameters
+    ----------
+    answer
+        Of a recording or a capture.
+    file
+        Replaced where it exists.
+    on_step
+        Told what is being done.
 
     Raises
     ------
     TraceError
         If the file cannot be written, or is part of the recording itself.
     """
-    if is_part_of(answer.recording.path, file):
-        raise TraceError(f"{file}: is part of the recording; name another file for the report")
-    write_text(file, report_html(answer, on_step))
+    page = Path(file)
+    if is_part_of(answer.recording.path, page):
+        raise TraceError(f"{page}: is part of the recording; name another file for the report")
+    write_text(page, report_html(answer, on_step))
 
 
 def _figures(answer: Answer, weighed: list[dict[str, Any]]) -> Iterator[Figure]:

@@ -36,7 +36,7 @@ class Exported(NamedTuple):
     """What the file does not hold, in words; empty if it holds all."""
 
 
-def export(recording: Recording | Answer, form: Format, target: Path, *, overwrite: bool = False) -> Exported:
+def export(recording: Recording | Answer, form: Format, target: str | Path, *, overwrite: bool = False) -> Exported:
     """Write a recording in a form that another program draws.
 
     Parameters
@@ -62,14 +62,15 @@ def export(recording: Recording | Answer, form: Format, target: Path, *, overwri
     if form not in FORMATS:
         raise ValueError(f"form must be one of {', '.join(FORMATS)}, got {form!r}")
     source = recording.recording if isinstance(recording, Answer) else recording
-    if target.exists() and not overwrite:
-        raise TraceError(f"{target}: exists already; name another file, or use --overwrite")
-    if target.is_dir() or is_part_of(source.path, target):
-        raise TraceError(f"{target}: is a folder, or part of the recording; name another file")
-    part = target.with_name(f"{target.name}.part")
+    file = Path(target)
+    if file.exists() and not overwrite:
+        raise TraceError(f"{file}: exists already; name another file, or use --overwrite")
+    if file.is_dir() or is_part_of(source.path, file):
+        raise TraceError(f"{file}: is a folder, or part of the recording; name another file")
+    part = file.with_name(f"{file.name}.part")
     try:
         done = _written(recording, source, form, part)
-        part.replace(target)
+        part.replace(file)
     finally:
         part.unlink(missing_ok=True)
     return done
