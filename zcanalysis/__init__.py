@@ -16,6 +16,8 @@ kernel did, `held_out` against what was not fitted. `recorder` makes recordings,
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
+from zcanalysis.own_code import VERSION
+
 if TYPE_CHECKING:
     from zcanalysis import charts, hosts, patches
     from zcanalysis.advice import advise
@@ -53,7 +55,7 @@ if TYPE_CHECKING:
     from zcanalysis.wire.segment_marks import marks
     from zcanalysis.wire.two_taps import match_taps
 
-__version__: Final = "0.1.0"
+__version__: Final = VERSION
 
 __all__ = [
     "ack_delays",

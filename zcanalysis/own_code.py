@@ -1,9 +1,10 @@
-"""Where this very zcanalysis lies, for processes started by it that must not import another one."""
+"""Which zcanalysis this is, and where it lies: processes started by it must not import another one."""
 
 import os
 from pathlib import Path
 from typing import Final
 
+VERSION: Final = "0.1.0"
 PLACE: Final = Path(__file__).resolve().parents[1]
 """The folder that holds the package: a checkout, or what pip installs into."""
 

@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from zcanalysis import __version__
 from zcanalysis.errors import HostError, TraceError
 from zcanalysis.io.json_file import read_json
 from zcanalysis.lab.calibrating import calibrated_machine, known_machine
@@ -18,6 +17,7 @@ from zcanalysis.lab.validation import RESULT, Failure, ValidationOptions, valida
 from zcanalysis.lab.validation_document import calibrated_document, keys_of, validation_table
 from zcanalysis.lab.validation_text import CALIBRATED, case_line, left_text, shown_table, summary
 from zcanalysis.output import printable, write
+from zcanalysis.own_code import VERSION
 from zcanalysis.prices.machine import MachinePrices
 
 DRAWN: Final = 24
@@ -36,7 +36,7 @@ def default_seed() -> Seed:
     here = Path(__file__).resolve().parent
     commit = _git(here, "rev-parse", "HEAD")
     if commit is None or _git(here, "ls-files", "--error-unmatch", Path(__file__).name) is None:
-        return Seed(f"zcanalysis-{__version__}", "the version of this code, which stands in no git tree")
+        return Seed(f"zcanalysis-{VERSION}", "the version of this code, which stands in no git tree")
     changed = _git(here, "status", "--porcelain", "--untracked-files=no", ".")
     return Seed(commit, "the commit of this code" + (", which was changed since" if changed else ""))
 

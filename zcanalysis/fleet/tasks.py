@@ -9,7 +9,6 @@ from uuid import uuid4
 
 import polars as pl
 
-from zcanalysis import __version__
 from zcanalysis.answer import Answer, answered, limited_flows, limits_of, sentence
 from zcanalysis.errors import TraceError, ZcError
 from zcanalysis.fleet.dataset import DATASET_VERSION, Dataset
@@ -17,6 +16,7 @@ from zcanalysis.fleet.sources import Looks, Source, as_text, looks
 from zcanalysis.io.pcap_blocks import NO_STOP, Place
 from zcanalysis.io.pcap_ranges import CaptureRange, can_be_split, meeting, write_range
 from zcanalysis.io.recording import Recording, read_recording
+from zcanalysis.own_code import VERSION
 from zcanalysis.tables import LIMITS, RECORDINGS, polars_schema
 
 KILLED: Final = "the run was killed while this was analysed, or it killed the run: out of memory?"
@@ -43,7 +43,7 @@ class Job(NamedTuple):
 
     def state(self, seen: Looks) -> str:
         """What the tables depend on: as long as it stays the same, they are not made again."""
-        return f"{__version__} {DATASET_VERSION} {self.link_gbps} {seen.digest}"
+        return f"{VERSION} {DATASET_VERSION} {self.link_gbps} {seen.digest}"
 
 
 class Outcome(NamedTuple):

@@ -16,7 +16,6 @@ from typing import Any, Final, NamedTuple
 
 import polars as pl
 
-from zcanalysis import __version__
 from zcanalysis.errors import HostError, ZcError
 from zcanalysis.lab.draw import Case
 from zcanalysis.lab.foretelling import write_json
@@ -35,6 +34,7 @@ from zcanalysis.lab.validation_document import (
     pair_entries,
     validation_table,
 )
+from zcanalysis.own_code import VERSION
 from zcanalysis.patches import parse_patch
 from zcanalysis.prices.machine import MachinePrices
 from zcanalysis.recorder import Phase, default_plan
@@ -194,7 +194,7 @@ def validation_document(validation: Validation, options: ValidationOptions) -> d
     """Everything, as one JSON document."""
     scores = validation.scores
     return {
-        "version": __version__,
+        "version": VERSION,
         "kernel": platform.release(),
         "cpus": os.cpu_count(),
         "seed": validation.seed,

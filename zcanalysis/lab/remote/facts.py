@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-from zcanalysis import __version__
 from zcanalysis.lab.remote.attendant import is_taken
 from zcanalysis.lab.transfer import PORT
+from zcanalysis.own_code import VERSION
 from zcanalysis.recorder.host_facts import kernel_config, tool_output
 
 TOOLS: Final = ("ip", "ethtool", "tc", "iperf3", "tar")
@@ -19,7 +19,7 @@ DEVICES: Final = Path("/sys/class/net")
 def facts() -> dict[str, Any]:
     """Everything; `addresses` holds device, IPv4 address and length of the prefix, of devices that are up."""
     return {
-        "version": __version__,
+        "version": VERSION,
         "root": os.geteuid() == 0,
         "missing": [tool for tool in TOOLS if shutil.which(tool) is None],
         "cpus": sorted(os.sched_getaffinity(0)),

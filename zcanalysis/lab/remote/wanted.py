@@ -4,12 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import IPv4Interface
 from typing import Any, Final, NamedTuple
 
-from zcanalysis import __version__
 from zcanalysis.errors import HostError
 from zcanalysis.lab.namespaces import cpu_mask, token_bucket
 from zcanalysis.lab.remote.ssh import Machine
 from zcanalysis.lab.scenarios import Scenario
 from zcanalysis.lab.transfer import PORT
+from zcanalysis.own_code import VERSION
 from zcanalysis.patches.acks import RTO_MIN, rto_min_after_us
 from zcanalysis.patches.patch import Patch
 
@@ -44,8 +44,8 @@ def refuse(scenario: Scenario) -> None:
 
 def require_machine(machine: Machine, facts: Facts, cpus: set[int]) -> None:
     """Raise a `HostError` unless a machine has what the lab needs."""
-    if facts.get("version") != __version__:
-        raise HostError(f"{machine.host}: has zcanalysis {facts.get('version')}, ours is {__version__}")
+    if facts.get("version") != VERSION:
+        raise HostError(f"{machine.host}: has zcanalysis {facts.get('version')}, ours is {VERSION}")
     if not facts["root"]:
         raise HostError(f"{machine.host}: we are not root there; settings and CPU samples need it")
     if facts["missing"]:
