@@ -15,7 +15,18 @@ from zcanalysis.cli_batch import batch
 from zcanalysis.cli_compare import ManyAgainst, compare
 from zcanalysis.cli_lab import lab_app
 from zcanalysis.cli_notebook import notebook
-from zcanalysis.cli_parts import Capture, Hz, Json, Trace, check_link, print_json, print_line, print_written, progress
+from zcanalysis.cli_parts import (
+    Capture,
+    Hz,
+    Json,
+    Trace,
+    check_link,
+    complain,
+    print_json,
+    print_line,
+    print_written,
+    progress,
+)
 from zcanalysis.errors import ZcError
 from zcanalysis.output import printable, write
 
@@ -79,8 +90,7 @@ def main() -> None:
 
 
 def _fail(message: str, status: int) -> None:
-    line = " ".join(printable(message, keep="\n").split())
-    sys.stderr.write(f"zcanalysis: {line}\n")
+    complain(message)
     sys.exit(status)
 
 
@@ -161,6 +171,7 @@ def flows(
         print_flows(table)
         return
     from zcanalysis.errors import TraceError
+    from zcanalysis.io.capture_damage import Damage
     from zcanalysis.io.recording import read_recording
     from zcanalysis.wire.accounts import flows_and_sides, with_sides
     from zcanalysis.wire.flow_limits import flows_sides_and_limits
@@ -170,7 +181,11 @@ def flows(
         raise TraceError(f"{capture}: holds no capture; flows needs a pcap or pcapng file")
     with progress() as on_step:
         on_step("capture")
-        table, sides = flows_sides_and_limits(read.packets) if limits else flows_and_sides(read.capture)
+        damage = Damage()
+        found = flows_sides_and_limits(read.packets, damage) if limits else flows_and_sides(read.capture, damage)
+        table, sides = found
+    if damage.words is not None:
+        complain(f"{capture}: {damage.words}")
     if as_json or csv:
         _print_table({"flows": with_sides(table, sides)}, as_json=as_json, csv=csv)
         return

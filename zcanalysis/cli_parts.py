@@ -54,6 +54,12 @@ def print_json(document: Any) -> None:  # noqa: ANN401 - any JSON document
     print_line(json.dumps(document, indent=1, allow_nan=False, ensure_ascii=True))
 
 
+def complain(message: str) -> None:
+    """One line on standard error."""
+    line = " ".join(printable(message, keep="\n").split())
+    sys.stderr.write(f"zcanalysis: {line}\n")
+
+
 def print_line(text: str) -> None:
     """One line on standard output."""
     write(f"{text}\n")

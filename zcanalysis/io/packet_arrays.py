@@ -12,6 +12,7 @@ import numpy.typing as npt
 import polars as pl
 
 from zcanalysis.io import packet_layout as packet
+from zcanalysis.io.capture_damage import Damage
 from zcanalysis.io.compressed import open_bytes
 from zcanalysis.io.packet_ahead import Decoded, decoded_batches
 from zcanalysis.io.packet_table import NUMBERS, RECORD_COLUMNS, needs_headers, packet_table, wants
@@ -21,7 +22,7 @@ from zcanalysis.io.pcap_walk import Records
 Column = npt.NDArray[Any]
 
 
-def captured_arrays(path: Path, columns: Sequence[str]) -> Iterator["CapturedArrays"]:
+def captured_arrays(path: Path, columns: Sequence[str], damage: Damage | None = None) -> Iterator["CapturedArrays"]:
     """All packets of a capture, in file order; those behind damage that ends the reading are left out.
 
     Parameters
@@ -30,6 +31,8 @@ def captured_arrays(path: Path, columns: Sequence[str]) -> Iterator["CapturedArr
         pcap or pcapng, plain, gzip or zstandard.
     columns
         Of PACKETS: those that will be asked for.
+    damage
+        Counts the records that could not be read.
 
     Yields
     ------
@@ -44,6 +47,8 @@ def captured_arrays(path: Path, columns: Sequence[str]) -> Iterator["CapturedArr
     check_capture(path)
     with open_bytes(path) as stream:
         for decoded in decoded_batches(path, stream, wants(columns), headers=needs_headers(columns)):
+            if damage is not None:
+                damage.decoded(decoded)
             if decoded.height:
                 yield CapturedArrays(decoded)
 

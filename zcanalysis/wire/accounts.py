@@ -12,6 +12,7 @@ from zcanalysis.wire.side_columns import QUANTILES, side_columns
 from zcanalysis.wire.table_arrays import PacketArrays
 
 if TYPE_CHECKING:
+    from zcanalysis.io.capture_damage import Damage
     from zcanalysis.wire import side_state as state
 
 CONNECTIONS: Final = 1 << 10
@@ -69,16 +70,18 @@ def tcp_sides(packets: PacketSource) -> pl.DataFrame:
     return flows_and_sides(packets)[1]
 
 
-def flows_and_sides(packets: PacketSource) -> tuple[pl.DataFrame, pl.DataFrame]:
+def flows_and_sides(packets: PacketSource, damage: "Damage | None" = None) -> tuple[pl.DataFrame, pl.DataFrame]:
     """FLOWS and TCP_SIDES from the same pass.
 
     Parameters
     ----------
     packets
         As for `tcp_sides`.
+    damage
+        Counts the records of a file that could not be read.
     """
     accounts = Accounts()
-    for batch in packet_batches(packets, COLUMNS):
+    for batch in packet_batches(packets, COLUMNS, damage):
         accounts.take(batch)
     return accounts.tables()
 

@@ -13,6 +13,7 @@ from zcanalysis.tables import FLOWS, conform
 from zcanalysis.wire.table_arrays import UNTIMED, PacketArrays, TableArrays, unwritten
 
 if TYPE_CHECKING:
+    from zcanalysis.io.capture_damage import Damage
     from zcanalysis.wire import sequence_space as space
 
 PacketSource = pl.LazyFrame | pl.DataFrame | str | Path
@@ -113,7 +114,9 @@ def batches(packets: pl.LazyFrame | pl.DataFrame, columns: list[str]) -> Iterato
         yield from packets.select(columns).collect_batches(engine="streaming")
 
 
-def packet_batches(packets: PacketSource, columns: Sequence[str]) -> Iterator[PacketArrays]:
+def packet_batches(
+    packets: PacketSource, columns: Sequence[str], damage: "Damage | None" = None
+) -> Iterator[PacketArrays]:
     """Packets in batches of bounded size, in order, for compiled passes.
 
     Parameters
@@ -122,11 +125,13 @@ def packet_batches(packets: PacketSource, columns: Sequence[str]) -> Iterator[Pa
         PACKETS in file order, or the path of a capture: of a file no tables are made.
     columns
         Those that will be asked for.
+    damage
+        Counts the records of a file that could not be read.
     """
     if isinstance(packets, str | Path):
         from zcanalysis.io.packet_arrays import captured_arrays
 
-        yield from captured_arrays(Path(packets), columns)
+        yield from captured_arrays(Path(packets), columns, damage)
     else:
         yield from map(TableArrays, batches(packets, list(columns)))
 

@@ -1,6 +1,6 @@
 """LIMITS beside FLOWS: what held each direction of each connection back for most of its time."""
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
@@ -10,19 +10,29 @@ from zcanalysis.wire.captured_limits import Waits
 from zcanalysis.wire.connections import batches
 from zcanalysis.wire.table_arrays import TableArrays
 
+if TYPE_CHECKING:
+    from zcanalysis.io.capture_damage import Damage
+
 ENDS: Final = ("src", "dst")
 
 
-def flows_sides_and_limits(packets: pl.LazyFrame | pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+def flows_sides_and_limits(
+    packets: pl.LazyFrame | pl.DataFrame, damage: "Damage | None" = None
+) -> tuple[pl.DataFrame, pl.DataFrame]:
     """FLOWS with ``limit`` and ``limit_share`` as `with_limits` adds them, and TCP_SIDES, from one reading.
 
     Parameters
     ----------
     packets
         PACKETS in file order.
+    damage
+        Counts the records that could not be read.
     """
     accounts, waits = Accounts(), Waits()
-    for batch in batches(packets, list(dict.fromkeys([*COLUMNS, *WAIT_COLUMNS]))):
+    errors = [] if damage is None else ["error"]
+    for batch in batches(packets, list(dict.fromkeys([*COLUMNS, *WAIT_COLUMNS, *errors]))):
+        if damage is not None:
+            damage.errors(batch.get_column("error"))
         accounts.take(TableArrays(batch))
         waits.take(batch)
     flows, sides = accounts.tables()

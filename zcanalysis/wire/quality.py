@@ -60,26 +60,22 @@ class _Checked:
     """All records so far."""
 
     def __init__(self) -> None:
+        from zcanalysis.io.capture_damage import Damage
         from zcanalysis.wire import record_checks, sequence_space
 
         self._checks, self._space = record_checks, sequence_space
         self._index = sequence_space.new_index(FLOW_ROOM)
         self._seen = record_checks.new_seen(FLOW_ROOM)
-        self._records = self._damaged = self._snapped = self._not_ip = 0
-        self._first_error: str | None = None
+        self._damage = Damage()
+        self._snapped = self._not_ip = 0
 
     def take(self, batch: pl.DataFrame) -> None:
         """Check the records of one slice."""
         counts = batch.select(
-            damaged=pl.col("error").is_not_null().sum(),
             snapped=(pl.col("captured_bytes") < pl.col("wire_bytes")).sum(),
             not_ip=(pl.col("ip_version").is_null() & pl.col("error").is_null()).sum(),
         ).row(0, named=True)
-        if counts["damaged"] and self._first_error is None:
-            row = int(batch.get_column("error").is_not_null().arg_max() or 0)
-            self._first_error = f"record {self._records + row + 1}: {batch.get_column('error')[row]}"
-        self._records += batch.height
-        self._damaged += counts["damaged"]
+        self._damage.errors(batch.get_column("error"))
         self._snapped += counts["snapped"]
         self._not_ip += counts["not_ip"]
         self._follow(batch)
@@ -110,9 +106,9 @@ class _Checked:
         one_sided = (packets.min(axis=1, initial=1) == 0) & (payload_bytes.max(axis=1, initial=0) > 0)
         super_packets, duplicated, backward, _ = self._seen.counts.tolist()
         return CaptureQuality(
-            records=self._records,
-            damaged_records=self._damaged,
-            first_error=self._first_error,
+            records=self._damage.records,
+            damaged_records=self._damage.damaged_records,
+            first_error=self._damage.first_error,
             snapped_records=self._snapped,
             super_packets=super_packets,
             connections=used,
