@@ -43,3 +43,14 @@ def test_every_public_name_can_be_had_twice_after_importing_every_submodule():
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         zcanalysis.nothing  # noqa: B018 - reading it is the test
+
+
+@pytest.mark.parametrize("room", ["charts", "widgets", "document"])
+def test_charts_do_not_wait_for_grammars_of_addresses(room):
+    assert "altair" in (brought := modules_after(f"import zcanalysis.{room}; zcanalysis.charts"))
+    assert not brought & {"lark", "rfc3987_syntax"}
+
+
+def test_who_wants_these_grammars_can_still_have_them():
+    assert "lark" in modules_after("import zcanalysis.charts, rfc3987_syntax")
+    assert "lark" in modules_after("import jsonschema, zcanalysis.charts")

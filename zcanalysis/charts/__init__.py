@@ -4,6 +4,7 @@ Each function takes a documented table and returns a chart that works in a noteb
 picture. The only room, with the report, that knows altair.
 """
 
+from zcanalysis.charts import quick_altair  # noqa: F401 - before all that import altair
 from zcanalysis.charts.ack_delay_shares import ack_delays
 from zcanalysis.charts.before_after import ladders, outcomes, transfer_time
 from zcanalysis.charts.blast_curves import blasts
