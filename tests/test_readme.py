@@ -38,7 +38,8 @@ def test_the_output_shown_is_what_the_command_prints(command, shown):
 
 
 def test_the_python_shown_runs_and_prints_what_is_shown(monkeypatch, tmp_path):
-    monkeypatch.chdir(ROOT)
+    (tmp_path / "traces").symlink_to(ROOT / "traces")
+    monkeypatch.chdir(tmp_path)
     page = GUIDE / "python.md"
     tried = doctest.testfile(str(page), module_relative=False, encoding="utf-8")
     assert tried.attempted >= 5
@@ -48,9 +49,8 @@ def test_the_python_shown_runs_and_prints_what_is_shown(monkeypatch, tmp_path):
     names: dict = {}
     exec(compile(f"import zcanalysis as zc\n{block}", page.name, "exec"), names)
     assert not names["costs"].is_empty()
-    monkeypatch.chdir(tmp_path)
     exec(next(code for code in blocks if "write_report" in code), names)
-    assert {file.name for file in tmp_path.iterdir()} == {"report.html", "veth-1500.perfetto.json"}
+    assert {file.name for file in tmp_path.iterdir()} == {"traces", "report.html", "veth-1500.perfetto.json"}
 
 
 def test_the_foretold_figures_shown_are_those_of_the_shipped_recordings():
