@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zcanalysis.io.packet_compile import compiled
+from zcanalysis.wire.linked_list import put_between, take_out
 from zcanalysis.wire.sequence_space import UNKNOWN, UNTIMED
 
 MAX_SEGMENTS: Final = 10_000  # unacknowledged ones that a side remembers; packet-tcp.c has the same bound
@@ -170,16 +171,7 @@ def remember(memory: Memory, side: Record, seq: int, end: int, ts_ns: int, packe
     segments[node].end = end
     segments[node].ts_ns = ts_ns
     segments[node].packet = packet
-    segments[node].below = below
-    segments[node].above = above
-    if below == UNKNOWN:
-        side.oldest = node
-    else:
-        segments[below].above = node
-    if above == UNKNOWN:
-        side.newest = node
-    else:
-        segments[above].below = node
+    put_between(segments, side, node, below, above)
     if side.segments == 0 or after(end, side.end):
         side.end = end
     side.segments += 1
@@ -189,15 +181,7 @@ def remember(memory: Memory, side: Record, seq: int, end: int, ts_ns: int, packe
 def forget(memory: Memory, side: Record, node: int) -> None:
     """Take a segment out of its list."""
     segments = memory.segments
-    below, above = segments[node].below, segments[node].above
-    if below == UNKNOWN:
-        side.oldest = above
-    else:
-        segments[below].above = above
-    if above == UNKNOWN:
-        side.newest = below
-    else:
-        segments[above].below = below
+    take_out(segments, side, node)
     side.segments -= 1
     segments[node].above = memory.used[1]
     memory.used[1] = node

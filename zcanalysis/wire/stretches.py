@@ -4,6 +4,7 @@ from typing import Final
 
 from zcanalysis.io.packet_bytes import signed
 from zcanalysis.io.packet_compile import compiled
+from zcanalysis.wire.linked_list import put_between, take_out
 from zcanalysis.wire.sequence_space import UNKNOWN, Ints
 from zcanalysis.wire.side_state import Records
 
@@ -41,11 +42,7 @@ def _release(stretches: Records, used: Ints, number: int) -> None:
 def drop_oldest(me: Records, stretches: Records, used: Ints) -> None:
     """Forget the lowest stretch of a side."""
     number = signed(me.oldest)
-    me.oldest = stretches[number].above
-    if me.oldest == UNKNOWN:
-        me.newest = UNKNOWN
-    else:
-        stretches[me.oldest].below = UNKNOWN
+    take_out(stretches, me, number)
     me.waiting -= 1
     _release(stretches, used, number)
 
@@ -56,13 +53,7 @@ def wait_for(me: Records, stretches: Records, used: Ints, start: int, end: int, 
     if me.waiting == MAX_WAITING:
         drop_oldest(me, stretches, used)
     number = _take(stretches, used, start, end, ts_ns)
-    below = signed(me.newest)
-    stretches[number].below = below
-    if below == UNKNOWN:
-        me.oldest = number
-    else:
-        stretches[below].above = number
-    me.newest = number
+    put_between(stretches, me, number, signed(me.newest), UNKNOWN)
     me.waiting += 1
 
 
@@ -87,16 +78,7 @@ def wait_late(me: Records, stretches: Records, used: Ints, start: int, end: int,
         return
     number = _take(stretches, used, start, end, ts_ns)
     stretches[number].again = LATE
-    stretches[number].below = below
-    stretches[number].above = above
-    if below == UNKNOWN:
-        me.oldest = number
-    else:
-        stretches[below].above = number
-    if above == UNKNOWN:
-        me.newest = number
-    else:
-        stretches[above].below = number
+    put_between(stretches, me, number, below, above)
     me.waiting += 1
 
 
