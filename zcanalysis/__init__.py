@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from zcanalysis.advice import advise
     from zcanalysis.answer import calibrate, ladder
     from zcanalysis.cases import case
-    from zcanalysis.comparison import compare
+    from zcanalysis.comparison import compare, compare_flames
     from zcanalysis.cpu.latency import latency
     from zcanalysis.evidence import costs
     from zcanalysis.fleet.running import batch
@@ -63,6 +63,7 @@ __all__ = [
     "case",
     "charts",
     "compare",
+    "compare_flames",
     "convert",
     "costs",
     "dissect",
@@ -105,6 +106,7 @@ _HOMES: Final = {
     "calibrate": "zcanalysis.answer",
     "case": "zcanalysis.cases",
     "compare": "zcanalysis.comparison",
+    "compare_flames": "zcanalysis.comparison",
     "convert": "zcanalysis.io.exports",
     "costs": "zcanalysis.evidence",
     "dissect": "zcanalysis.io.dissection",
