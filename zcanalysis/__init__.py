@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from zcanalysis.advice import advise
     from zcanalysis.answer import answered, calibrate, ladder
     from zcanalysis.cases import case
-    from zcanalysis.comparison import compare
+    from zcanalysis.comparison import compare, compare_flames
     from zcanalysis.cpu.latency import latency
     from zcanalysis.document import write_report
     from zcanalysis.evidence import costs
@@ -68,6 +68,7 @@ __all__ = [
     "case",
     "charts",
     "compare",
+    "compare_flames",
     "convert",
     "costs",
     "dissect",
@@ -113,6 +114,7 @@ _HOMES: Final = {
     "calibrate": "zcanalysis.answer",
     "case": "zcanalysis.cases",
     "compare": "zcanalysis.comparison",
+    "compare_flames": "zcanalysis.comparison",
     "convert": "zcanalysis.io.exports",
     "costs": "zcanalysis.evidence",
     "export": "zcanalysis.exporting",

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from typer.core import TyperCommand
@@ -10,6 +10,9 @@ from typer.core import TyperCommand
 from zcanalysis.cli_parts import Json, print_json, progress
 from zcanalysis.errors import ZcError
 from zcanalysis.output import write
+
+if TYPE_CHECKING:
+    from zcanalysis.comparison import Comparison
 
 REGRESSED: Final = 3
 AGAINST: Final = "--against"
@@ -51,6 +54,12 @@ def compare(
     fail_over: Annotated[
         float, typer.Option("--fail-over", min=0, help="Exit 3 if something got worse by more than so many percent.")
     ] = 5.0,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Write an HTML page too, with a differential flame graph.")
+    ] = None,
+    folded: Annotated[
+        Path | None, typer.Option("--folded", help="Write the call chains of both too, for flamegraph.pl and the like.")
+    ] = None,
     as_json: Json = False,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown, for a comment on a change.")] = False,
 ) -> None:
@@ -60,16 +69,55 @@ def compare(
 
     if as_json and as_markdown:
         raise ZcError("--json and --markdown exclude each other")
+    _check_targets([*recordings, *against], [one for one in (output, folded) if one is not None])
     with progress() as on_step:
         on_step("recordings")
         made = compared(
             [read_recording(one) for one in recordings], [read_recording(one) for one in against], fail_over
         )
+        on_step("page")
+        _write(made, output, folded)
     if as_json:
         print_json(comparison_document(made))
     else:
-        from zcanalysis.comparison_text import markdown, print_comparison
-
-        write(markdown(made)) if as_markdown else print_comparison(made)
+        _print(made, output, as_markdown=as_markdown)
     if made.regressions:
         raise typer.Exit(REGRESSED)
+
+
+def _check_targets(recordings: list[Path], targets: list[Path]) -> None:
+    """Before the recordings are read, which takes a while."""
+    if len(targets) != len(set(targets)):
+        raise ZcError(f"{targets[0]}: cannot hold both the page and the folded call chains")
+    if targets:
+        from zcanalysis.comparison_page import refuse_inputs
+
+        for target in targets:
+            refuse_inputs(recordings, target)
+
+
+def _write(made: "Comparison", output: Path | None, folded: Path | None) -> None:
+    if folded is not None:
+        from zcanalysis.comparison import require_chains
+        from zcanalysis.io.folded import folded_difference_text
+        from zcanalysis.pages import write_text
+
+        require_chains(made)
+        write_text(folded, folded_difference_text(made.chains))
+    if output is not None:
+        from zcanalysis.comparison_page import write_comparison
+
+        write_comparison(made, output)
+
+
+def _print(made: "Comparison", output: Path | None, *, as_markdown: bool) -> None:
+    from zcanalysis.comparison_text import markdown, print_comparison
+
+    if as_markdown:
+        write(markdown(made))
+        return
+    print_comparison(made)
+    if output is not None:
+        from zcanalysis.terminal import print_page_written
+
+        print_page_written(output)

@@ -3,35 +3,26 @@
 A single recording says nothing about the next one like it, so there the lab's experience stands in, and is said to.
 """
 
-import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from typing import Any, Final, Literal, NamedTuple
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
 
 import polars as pl
 
-from zcanalysis.answer import Answer, answered
-from zcanalysis.chance import LEVEL, Figures, beyond_chance, difference
-from zcanalysis.cpu.kernel_stages import NOT_RECEIVE
-from zcanalysis.cpu.latency import latency
+from zcanalysis.answer import Answer
+from zcanalysis.chance import LEVEL
+from zcanalysis.comparable import GOODPUT, RECEIVER, Comparable, Of, comparable
+from zcanalysis.compared_profiles import Sampled, compared_chains, compared_functions, sampled
+from zcanalysis.compared_rows import HEADLINE, LAB_SPREAD, rows_of_both, tested
+from zcanalysis.cpu.flame_difference import frames_of_both
 from zcanalysis.errors import TraceError
 from zcanalysis.io.recording import Recording
 from zcanalysis.tables import COMPARED, conform, polars_schema
 
 FAIL_OVER_PERCENT: Final = 5.0
-LAB_SPREAD: Final = 0.083
-"""Standard deviation of the logarithm of goodput from run to run of one configuration.
-
-Root mean square over the 48 configurations of traces/validation.json, 4 to 15 runs each, in a virtual machine; half of
-them vary by less than 0.007."""
-Z90: Final = 1.645
-"""Half the width of a 90 % interval over its standard error."""
-GOODPUT: Final = "goodput"
-RECEIVER: Final = "receiver, all stages"
-HEADLINE: Final = (GOODPUT, RECEIVER)
+FUNCTIONS_TOLD: Final = 20
 VARIANCE_UNKNOWN: Final = "between-run variance unknown"
-
-Of = Literal["goodput", "cost", "latency", "blame"]
 KINDS: Final[tuple[Of, ...]] = ("goodput", "cost", "latency", "blame")
 
 
@@ -40,8 +31,17 @@ class Comparison(NamedTuple):
 
     table: pl.DataFrame
     """COMPARED, what changed most surely first within each kind."""
+    functions: pl.DataFrame
+    """FUNCTIONS_COMPARED, the largest difference first; empty where one side has no samples."""
+    chains: pl.DataFrame
+    """CHAINS_COMPARED; empty where one side has no call chains."""
+    unprofiled: tuple[str, ...]
+    """Which recordings have no call chains to compare, and why."""
+    sampled: tuple[Sampled, Sampled]
     names: tuple[tuple[str, ...], tuple[str, ...]]
     """The recordings of the set in question, and those it is held against."""
+    paths: tuple[Path, ...]
+    """Of all of them."""
     limits: tuple[dict[str, int], dict[str, int]]
     """How many of each are held back by what."""
     spread: str
@@ -52,6 +52,17 @@ class Comparison(NamedTuple):
     def changed(self) -> pl.DataFrame:
         """The rows that chance rarely makes."""
         return self.table.filter(pl.col("changed"))
+
+    @property
+    def is_single(self) -> bool:
+        """Whether one recording stands on each side, so that nothing is known of the next."""
+        return all(len(side) == 1 for side in self.names)
+
+    @property
+    def headline(self) -> dict[str, dict[str, Any]]:
+        """The rows of goodput and of the receiver's CPU time, by quantity; those that both sides show."""
+        watched = self.table.filter(pl.col("quantity").is_in(HEADLINE))
+        return {row["quantity"]: row for row in watched.iter_rows(named=True)}
 
     @property
     def regressions(self) -> tuple[str, ...]:
@@ -96,21 +107,112 @@ def compared(
     fail_over_percent
         By how much something must get worse to be a regression.
 
+    Raises
+    ------
+    ValueError
+        If a set is empty.
+    TraceError
+        If a file of a recording turns out to be damaged.
+
     Notes
     -----
     `zcanalysis.chance` says what is more than chance. With one recording on one side the other side's spread is taken
     for both. With one on each side `LAB_SPREAD` is, and the recording's own sampling error beside it: then only large
     differences can be told from chance.
     """
-    if not recordings or not against:
-        raise ValueError("each side of a comparison needs at least one recording")
-    after, before = ([_answer(one) for one in some] for some in (recordings, against))
-    rows = _rows([_quantities(one) for one in after], [_quantities(one) for one in before])
-    table = pl.DataFrame(_marked(list(rows)), schema=polars_schema(COMPARED))
+    return compared_sets(
+        [comparable(one) for one in recordings], [comparable(one) for one in against], fail_over_percent
+    )
+
+
+def compared_sets(
+    after: Sequence[Comparable], before: Sequence[Comparable], fail_over_percent: float = FAIL_OVER_PERCENT
+) -> Comparison:
+    """The same of what `zcanalysis.comparable` took from the recordings.
+
+    Parameters
+    ----------
+    after, before
+        The set in question, and what it is held against.
+    fail_over_percent
+        As `compared` takes it.
+
+    Raises
+    ------
+    ValueError
+        If a set is empty.
+    """
+    _refuse_empty(after, before)
+    rows = rows_of_both([one.quantities for one in after], [one.quantities for one in before])
+    table = pl.DataFrame(tested(list(rows)), schema=polars_schema(COMPARED))
     return Comparison(
-        conform(_ordered(table), COMPARED), (_names(after), _names(before)), (_limits(after), _limits(before)),
+        conform(_ordered(table), COMPARED), compared_functions(after, before), compared_chains(after, before),
+        tuple(f"{one.name}: {one.profile.missing}" for one in (*after, *before) if one.profile.missing),
+        (sampled(after), sampled(before)), (_names(after), _names(before)),
+        tuple(one.path for one in (*after, *before)), (_limits(after), _limits(before)),
         _spread_words(len(after), len(before)), fail_over_percent,
     )  # fmt: skip
+
+
+def compare_flames(recordings: Sequence[Recording | Answer], against: Sequence[Recording | Answer]) -> pl.DataFrame:
+    """Which call chains cost more CPU time per byte of payload than before: what `charts.flame_changes` draws.
+
+    Parameters
+    ----------
+    recordings, against
+        As `compare` takes them.
+
+    Returns
+    -------
+    pl.DataFrame
+        FLAME_DIFFERENCE in ns per 1,000 bytes of payload; the outermost frame is the whole receive path, which is also
+        a row of what `compare` gives.
+
+    Raises
+    ------
+    ValueError
+        If a set is empty.
+    TraceError
+        If no recording of one side holds call chains and payload of the same time, or a file turns out to be damaged.
+
+    Notes
+    -----
+    Of each recording the samples charged to the receive path are divided by the payload received meanwhile; of a set
+    the mean is taken, so that a longer recording does not count for more.
+    """
+    made = compared(recordings, against)
+    require_chains(made)
+    return flames(made)
+
+
+def require_chains(made: Comparison) -> None:
+    """Go on only with call chains on both sides.
+
+    Parameters
+    ----------
+    made
+        Of two sets.
+
+    Raises
+    ------
+    TraceError
+        If there are none.
+    """
+    if made.chains.is_empty():
+        raise TraceError(f"no call chains to compare: {'; '.join(made.unprofiled)}")
+
+
+def flames(made: Comparison) -> pl.DataFrame:
+    """The frames of a comparison's call chains: FLAME_DIFFERENCE.
+
+    Parameters
+    ----------
+    made
+        One with call chains.
+    """
+    return frames_of_both(
+        made.chains.with_columns(pl.concat_str(pl.lit(f"{RECEIVER};"), "stack").alias("stack")), "ns/KB"
+    )
 
 
 def comparison_document(made: Comparison) -> dict[str, Any]:
@@ -130,33 +232,22 @@ def comparison_document(made: Comparison) -> dict[str, Any]:
         "regressions": list(made.regressions),
         "limits": {"recordings": made.limits[0], "against": made.limits[1]},
         "compared": made.table.to_dicts(),
+        "functions": made.functions.head(FUNCTIONS_TOLD).to_dicts() or None,
+        "unprofiled": list(made.unprofiled),
     }
 
 
-class _Quantity(NamedTuple):
-    """One figure of one recording."""
-
-    value: float
-    error: float = 0.0
-    """Its own standard error, in its unit."""
+def _refuse_empty(*sides: Sequence[object]) -> None:
+    if not all(sides):
+        raise ValueError("each side of a comparison needs at least one recording")
 
 
-Key = tuple[Of, str, str]
-Seen = dict[Key, _Quantity]
+def _names(side: Sequence[Comparable]) -> tuple[str, ...]:
+    return tuple(one.name for one in side)
 
 
-def _answer(one: Recording | Answer) -> Answer:
-    return one if isinstance(one, Answer) else answered(one)
-
-
-def _names(side: Sequence[Answer]) -> tuple[str, ...]:
-    return tuple(one.recording.name for one in side)
-
-
-def _limits(side: Sequence[Answer]) -> dict[str, int]:
-    held = (one.held_back_by for one in side)
-    words = (one.kind if one.where is None else f"{one.kind} ({one.where})" for one in held)
-    return dict(Counter(words).most_common())
+def _limits(side: Sequence[Comparable]) -> dict[str, int]:
+    return dict(Counter(one.limit for one in side).most_common())
 
 
 def _ordered(table: pl.DataFrame) -> pl.DataFrame:
@@ -166,92 +257,6 @@ def _ordered(table: pl.DataFrame) -> pl.DataFrame:
         kind, pl.col("quantity") != RECEIVER, pl.col("difference").abs(), descending=[False, False, True],
         maintain_order=True,
     )  # fmt: skip
-
-
-def _quantities(answer: Answer) -> Seen:
-    """All figures of one recording that can be compared with another's, whatever their packets and rates."""
-    seen: Seen = {}
-    if answer.goodput_gbps is not None:
-        quiet = answer.evidence.quiet
-        error = (quiet.relative_error or 0.0) / Z90 if quiet else 0.0
-        seen["goodput", GOODPUT, "Gbit/s"] = _Quantity(answer.goodput_gbps, error * answer.goodput_gbps)
-    seen |= _costs(answer.costs)
-    seen |= {
-        ("blame", row["stage"], "Gbit/s"): _Quantity(row["lost_gbps"])
-        for row in answer.blame.iter_rows(named=True)
-        if row["lost_gbps"] is not None
-    }
-    return seen | _latencies(answer.recording)
-
-
-def _costs(costs: pl.DataFrame) -> Seen:
-    """CPU time by stage over the payload, all CPUs together: what stays comparable when the size of packets changes."""
-    mine = costs.filter(~pl.col("stage").is_in(list(NOT_RECEIVE)), pl.col("ns_per_byte").is_not_null())
-    relative = (pl.col("high") - pl.col("low")) / (2 * Z90) / pl.col("ns_per_packet")
-    per_kb = mine.with_columns(value=pl.col("ns_per_byte") * 1000, error=pl.col("ns_per_byte") * 1000 * relative)
-    squares = (pl.col("error").fill_null(0.0).fill_nan(0.0) ** 2).sum().sqrt()
-    stages = per_kb.group_by("stage", maintain_order=True).agg(pl.col("value").sum(), squares.alias("error"))
-    seen: Seen = {("cost", row[0], "ns/KB"): _Quantity(row[1], row[2]) for row in stages.iter_rows()}
-    if seen:
-        error = math.hypot(*(one.error for one in seen.values()))
-        seen["cost", RECEIVER, "ns/KB"] = _Quantity(sum(one.value for one in seen.values()), error)
-    return seen
-
-
-def _latencies(recording: Recording) -> Seen:
-    """Median and tail of the traced bytes' way through each stage; nothing where none were traced."""
-    if recording.packet_events is None:
-        return {}
-    try:
-        summary = latency(recording).summary
-    except TraceError:
-        return {}
-    return {
-        ("latency", f"{row['stage']}, {words}", "us"): _Quantity(row[f"{name}_ns"] / 1e3)
-        for row in summary.iter_rows(named=True)
-        for name, words in (("p50", "median"), ("p99", "99 %"))
-        if row[f"{name}_ns"] is not None
-    }
-
-
-def _rows(after: Sequence[Seen], before: Sequence[Seen]) -> Iterator[dict[str, Any]]:
-    """A row for each quantity that both sides show; a stage that one of them never shows costs nothing there."""
-    for key in dict.fromkeys(key for one in (*before, *after) for key in one):
-        sides = []
-        for side in (after, before):
-            found = [one[key] for one in side if key in one]
-            if key[0] in ("cost", "blame") and any(kind == key[0] for one in side for kind, _, _ in one):
-                found += [_Quantity(0.0)] * (len(side) - len(found))
-            sides.append(found)
-        if all(sides) and any(one.value for side in sides for one in side):
-            yield _row(key, sides[0], sides[1])
-
-
-def _row(key: Key, after: list[_Quantity], before: list[_Quantity]) -> dict[str, Any]:
-    sides = [Figures([one.value for one in side], side[0].error) for side in (after, before)]
-    found = difference(sides[0], sides[1], None if key[0] == "latency" else LAB_SPREAD)
-    return {
-        "of": key[0], "quantity": key[1], "unit": key[2], "value": sides[0].mean, "against": sides[1].mean,
-        "difference": found.value, "change": sides[0].mean / sides[1].mean - 1 if sides[1].mean else None,
-        "low": found.low, "high": found.high, "p": found.p,
-    }  # fmt: skip
-
-
-def _marked(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows with whether they are more than chance: the headline by itself, then each kind of row by itself.
-
-    Blame follows from the others and is not tested.
-    """
-    marked: list[dict[str, Any]] = []
-    for family in dict.fromkeys(map(_family, rows)):
-        mine = [row for row in rows if _family(row) == family]
-        tested = beyond_chance([None if family == "blame" else row["p"] for row in mine])
-        marked += [row | {"changed": surely} for row, surely in zip(mine, tested, strict=True)]
-    return marked
-
-
-def _family(row: dict[str, Any]) -> str:
-    return "headline" if row["quantity"] in HEADLINE else str(row["of"])
 
 
 def _spread_words(after: int, before: int) -> str:

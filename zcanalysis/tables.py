@@ -376,8 +376,8 @@ BLAME: Final[Schema] = {
 }
 
 COMPARED: Final[Schema] = {
-    "of": Column(pl.String(), "goodput, cost (CPU time over payload), latency, or blame"),
-    "quantity": Column(pl.String(), "goodput, a stage, a latency stage with its quantile, or all of the receiver"),
+    "of": Column(pl.String(), "goodput, cost (CPU time over payload), latency, blame, or function"),
+    "quantity": Column(pl.String(), "goodput, a stage (latency: and a quantile), all of the receiver, or a function"),
     "unit": Column(pl.String(), "of the figures: Gbit/s, ns/KB (1,000 bytes of payload), us"),
     "value": Column(pl.Float64(), "mean over the set in question"),
     "against": Column(pl.Float64(), "mean over the set it is held against"),
@@ -387,6 +387,10 @@ COMPARED: Final[Schema] = {
     "high": Column(pl.Float64(), "97.5 % bound of the difference"),
     "p": Column(pl.Float64(), "how often chance makes such a difference; null where nobody can say"),
     "changed": Column(pl.Boolean(), "more than chance, each kind of row at the 5 % level; null where not tested"),
+}
+
+FUNCTIONS_COMPARED: Final[Schema] = COMPARED | {
+    "stage": Column(pl.String(), "the stage that most of the function's time is charged to"),
 }
 
 PRICES: Final[Schema] = {
@@ -463,6 +467,24 @@ WAY: Final[Schema] = {
     "why": Column(pl.String(), "what was waited for last; null for work"),
 }
 
+CHAIN_COSTS: Final[Schema] = {
+    "stack": Column(pl.String(), "thread, then the call chain from its root, `;` between: never trusted text"),
+    "ns_per_kb": Column(pl.Float64(), "CPU time of the receive path in it over 1,000 bytes of payload"),
+}
+
+CHAINS_COMPARED: Final[Schema] = {
+    "stack": Column(pl.String(), "as in CHAIN_COSTS"),
+    "before": Column(pl.Float64(), "ns per 1,000 bytes of payload, mean over the recordings it is held against"),
+    "after": Column(pl.Float64(), "the same of the recordings in question"),
+}
+
+FUNCTION_COSTS: Final[Schema] = {
+    "function": Column(pl.String(), "the last of the call chain: never trusted text"),
+    "stage": Column(pl.String(), "the stage that most of its time is charged to"),
+    "ns_per_kb": Column(pl.Float64(), "CPU time of the receive path in it alone over 1,000 bytes of payload"),
+    "error": Column(pl.Float64(), "standard error of that by sampling, in its unit"),
+}
+
 FLAME: Final[Schema] = {
     "cpu": Column(pl.Int32(), "CPU number"),
     "depth": Column(pl.Int32(), "0 is the thread, then the call chain from its root"),
@@ -474,11 +496,12 @@ FLAME: Final[Schema] = {
 
 FLAME_DIFFERENCE: Final[Schema] = {
     "depth": Column(pl.Int32(), "0 is the first element of the stacks, then the call chain from its root"),
-    "start": Column(pl.Float64(), "left edge; the width is the mean of both shares, so that what vanished shows"),
+    "start": Column(pl.Float64(), "left edge; the width is the mean of both over all, so that what vanished shows"),
     "end": Column(pl.Float64(), "right edge"),
     "name": Column(pl.String(), "function, or thread: never trusted text"),
-    "before": Column(pl.Float64(), "its share of all counts before, with all that it calls"),
+    "before": Column(pl.Float64(), "what it took before, with all that it calls"),
     "after": Column(pl.Float64(), "the same after"),
+    "unit": Column(pl.String(), "of both: share (of all counts), or ns/KB (of 1,000 bytes of payload)"),
 }
 
 HELD_OUT: Final[Schema] = {

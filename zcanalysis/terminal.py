@@ -122,8 +122,12 @@ def print_answer(answer: Answer, report: Path | None) -> None:
     _print_evidence(answer)
     _print_changes(answer)
     if report is not None:
-        size_mb = report.stat().st_size / 1e6
-        emit("", f"{safe(report)} written ({size_mb:.1f} MB, works offline)")
+        print_page_written(report)
+
+
+def print_page_written(page: Path) -> None:
+    """Where a page lies."""
+    emit("", f"{safe(page)} written ({page.stat().st_size / 1e6:.1f} MB, works offline)")
 
 
 def _print_evidence(answer: Answer) -> None:

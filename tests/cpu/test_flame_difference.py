@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from zcanalysis.cpu.flame_difference import DEEPEST_FRAME, flame_difference
+from zcanalysis.cpu.flame_difference import DEEPEST_FRAME, flame_difference, frames_of_both
 from zcanalysis.cpu.timeline import MOST_FRAMES
 from zcanalysis.tables import FLAME_DIFFERENCE
 
@@ -52,3 +52,14 @@ def test_very_many_and_very_deep_chains_stay_few_frames():
 def test_a_profile_without_samples_is_refused():
     with pytest.raises(ValueError, match="profile after counts nothing"):
         flame_difference(folded(a=1), folded(a=0))
+
+
+def test_times_that_can_be_compared_stay_as_they_are():
+    # a;b 300 -> 100, a;c 0 -> 200: the whole is 300 before and after, so the means 200 and 100 are 2/3 and 1/3 of it
+    chains = pl.DataFrame({"stack": ["a;b", "a;c"], "before": [300.0, 0.0], "after": [100.0, 200.0]})
+    table = frames_of_both(chains, "ns/KB")
+    assert table.select("name", "before", "after").rows() == [("a", 300, 300), ("b", 300, 100), ("c", 0, 200)]
+    assert (table["end"] - table["start"]).to_list() == pytest.approx([1, 2 / 3, 1 / 3])
+    assert set(table["unit"]) == {"ns/KB"}
+    with pytest.raises(ValueError, match="neither side counts"):
+        frames_of_both(chains.head(0), "ns/KB")

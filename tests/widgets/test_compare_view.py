@@ -82,3 +82,16 @@ def test_a_recordings_name_is_text():
     view = zc.widgets.compare_view(named, named)
     assert "&lt;b&gt;x" in view.children[0].value
     assert "<b>" not in view.children[0].value
+    assert view.flame is None
+    assert "no CPU samples were recorded" in view.children[-2].value
+
+
+def test_the_flame_is_that_of_the_same_sets(sides):
+    view = zc.widgets.compare_view(sides, [sides[1]])
+    frames = zc.compare_flames(sides, [sides[1]])
+    drawn = next(iter(view.flame.tables.values()))
+    assert [row["name"] for row in drawn] == frames["name"].to_list()
+    assert [row["after"] for row in drawn] == pytest.approx(frames["after"].to_list(), abs=1e-4)
+    first = view.comparison.functions.row(0, named=True)
+    assert f"<td>{first['quantity']}</td>" in view.children[-1].value
+    assert "samples of the receive path before" in view.children[-1].value

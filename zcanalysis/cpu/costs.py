@@ -78,23 +78,26 @@ def _per_batch(table: pl.DataFrame, batches: pl.DataFrame | None, window_ns: int
     )
 
 
-def seconds_by_stretch(stages: pl.DataFrame) -> tuple[pl.DataFrame, np.ndarray]:
+def seconds_by_stretch(stages: pl.DataFrame, by: tuple[str, ...] = ("stage", "cpu")) -> tuple[pl.DataFrame, np.ndarray]:
     """Seconds of each (stage, cpu) in each stretch of the window.
+
+    Parameters
+    ----------
+    stages
+        STAGED_SAMPLES, at least one.
+    by
+        Other columns to tell apart.
 
     Returns
     -------
     tuple
-        The keys (``stage``, ``cpu``; n rows) and an array of shape (STRETCHES, n).
+        The keys (n rows) and an array of shape (STRETCHES, n).
     """
     first_ns, last_ns = stages.select(pl.col("at_ns").min().alias("a"), pl.col("at_ns").max().alias("b")).row(0)
     stretch = ((pl.col("at_ns") - first_ns) * STRETCHES // max(last_ns - first_ns + 1, 1)).clip(0, STRETCHES - 1)
-    seconds = (
-        stages.group_by("stage", "cpu", stretch.alias("stretch"))
-        .agg(pl.col("weight_ns").sum() / 1e9)
-        .sort("stage", "cpu", "stretch")
-    )
-    keys = seconds.select("stage", "cpu").unique(maintain_order=True).with_row_index("key")
-    placed = seconds.join(keys, on=["stage", "cpu"])
+    seconds = stages.group_by(*by, stretch.alias("stretch")).agg(pl.col("weight_ns").sum() / 1e9).sort(*by, "stretch")
+    keys = seconds.select(by).unique(maintain_order=True).with_row_index("key")
+    placed = seconds.join(keys, on=by)
     by_stretch = np.zeros((STRETCHES, keys.height))
     by_stretch[placed.get_column("stretch").to_numpy(), placed.get_column("key").to_numpy()] = placed.get_column(
         "weight_ns"

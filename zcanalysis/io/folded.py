@@ -91,6 +91,24 @@ def folded_text(stacks: pl.DataFrame) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
+def folded_difference_text(chains: pl.DataFrame) -> str:
+    r"""Two profiles as text for flame graph programs, as difffolded.pl writes them: a stack, before, after.
+
+    Parameters
+    ----------
+    chains
+        CHAINS_COMPARED. Told in whole ns per 1,000,000 bytes of payload, because most programs read whole numbers.
+
+    Examples
+    --------
+    >>> folded_difference_text(pl.DataFrame({"stack": ["sh;main"], "before": [0.25], "after": [0.0]}))
+    'sh;main 250 0\n'
+    """
+    sides = ((pl.col(name) * 1000).round().cast(pl.Int64).cast(pl.String) for name in ("before", "after"))
+    lines = chains.select(pl.concat_str("stack", *sides, separator=" ")).to_series()
+    return "".join(f"{line}\n" for line in lines)
+
+
 def chain_functions(callchain: str) -> list[str]:
     r"""The names of a call chain root first, as `folded_stacks` writes them.
 

@@ -9,8 +9,8 @@ import traitlets
 
 from zcanalysis import charts
 from zcanalysis.answer import Answer, stage_name
-from zcanalysis.comparison import Comparison, compared
-from zcanalysis.comparison_text import verdict
+from zcanalysis.comparison import FUNCTIONS_TOLD, Comparison, compared, flames
+from zcanalysis.comparison_text import sureness, verdict
 from zcanalysis.io.recording import Recording
 from zcanalysis.widgets import page_text
 from zcanalysis.widgets.live_chart import LiveChart
@@ -24,6 +24,16 @@ TITLES: Final = {
     "of": "kind", "what": "what", "unit": "unit", "against": "before", "value": "now", "difference": "difference",
     "low": "2.5 %", "high": "97.5 %", "beyond": "beyond chance",
 }  # fmt: skip
+FUNCTION_TITLES: Final = {
+    "quantity": "function", "in_stage": "mostly in stage", "against": "before", "value": "now",
+    "difference": "difference", "low": "2.5 %", "high": "97.5 %", "beyond": "beyond chance",
+}  # fmt: skip
+SAID: Final = {True: "yes", False: "no", None: "not tested"}
+FLAME: Final = (
+    "CPU time of the receive path in ns per 1,000 bytes of payload, by call chain, the thread at the bottom; of a set "
+    "the mean over its recordings. Red costs more than before, blue less; a click zooms, a double click shows all."
+)
+NO_FLAME: Final = "No call chains to compare: {}."
 NOTHING: Final = "No row is left: nothing of this kind changed by more than chance makes."
 HOW: Final = (
     "Each row: what it was before, what it is now, and from the value before the 95 % interval of the difference. "
@@ -33,12 +43,12 @@ HOW: Final = (
 
 
 class CompareView(widgets.VBox):
-    """Words, picture and table of a comparison.
+    """Words, picture and table of a comparison, and its differential flame graph.
 
     Notes
     -----
     Traits: `kind` (of COMPARED, or "all") and `only_changed`. Attributes: `comparison`, `shown` (the rows of COMPARED
-    that are drawn and listed), `says` (sentences).
+    that are drawn and listed), `says` (sentences), `flame` (None without call chains on both sides).
     """
 
     kind = traitlets.Unicode(ALL)
@@ -58,7 +68,10 @@ class CompareView(widgets.VBox):
         widgets.link((self._only, "value"), (self, "only_changed"))
         self.observe(lambda _: self._redraw(), ["kind", "only_changed"])
         words = page_text.text(page_text.STYLE + page_text.paragraphs(*self.says, HOW))
-        super().__init__([words, self._pick, self._only, self._empty, self.chart, self._table])
+        self.flame = None if comparison.chains.is_empty() else LiveChart(charts.flame_changes(flames(comparison)))
+        below = [page_text.text(_about_flame(comparison)), *([] if self.flame is None else [self.flame])]
+        functions = page_text.text(_functions(comparison))
+        super().__init__([words, self._pick, self._only, self._empty, self.chart, self._table, *below, functions])
 
     def __repr__(self) -> str:
         return page_text.without_kernel("comparison")
@@ -74,9 +87,8 @@ class CompareView(widgets.VBox):
         self._list()
 
     def _list(self) -> None:
-        said = {True: "yes", False: "no", None: "not tested"}
         what = [stage_name(name) for name in self.shown.get_column("quantity")]
-        beyond = [said[changed] for changed in self.shown.get_column("changed")]
+        beyond = [SAID[changed] for changed in self.shown.get_column("changed")]
         rows = self.shown.with_columns(pl.Series("what", what, pl.String), pl.Series("beyond", beyond, pl.String))
         self._table.value = page_text.unfolded("the numbers", page_text.rows(rows, TITLES))
 
@@ -103,6 +115,24 @@ def compare_view(
     """
     now, before = ([one] if isinstance(one, Recording | Answer) else list(one) for one in (recordings, against))
     return CompareView(compared(now, before))
+
+
+def _about_flame(comparison: Comparison) -> str:
+    if comparison.chains.is_empty():
+        return page_text.paragraphs(NO_FLAME.format("; ".join(comparison.unprofiled)))
+    left = f"Left out: {'; '.join(comparison.unprofiled)}." if comparison.unprofiled else ""
+    return page_text.paragraphs(FLAME, left)
+
+
+def _functions(comparison: Comparison) -> str:
+    table = comparison.functions.head(FUNCTIONS_TOLD)
+    if table.is_empty():
+        return ""
+    stages = [stage_name(stage) for stage in table.get_column("stage")]
+    beyond = [SAID[changed] for changed in table.get_column("changed")]
+    rows = table.with_columns(pl.Series("in_stage", stages), pl.Series("beyond", beyond))
+    told = page_text.paragraphs(sureness(comparison))
+    return page_text.unfolded("functions that changed most (ns/KB)", page_text.rows(rows, FUNCTION_TITLES) + told)
 
 
 def _said(comparison: Comparison) -> list[str]:
