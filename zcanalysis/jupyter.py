@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from zcanalysis.errors import ZcError
+from zcanalysis.shipped import NOTEBOOKS
 
 HERE_ONLY: Final = "127.0.0.1"
 CODE: Final = Path(__file__).resolve().parents[1]
@@ -81,5 +82,5 @@ def _arguments(folder: Path, page: str, token: str, port: int | None, *, browser
 
 def _let_kernels_import_this_code() -> None:
     """Kernels start in the notebook's folder: from there a checkout that is not installed would not be found."""
-    if (CODE / "pyproject.toml").exists():
+    if NOTEBOOKS.parent == CODE:  # a checkout
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(CODE), os.environ.get("PYTHONPATH")]))
