@@ -8,7 +8,7 @@ TRACE ?= traces/veth-1500
 # real traffic and real timers: they have the machine to themselves
 ALONE := tests/lab tests/recorder tests/wire/test_two_taps_real.py tests/test_patches_kernel.py
 
-.PHONY: help setup demo demo-lab test browser-test check lint types imports notebooks pictures screenshot gallery format traces probe-effects lab-validate bench bench-data bench-large bench-ui fuzz report clean
+.PHONY: help setup demo demo-lab test browser-test check lint types imports notebooks pictures screenshot gallery format traces probe-effects lab-validate bench bench-data bench-large bench-ui fuzz dist dist-test report clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -48,6 +48,13 @@ types: $(STAMP) ## mypy, strict
 
 imports: $(STAMP) ## imports point down the page
 	$(BIN)/lint-imports
+
+dist: $(STAMP) ## source distribution and wheel, the wheel made of the former, into build/dist
+	rm -rf build/dist
+	$(BIN)/python -m build --no-isolation --outdir build/dist
+
+dist-test: dist ## the wheel as its user has it: clean environment, demo, a case, a notebook; PYTHON=python3.13
+	.ci/try-wheel build/dist/*.whl $(PYTHON)
 
 notebooks: $(STAMP) ## run every notebook from its first cell to its last, and write build/notebooks/*.html
 	$(BIN)/python -m pytest -m notebook

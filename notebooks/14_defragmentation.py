@@ -29,9 +29,9 @@ from zcanalysis.cases.defragmentation_today import (
     stage_table,
     totals,
 )
-from zcanalysis.cases.shipped import shipped
 from zcanalysis.charts.notebook_page import claims_hold, in_notebook
 from zcanalysis.charts.notebook_words import conclusion_first
+from zcanalysis.shipped import shipped_trace
 
 pl.Config(tbl_rows=30, tbl_cols=12, fmt_str_lengths=120, tbl_width_chars=200, float_precision=3)
 answered = case("defragmentation")
@@ -178,7 +178,7 @@ sights
 # that overlap; `bytes` are of UDP with its header.
 
 # %%
-pieces = zc.fragments(zc.scan_pcap(shipped("fragmented-udp") / "capture.pcap.zst"))
+pieces = zc.fragments(zc.scan_pcap(shipped_trace("fragmented-udp") / "capture.pcap.zst"))
 pieces.select("datagrams", "fragments", "fragments_median", "incomplete_datagrams", "overlapping_datagrams", "bytes")
 
 # %% [markdown]

@@ -8,7 +8,7 @@ import pytest
 
 from zcanalysis import notebook_copies
 from zcanalysis.errors import ZcError
-from zcanalysis.notebook_copies import as_ipynb, checkout, copy_notebooks, named_notebook, notebook_questions
+from zcanalysis.notebook_copies import as_ipynb, copy_notebooks, named_notebook, notebook_questions
 
 ROOT = Path(__file__).parent.parent
 SCRIPTS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.py"))
@@ -75,12 +75,7 @@ def test_a_part_of_a_name_is_enough_if_one_notebook_has_it():
         named_notebook("1")
 
 
-def test_without_a_checkout_it_is_said_what_is_missing(monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("zcanalysis.cases.shipped.BESIDE_THE_CODE", tmp_path / "nowhere")
-    with pytest.raises(ZcError, match="recordings come with the source"):
-        checkout()
-    (tmp_path / "traces").mkdir()
-    (tmp_path / "traces" / notebook_copies.MANIFEST).write_text("{}")
+def test_missing_notebooks_are_said(monkeypatch, tmp_path):
+    monkeypatch.setattr(notebook_copies, "NOTEBOOKS", tmp_path)
     with pytest.raises(ZcError, match="holds no notebooks"):
         notebook_questions()

@@ -10,7 +10,8 @@ other; `charts` draws; `document` writes the report, `widgets` answers in a note
 programs draw. `journeys` follows recorded packets through a host, `offered` sends it datagrams that nobody
 acknowledges, `cases` answers the systems this house was asked about, `kernel_check` holds the model against what a
 kernel did, `held_out` against what was not fitted. `recorder` makes recordings, `lab` the transfers to record;
-`notebook_copies` is what `jupyter` serves. Nothing here is imported before it is used.
+`shipped` are those that come along, and `notebook_copies` what `jupyter` serves. Nothing here is imported before it is
+used.
 """
 
 from importlib import import_module
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from zcanalysis.limiting import limits
     from zcanalysis.offered import offered_load
     from zcanalysis.prices.machine_file import read_machine_prices
+    from zcanalysis.shipped import shipped_trace
     from zcanalysis.sweeps import sweep
     from zcanalysis.trust import audit
     from zcanalysis.whatif import what_if
@@ -94,6 +96,7 @@ __all__ = [
     "scan_pcap",
     "scan_perf",
     "sequence_lines",
+    "shipped_trace",
     "sweep",
     "tcp_sides",
     "transfer_rates",
@@ -138,6 +141,7 @@ _HOMES: Final = {
     "scan_pcap": "zcanalysis.io.pcap",
     "scan_perf": "zcanalysis.io.perf",
     "sequence_lines": "zcanalysis.wire.advance",
+    "shipped_trace": "zcanalysis.shipped",
     "sweep": "zcanalysis.sweeps",
     "tcp_sides": "zcanalysis.wire.accounts",
     "transfer_rates": "zcanalysis.wire.advance",

@@ -29,6 +29,7 @@ from zcanalysis.cli_parts import (
 )
 from zcanalysis.errors import ZcError
 from zcanalysis.output import printable, write
+from zcanalysis.shipped import here_or_shipped
 
 if TYPE_CHECKING:
     import polars as pl
@@ -53,6 +54,17 @@ app.add_typer(lab_app, name="lab")
 app.command()(batch)
 app.command(cls=ManyAgainst)(compare)
 
+Anything = Annotated[
+    Path,
+    typer.Argument(
+        parser=here_or_shipped,
+        help="A recording folder, a capture, or a perf trace; or the name of a shipped recording, as veth-1500.",
+    ),
+]
+Folder = Annotated[
+    Path,
+    typer.Argument(parser=here_or_shipped, help="A recording folder, or the name of a shipped one, as veth-1500."),
+]
 Perf = Annotated[Path | None, typer.Option(help="perf script text or perf.data to use beside the capture.")]
 Link = Annotated[
     float | None,
@@ -105,7 +117,7 @@ def _version(
 
 @app.command()
 def report(
-    recording: Annotated[Path, typer.Argument(help="A recording folder, a capture, or a perf trace.")],
+    recording: Anything,
     perf: Perf = None,
     link_gbps: Link = None,
     calibrated: Calibrated = False,
@@ -138,7 +150,7 @@ def report(
 
 @app.command()
 def flows(
-    capture: Annotated[Path, typer.Argument(help="A capture, or a recording that holds one.")],
+    capture: Annotated[Path, typer.Argument(parser=here_or_shipped, help="A capture, or a recording that holds one.")],
     as_json: Json = False,
     csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values.")] = False,
     limits: Annotated[
@@ -199,7 +211,7 @@ def flows(
 
 @app.command()
 def audit(
-    recording: Annotated[Path, typer.Argument(help="A recording folder, a capture, or a perf trace.")],
+    recording: Anything,
     perf: Perf = None,
     as_json: Json = False,
 ) -> None:
@@ -215,7 +227,7 @@ def audit(
 
 @app.command()
 def costs(
-    recording: Annotated[Path, typer.Argument(help="A recording folder or a perf trace.")],
+    recording: Annotated[Path, typer.Argument(parser=here_or_shipped, help="A recording folder or a perf trace.")],
     perf: Perf = None,
     as_json: Json = False,
     csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values.")] = False,
@@ -237,7 +249,10 @@ def costs(
 
 @app.command()
 def latency(
-    recording: Annotated[Path, typer.Argument(help="A recording with traced packets, or a kernel trace of packets.")],
+    recording: Annotated[
+        Path,
+        typer.Argument(parser=here_or_shipped, help="A recording with traced packets, or a kernel trace of packets."),
+    ],
     as_json: Json = False,
 ) -> None:
     """Say how long received bytes took in each stage, from tracepoints of every packet."""
@@ -287,7 +302,7 @@ def case_command(
 
 @app.command()
 def predict(
-    recording: Annotated[Path, typer.Argument(help="A recording folder.")],
+    recording: Folder,
     patch: Annotated[
         list[str] | None, typer.Option(help="NAME or NAME=VALUE, as `zcanalysis patches` lists; repeatable.")
     ] = None,
@@ -329,7 +344,7 @@ def predict(
 
 @app.command()
 def sweep(
-    recording: Annotated[Path, typer.Argument(help="A recording folder.")],
+    recording: Folder,
     patch: Annotated[
         list[str], typer.Option(help="NAME=V1,V2,… as `zcanalysis patches` lists; several: every combination.")
     ],
@@ -361,7 +376,7 @@ def sweep(
 
 @app.command()
 def convert(
-    source: Annotated[Path, typer.Argument(help="A capture or a perf trace.")],
+    source: Annotated[Path, typer.Argument(parser=here_or_shipped, help="A capture or a perf trace.")],
     target: Annotated[Path, typer.Argument(help="The parquet file to write.")],
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that exists.")] = False,
 ) -> None:
@@ -377,7 +392,7 @@ def convert(
 
 @app.command()
 def export(
-    recording: Annotated[Path, typer.Argument(help="A recording folder, a capture, or a perf trace.")],
+    recording: Anything,
     form: Annotated[str, typer.Option("--format", help="perfetto, folded or speedscope.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The file to write.")],
     perf: Perf = None,
@@ -429,7 +444,9 @@ def record(
 
 @app.command()
 def advise(
-    recording: Annotated[Path | None, typer.Argument(help="A recording folder; or name a device with --live.")] = None,
+    recording: Annotated[
+        Path | None, typer.Argument(parser=here_or_shipped, help="A recording folder; or name a device with --live.")
+    ] = None,
     live: Annotated[str | None, typer.Option(help="Network device that receives right now.")] = None,
     verify: Annotated[str | None, typer.Option(help="Id of a change that was made: measure, and compare.")] = None,
     ledger: Annotated[bool, typer.Option("--ledger", help="List predicted against measured.")] = False,

@@ -10,6 +10,7 @@ from typer.core import TyperCommand
 from zcanalysis.cli_parts import Json, print_json, progress
 from zcanalysis.errors import ZcError
 from zcanalysis.output import write
+from zcanalysis.shipped import here_or_shipped
 
 if TYPE_CHECKING:
     from zcanalysis.comparison import Comparison
@@ -47,9 +48,16 @@ def _each_against(args: list[str]) -> Iterator[str]:
 
 
 def compare(
-    recordings: Annotated[list[Path], typer.Argument(help="Recordings in question: folders, captures, or traces.")],
+    recordings: Annotated[
+        list[Path], typer.Argument(parser=here_or_shipped, help="Recordings in question: folders, captures, or traces.")
+    ],
     against: Annotated[
-        list[Path], typer.Option("--against", help="Recordings to hold them against: all names up to the next option.")
+        list[Path],
+        typer.Option(
+            "--against",
+            parser=here_or_shipped,
+            help="Recordings to hold them against: all names up to the next option.",
+        ),
     ],
     fail_over: Annotated[
         float, typer.Option("--fail-over", min=0, help="Exit 3 if something got worse by more than so many percent.")

@@ -11,6 +11,7 @@ from zcanalysis.cli_parts import Capture, Hz, Json, Trace, print_json, print_wri
 from zcanalysis.errors import ZcError
 from zcanalysis.lab.scenarios import BASELINE, SCENARIOS
 from zcanalysis.output import printable, write
+from zcanalysis.shipped import here_or_shipped
 
 GENERATED_NAMES: Final = ("quadrics", "quadrics-quick-driver", "quadrics-summed", "host-2002", "host-2002-kleen")
 SCENARIO_NAMES: Final = ", ".join(scenario.name for scenario in SCENARIOS)
@@ -141,7 +142,9 @@ def lab_generate(
 
 @lab_app.command("show")
 def lab_show(
-    directory: Annotated[Path, typer.Argument(help="What `lab validate` wrote, or its validation.json.")],
+    directory: Annotated[
+        Path, typer.Argument(parser=here_or_shipped, help="What `lab validate` wrote, or its validation.json.")
+    ],
     output: Annotated[Path | None, typer.Option("-o", "--output", help="HTML page to write, with the chart.")] = None,
     as_json: Json = False,
 ) -> None:

@@ -14,6 +14,7 @@ from typing import Final
 
 from zcanalysis.errors import ZcError
 from zcanalysis.own_code import PLACE, our_environment
+from zcanalysis.shipped import NOTEBOOKS
 
 HERE_ONLY: Final = "127.0.0.1"
 
@@ -81,5 +82,5 @@ def _arguments(folder: Path, page: str, token: str, port: int | None, *, browser
 
 def _let_kernels_import_this_code() -> None:
     """Kernels start in the notebook's folder: from there a checkout that is not installed would not be found."""
-    if (PLACE / "pyproject.toml").exists():
+    if NOTEBOOKS.parent == PLACE:  # a checkout
         os.environ |= our_environment()

@@ -1,4 +1,4 @@
-"""Notebooks that come with a checkout, and copies of them to work on, beside copies of the recordings they read.
+"""The notebooks that come with zcanalysis, and copies of them to work on, beside copies of the recordings they read.
 
 The copy has the shape of the checkout, ``notebooks/`` beside ``traces/``, so that the notebooks' paths hold in it; and
 recordings are copied, not linked: what is thrown away in JupyterLab's file browser must not be the original.
@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from zcanalysis.cases import CASES
-from zcanalysis.cases.shipped import shipped
 from zcanalysis.errors import ZcError
+from zcanalysis.shipped import NOTEBOOKS, TRACES
 
 HEADING: Final = re.compile(r"^# # (.+)$", re.MULTILINE)
-MANIFEST: Final = "manifest.json"
 
 
 class Copied(NamedTuple):
@@ -34,7 +33,7 @@ def notebook_questions() -> dict[str, str]:
     Raises
     ------
     ZcError
-        If there is no checkout around: an installed package comes without notebooks.
+        If they are missing where they should lie.
     """
     return {script.stem: _question(script) for script in _scripts()}
 
@@ -100,22 +99,10 @@ def as_ipynb(script: Path) -> str:
     return str(jupytext.writes(notebook, fmt="ipynb"))
 
 
-def checkout() -> Path:
-    """The top folder of the checkout with notebooks and recordings.
-
-    Raises
-    ------
-    ZcError
-        If there is none.
-    """
-    return shipped(MANIFEST).parents[1]
-
-
 def _scripts() -> list[Path]:
-    folder = checkout() / "notebooks"
-    scripts = sorted(folder.glob("[0-9][0-9]_*.py"))
+    scripts = sorted(NOTEBOOKS.glob("[0-9][0-9]_*.py"))
     if not scripts:
-        raise ZcError(f"{folder} holds no notebooks: they come with the source, beside traces/")
+        raise ZcError(f"{NOTEBOOKS} holds no notebooks: they come with zcanalysis, so part of it is missing")
     return scripts
 
 
@@ -127,10 +114,9 @@ def _question(script: Path) -> str:
 
 def _copy_recordings(target: Path) -> list[Path]:
     """The files that were there and differ."""
-    source = checkout() / "traces"
     kept = []
-    for file in sorted(path for path in source.rglob("*") if path.is_file()):
-        place = target / file.relative_to(source)
+    for file in sorted(path for path in TRACES.rglob("*") if path.is_file()):
+        place = target / file.relative_to(TRACES)
         if not place.exists():
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, place)

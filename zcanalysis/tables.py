@@ -2,8 +2,10 @@
 
 Nothing is computed here. A reader promises one of these schemas and calls `conform` at its door;
 whoever receives the table may rely on the names. All times are int64 nanoseconds since the Unix epoch.
+Parquet files say what they hold: `parquet_metadata`.
 """
 
+import json
 from typing import Final, NamedTuple
 
 import polars as pl
@@ -19,6 +21,15 @@ class Column(NamedTuple):
 
 
 Schema = dict[str, Column]
+
+SCHEMA_VERSION: Final = 1
+"""Of the tables in parquet files; it grows when a column changes its name, type or meaning."""
+UNITS: Final = {
+    "ns": "ns", "ms": "ms", "s": "s", "seconds": "s", "bytes": "bytes", "packets": "packets", "bits": "bits",
+    "gbps": "Gbit/s", "percent": "%", "share": "0 to 1",
+}  # fmt: skip
+"""What the last word of a column's name says of its numbers."""
+STATISTICS: Final = ("_mean", "_median", "_p95", "_max")
 
 PACKETS: Final[Schema] = {
     "ts_ns": Column(pl.Int64(), "when the tap saw the packet, nanoseconds since the epoch"),
@@ -837,6 +848,55 @@ RECORDINGS: Final[Schema] = {
     "doubts": Column(pl.List(pl.String()), "checks of the audit that are not ok, the bad ones first"),
     "answer": Column(pl.String(), "in a few sentences; names in it are untrusted text"),
 }
+
+
+def unit(column: str) -> str | None:
+    """The unit of a column's numbers, as its name says; None where they are counts, names or numbers without one.
+
+    Parameters
+    ----------
+    column
+        Its name.
+
+    Examples
+    --------
+    >>> [unit(name) for name in ("rtt_ms", "ack_bytes_median", "ns_per_byte", "share_time", "stage")]
+    ['ms', 'bytes', 'ns/byte', '0 to 1', None]
+    """
+    if column.startswith("share_"):
+        return UNITS["share"]
+    what, _, each = column.partition("_per_")
+    for statistic in STATISTICS:
+        what = what.removesuffix(statistic)
+    found = UNITS.get(what.rpartition("_")[2])
+    return f"{found or what}/{each}" if each else found
+
+
+def parquet_metadata(kind: str, schema: Schema, version: int = SCHEMA_VERSION) -> dict[str, str]:
+    """What a parquet file says of itself: kind and version, what each column means, and its unit.
+
+    Parameters
+    ----------
+    kind
+        Of its rows.
+    schema
+        Its columns.
+    version
+        Of the schema.
+
+    Returns
+    -------
+    dict
+        ``zcanalysis.schema`` (``packets 1``), ``zcanalysis.columns`` and ``zcanalysis.units`` (both JSON objects by
+        column; a column without a unit is missing in the second).
+    """
+    meanings = {name: column.meaning for name, column in schema.items()}
+    units = {name: found for name in schema if (found := unit(name)) is not None}
+    return {
+        "zcanalysis.schema": f"{kind} {version}",
+        "zcanalysis.columns": json.dumps(meanings),
+        "zcanalysis.units": json.dumps(units),
+    }
 
 
 def polars_schema(schema: Schema) -> dict[str, pl.DataType]:

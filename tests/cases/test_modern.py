@@ -19,9 +19,8 @@ from zcanalysis.cases.modern_suspects import (
     speed_ups,
     suspects,
 )
-from zcanalysis.cases.shipped import shipped
 from zcanalysis.cpu.kernel_stages import NOT_RECEIVE, STAGES, kernel_functions
-from zcanalysis.errors import ZcError
+from zcanalysis.shipped import shipped_trace
 
 LAB_SETTINGS = {"mtu": "mtu", "gro": "receiver_gro", "rps": "rps_cpu"}
 
@@ -77,7 +76,7 @@ def test_the_largest_fall_is_of_the_goodput_before():
 
 
 def test_recordings_that_stand_for_a_change_differ_in_that_only():
-    lab = {name: json.loads((shipped(name) / "host.json").read_text())["lab"] for name in modern.RECORDINGS}
+    lab = {name: json.loads((shipped_trace(name) / "host.json").read_text())["lab"] for name in modern.RECORDINGS}
     for (before, change), after in NEIGHBOURS.items():
         differ = {key for key in lab[before] if lab[before][key] != lab[after][key]} - {"name"}
         assert differ == {LAB_SETTINGS[change.partition("=")[0]]}
@@ -131,11 +130,3 @@ def test_only_changes_made_alone_are_taken_from_the_validation():
     cases = [{"patches": ["gro=on"], "row": row}, {"patches": ["gro=on", "mtu=9000"], "row": row},
              {"patches": ["competing-load=1"], "row": row}]  # fmt: skip
     assert validated({"cases": cases})["measured"].to_list() == [1.4]
-
-
-def test_without_the_recordings_one_line_says_where_they_are(monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("zcanalysis.cases.shipped.BESIDE_THE_CODE", tmp_path)
-    with pytest.raises(ZcError, match=r"traces/veth-1500 is missing: .* checkout") as raised:
-        shipped("veth-1500")
-    assert "\n" not in str(raised.value)

@@ -12,7 +12,7 @@ from zcanalysis.io.compressed import open_bytes
 from zcanalysis.io.exports import Converted, convert
 from zcanalysis.io.pcap import scan_pcap
 from zcanalysis.io.perf import scan_perf
-from zcanalysis.tables import PACKETS
+from zcanalysis.tables import PACKETS, parquet_metadata
 
 CAPTURE = Path(__file__).parent.parent.parent / "traces/veth-gro/capture.pcap.zst"
 
@@ -34,6 +34,22 @@ def test_the_file_says_its_schema_and_what_each_column_means(tmp_path):
     metadata = pl.read_parquet_metadata(target)
     assert metadata["zcanalysis.schema"] == "packets 1"
     assert set(json.loads(metadata["zcanalysis.columns"])) == set(PACKETS)
+    units = json.loads(metadata["zcanalysis.units"])
+    assert {name: units.get(name) for name in ("ts_ns", "wire_bytes", "seq")} == {
+        "ts_ns": "ns", "wire_bytes": "bytes", "seq": None,
+    }  # fmt: skip
+
+
+def test_what_the_file_says_stands_in_its_footer_as_plain_text(tmp_path):
+    target = tmp_path / "out.parquet"
+    convert(CAPTURE, target)
+    written = target.read_bytes()
+    # the format: ..., footer, its length in 4 bytes, PAR1
+    footer = written[-8 - int.from_bytes(written[-8:-4], "little") : -8]
+    assert written[-4:] == b"PAR1"
+    for name, text in parquet_metadata("packets", PACKETS).items():
+        assert name.encode() + b"\x18" in footer  # thrift: the next field is text too
+        assert text.encode() in footer
 
 
 def test_a_perf_trace_becomes_samples(tmp_path):

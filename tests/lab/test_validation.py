@@ -107,6 +107,7 @@ def test_predictions_are_chained_so_that_none_can_be_exchanged(tmp_path):
 def test_the_table_is_one_row_a_case_in_a_file_of_its_own(tmp_path):
     validate(tmp_path, options(seed="abc"), Bench(tmp_path).tools)
     table = conform(pl.read_parquet(tmp_path / TABLE), VALIDATION)
+    assert pl.read_parquet_metadata(tmp_path / TABLE)["zcanalysis.schema"] == "validation 1"
     assert table.equals(validation_table(validating.finished(tmp_path)))
     assert table.get_column("patch").to_list() == ["mtu=9000", "gro=on+rps=off"]
     assert table.get_column("kind").to_list() == ["mtu", "several"]

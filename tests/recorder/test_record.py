@@ -59,6 +59,7 @@ def test_a_running_transfer_is_recorded_with_counters_inside_its_window(tmp_path
     assert (window["name"], host["label"], host["missing"]) == ("counters", "loop", [])
     assert window["to_ns"] - window["from_ns"] == pytest.approx(0.35e9, rel=0.5)
     table = conform(pl.read_parquet(directory / "counters.parquet"), COUNTERS)
+    assert pl.read_parquet_metadata(directory / "counters.parquet")["zcanalysis.schema"] == "counters 1"
     inside = table.filter((pl.col("phase") == "counters") & (pl.col("source") != "ethtool"))
     assert window["from_ns"] <= inside["ts_ns"].min()
     assert inside["ts_ns"].max() <= window["to_ns"]

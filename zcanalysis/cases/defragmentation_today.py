@@ -8,10 +8,10 @@ from typing import Any, Final
 import polars as pl
 
 from zcanalysis.answer import Answer, answered
-from zcanalysis.cases.shipped import shipped
 from zcanalysis.evidence import Evidence, costs_of
 from zcanalysis.goodput import sampled_phase
 from zcanalysis.io.recording import read_recording
+from zcanalysis.shipped import shipped_trace
 
 CAME: Final = {"fragmented-udp": "in six pieces (MTU 1500)", "whole-udp": "whole (MTU 9000)"}
 """How datagrams of 8 KB came, by recording."""
@@ -46,7 +46,7 @@ def recordings() -> Mapping[str, Answer]:
     ZcError
         If one is not there.
     """
-    return {name: answered(read_recording(shipped(name))) for name in CAME}
+    return {name: answered(read_recording(shipped_trace(name))) for name in CAME}
 
 
 def today_table(known: Mapping[str, Answer]) -> pl.DataFrame:

@@ -28,7 +28,7 @@ from zcanalysis.cases.kleen_workloads import (
     overtaking,
     patch_map,
 )
-from zcanalysis.cases.prequeue_kernel import FOLDER, PAIRS, kernel_pairs, recorded
+from zcanalysis.cases.prequeue_kernel import FOLDER, PAIRS, kernel_pairs
 from zcanalysis.hosts.presets import preset
 from zcanalysis.model.messages import Kernel
 from zcanalysis.tables import ASSUMPTIONS, polars_schema
@@ -48,7 +48,7 @@ ENDS: Final[Mapping[str, pl.Expr]] = {
 def answer() -> CaseAnswer:
     """When the patch helps, does nothing or hurts, worked out anew."""
     cells, stalls, copies, tails = patch_map(), stall_law(), faster_copy(), overtaking()
-    pairs = kernel_pairs() if recorded() else None
+    pairs = kernel_pairs()
     tables = {
         "Verdicts of the map, by workload and checksum class": verdicts(cells),
         "The largest gain and the largest loss of each workload": extremes(cells),
@@ -155,7 +155,7 @@ def _most(rows: pl.DataFrame, column: str = "gain") -> float:
     return float(rows.select(pl.max(column)).item())
 
 
-def _sure(cells: pl.DataFrame, stalls: pl.DataFrame, pairs: pl.DataFrame | None) -> str:
+def _sure(cells: pl.DataFrame, stalls: pl.DataFrame, pairs: pl.DataFrame) -> str:
     depends = cells.filter(verdict="depends")
     said = (
         "Fairly sure where it helps, less sure how much. The rules are those of the 2.4.17 source. What a packet "
@@ -165,8 +165,6 @@ def _sure(cells: pl.DataFrame, stalls: pl.DataFrame, pairs: pl.DataFrame | None)
         f"lets at most one window through, whoever ends it (the replay reaches {_most(stalls, 'share'):.1%} of that). "
         "No figure for the patch was ever published."
     )
-    if pairs is None:
-        return f"{said} The recordings of a kernel with the prequeue come with the source and are not here."
     delayed = pairs.filter(recording=DELAYED).row(0, named=True)
     other = pairs.filter(~pl.col("recording").is_in([DELAYED, NO_CASE_OF_THE_PATCH]))
     least = float(other.select(pl.min("gain")).item())
@@ -191,9 +189,8 @@ def _assumptions() -> pl.DataFrame:
         ("reader's delay, besides the one given", 1.0, 0.8, 1.25, "factor", "assumed",
          "so that no verdict hangs on the phase of a timer"),
         ("window", 65_535.0, None, None, "bytes", "published", "3/4 of tcp_rmem[1], 2.4.17 net/ipv4/tcp.c"),
+        ("of kernel 4.10", 2.0 * len(PAIRS), None, None, "recordings", "measured",
+         f"traces/{FOLDER.name}, README.md there"),
     ]  # fmt: skip
-    if recorded():
-        source = f"traces/{FOLDER.name}, README.md there"
-        own.append(("of kernel 4.10", 2.0 * len(PAIRS), None, None, "recordings", "measured", source))
     rows = pl.DataFrame([*own, *timers], schema=polars_schema(ASSUMPTIONS), orient="row")
     return pl.concat([rows, price_rows(preset("host_2002"))])

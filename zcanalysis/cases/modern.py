@@ -30,10 +30,10 @@ from zcanalysis.cases.modern_prices import (
     went_in,
 )
 from zcanalysis.cases.modern_suspects import WAKING, by_recording, suspects
-from zcanalysis.cases.shipped import shipped
 from zcanalysis.goodput import QUIET_PHASE, window_rates
 from zcanalysis.io.json_file import read_json
 from zcanalysis.io.recording import read_recording
+from zcanalysis.shipped import shipped_trace
 
 QUESTION: Final = (
     "A receiver of 2002 got 0.9 of 1.4 Gbit/s, and a copy was suspected. On today's kernel, which of that thread's"
@@ -99,12 +99,12 @@ def answers() -> Mapping[str, Answer]:
     ZcError
         If one is not there.
     """
-    return {name: answered(read_recording(shipped(name))) for name in RECORDINGS}
+    return {name: answered(read_recording(shipped_trace(name))) for name in RECORDINGS}
 
 
 def _tables(known: Mapping[str, Answer]) -> dict[str, pl.DataFrame]:
     lost = suspects(known)
-    cases = validated(read_json(shipped("validation.json")))
+    cases = validated(read_json(shipped_trace("validation.json")))
     order = {" + ".join(change): at for at, change in enumerate(ASKED)}
     changes = with_validated(foretold(known), cases).sort(
         pl.col("change").replace_strict(order, return_dtype=pl.Int64), maintain_order=True

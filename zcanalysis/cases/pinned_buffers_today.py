@@ -6,19 +6,14 @@ from typing import Any, Final
 
 import polars as pl
 
-from zcanalysis.cases.shipped import BESIDE_THE_CODE
+from zcanalysis.shipped import shipped_trace
 
-RECORDED: Final = BESIDE_THE_CODE / "relay" / "relay.json"
-
-
-def recorded() -> bool:
-    """Whether the measurement is here: it comes with the source, not with an installed package."""
-    return RECORDED.is_file()
+RECORDED: Final = "relay/relay.json"
 
 
 def relay_recorded() -> dict[str, Any]:
-    """The measurement that comes with the source, as `python -m zcanalysis.lab.relays` wrote it."""
-    measured: dict[str, Any] = json.loads(RECORDED.read_text(encoding="utf-8"))
+    """The measurement that is shipped, as `python -m zcanalysis.lab.relays` wrote it."""
+    measured: dict[str, Any] = json.loads(shipped_trace(RECORDED).read_text(encoding="utf-8"))
     return measured
 
 

@@ -8,15 +8,15 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
-from zcanalysis.cases.shipped import BESIDE_THE_CODE
 from zcanalysis.errors import TraceError
 from zcanalysis.io.pcap import scan_pcap
 from zcanalysis.kernel_check import KernelHost, captured_connection, replay_kernel
 from zcanalysis.model.linux24 import BACKLOG_PACKETS, Linux24
 from zcanalysis.model.messages import Kernel, Messages, replay_messages
 from zcanalysis.model.tcp_receiver import Prices
+from zcanalysis.shipped import TRACES
 
-FOLDER: Final = BESIDE_THE_CODE / "prequeue-4.10"
+FOLDER: Final = TRACES / "prequeue-4.10"
 PAIRS: Final[Mapping[str, str]] = {
     "blocking": "low-latency", "software-checksum": "software-checksum-low-latency", "mtu-9000": "mtu-9000-low-latency",
     "mtu-65000": "mtu-65000-low-latency", "delay-2ms": "delay-2ms-low-latency",
@@ -31,11 +31,6 @@ HEADER_BYTES: Final = 52
 NETSTAT: Final = (
     "TCPPrequeued", "TCPDirectCopyFromPrequeue", "TCPDirectCopyFromBacklog", "TCPPrequeueDropped", "DelayedACKs",
 )  # fmt: skip
-
-
-def recorded() -> bool:
-    """Whether the recordings are here: they come with the source, not with an installed package."""
-    return (FOLDER / "cases.json").is_file()
 
 
 def kernel_host(case: str) -> KernelHost:

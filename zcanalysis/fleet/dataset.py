@@ -24,9 +24,20 @@ import polars as pl
 
 from zcanalysis.errors import TraceError
 from zcanalysis.fleet.sources import MARKER, Source, as_text
-from zcanalysis.io.exports import parquet_metadata
 from zcanalysis.io.json_file import read_json
-from zcanalysis.tables import AUDIT, BLAME, COSTS, FLOWS, LIMITS, RECORDINGS, Column, Schema, conform, polars_schema
+from zcanalysis.tables import (
+    AUDIT,
+    BLAME,
+    COSTS,
+    FLOWS,
+    LIMITS,
+    RECORDINGS,
+    Column,
+    Schema,
+    conform,
+    parquet_metadata,
+    polars_schema,
+)
 
 DATASET_VERSION: Final = 1
 ROW: Final = "recordings"

@@ -1,8 +1,7 @@
 """Traces written in forms that other programs read."""
 
-import json
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import polars as pl
 
@@ -10,10 +9,7 @@ from zcanalysis.addresses import address_texts
 from zcanalysis.errors import TraceError
 from zcanalysis.io.file_kind import is_capture
 from zcanalysis.io.perf import scan_perf
-from zcanalysis.tables import PACKETS, SAMPLES, Schema
-
-SCHEMA_VERSION: Final = 1
-"""Of the parquet files that `convert` writes; it grows when a column changes its name, type or meaning."""
+from zcanalysis.tables import PACKETS, SAMPLES, parquet_metadata
 
 
 class Converted(NamedTuple):
@@ -52,8 +48,7 @@ def convert(source: str | Path, target: str | Path, *, overwrite: bool = False) 
     Notes
     -----
     The columns are those of PACKETS or SAMPLES, except that ``src`` and ``dst`` are text (``10.77.0.1``): few readers
-    of parquet know 128-bit integers. The file's metadata holds ``zcanalysis.schema`` (kind and version, ``packets 1``)
-    and ``zcanalysis.columns`` (JSON: what each column means).
+    of parquet know 128-bit integers. The file's metadata says what it holds: `zcanalysis.tables.parquet_metadata`.
     """
     origin, wanted = Path(source), Path(target)
     if wanted.exists() and not overwrite:
@@ -78,22 +73,6 @@ def _packets(origin: Path) -> pl.LazyFrame:
 
     as_text = pl.col("src", "dst").map_batches(address_texts, return_dtype=pl.String(), is_elementwise=True)
     return scan_pcap(origin).with_columns(as_text)
-
-
-def parquet_metadata(kind: str, schema: Schema, version: int = SCHEMA_VERSION) -> dict[str, str]:
-    """What a parquet file says of itself: kind, version, and what each column means.
-
-    Parameters
-    ----------
-    kind
-        Of its rows.
-    schema
-        Its columns.
-    version
-        Of the schema.
-    """
-    meanings = {name: column.meaning for name, column in schema.items()}
-    return {"zcanalysis.schema": f"{kind} {version}", "zcanalysis.columns": json.dumps(meanings)}
 
 
 def _count(file: Path, kind: str) -> Converted:

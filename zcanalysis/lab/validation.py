@@ -42,6 +42,7 @@ from zcanalysis.recorder.cpu_distance import SOURCE, in_one_place
 from zcanalysis.recorder.interruption import terminated_like_interrupted
 from zcanalysis.recorder.probes import why_perf_cannot_run
 from zcanalysis.recorder.recording import claim_directory
+from zcanalysis.tables import VALIDATION, parquet_metadata
 
 RESULT: Final = "validation.json"
 TABLE: Final = "validation.parquet"
@@ -173,9 +174,10 @@ def validate(directory: Path, options: ValidationOptions, instruments: Instrumen
 def _write(directory: Path, so_far: Validation, options: ValidationOptions) -> None:
     document = validation_document(so_far, options)
     write_json(directory / RESULT, document)
-    validation_table(document).write_parquet(directory / TABLE)
+    said = parquet_metadata("validation", VALIDATION)
+    validation_table(document).write_parquet(directory / TABLE, metadata=said)
     if (calibrated := calibrated_document(document)) is not None:
-        validation_table(calibrated).write_parquet(directory / CALIBRATED_TABLE)
+        validation_table(calibrated).write_parquet(directory / CALIBRATED_TABLE, metadata=said)
 
 
 def _over(

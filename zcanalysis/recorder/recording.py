@@ -24,6 +24,7 @@ from zcanalysis.recorder.sampling import Sampler, counters_table, default_source
 from zcanalysis.recorder.sender_sockets import senders_netlink
 from zcanalysis.recorder.sockets import TcpSocket, dump_sockets, moved_bytes, parse_sockets
 from zcanalysis.recorder.tracing import TraceProbe, batch_filters, packet_filters, why_tracing_cannot_run
+from zcanalysis.tables import COUNTERS, parquet_metadata
 
 BEFORE: Final = Turn("before")
 AFTER: Final = Turn("after")
@@ -306,7 +307,9 @@ def _finish(run: Run) -> None:
     if run.netlink is not None:
         run.netlink.close()
     run.counters = counters_table(run.sampler.readings)
-    run.counters.write_parquet(run.directory / "counters.parquet", compression="zstd")
+    run.counters.write_parquet(
+        run.directory / "counters.parquet", compression="zstd", metadata=parquet_metadata("counters", COUNTERS)
+    )
     write_host(run)
     try:
         _convert_probe_files(run)
