@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from zcanalysis.wire.datagrams import fragments
     from zcanalysis.wire.round_trips import round_trips
     from zcanalysis.wire.segment_marks import marks
+    from zcanalysis.wire.socket_counts import sockets
     from zcanalysis.wire.two_taps import match_taps
 
 __version__: Final = "0.1.0"
@@ -87,6 +88,7 @@ __all__ = [
     "scan_pcap",
     "scan_perf",
     "sequence_lines",
+    "sockets",
     "sweep",
     "tcp_sides",
     "transfer_rates",
@@ -127,6 +129,7 @@ _HOMES: Final = {
     "scan_pcap": "zcanalysis.io.pcap",
     "scan_perf": "zcanalysis.io.perf",
     "sequence_lines": "zcanalysis.wire.advance",
+    "sockets": "zcanalysis.wire.socket_counts",
     "sweep": "zcanalysis.sweeps",
     "tcp_sides": "zcanalysis.wire.accounts",
     "transfer_rates": "zcanalysis.wire.advance",
