@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from zcanalysis.wire.datagrams import fragments
     from zcanalysis.wire.round_trips import round_trips
     from zcanalysis.wire.segment_marks import marks
+    from zcanalysis.wire.socket_counts import sockets
     from zcanalysis.wire.two_taps import match_taps
 
 __version__: Final = VERSION
@@ -97,6 +98,7 @@ __all__ = [
     "scan_perf",
     "sequence_lines",
     "shipped_trace",
+    "sockets",
     "sweep",
     "tcp_sides",
     "transfer_rates",
@@ -142,6 +144,7 @@ _HOMES: Final = {
     "scan_perf": "zcanalysis.io.perf",
     "sequence_lines": "zcanalysis.wire.advance",
     "shipped_trace": "zcanalysis.shipped",
+    "sockets": "zcanalysis.wire.socket_counts",
     "sweep": "zcanalysis.sweeps",
     "tcp_sides": "zcanalysis.wire.accounts",
     "transfer_rates": "zcanalysis.wire.advance",

@@ -187,6 +187,7 @@ def flows(
     from zcanalysis.io.recording import read_recording
     from zcanalysis.wire.accounts import flows_and_sides, with_sides
     from zcanalysis.wire.flow_limits import flows_sides_and_limits
+    from zcanalysis.wire.socket_counts import sockets
 
     read = read_recording(capture)
     if read.packets is None or read.capture is None:
@@ -198,15 +199,20 @@ def flows(
         table, sides = found
     if damage.words is not None:
         complain(f"{capture}: {damage.words}")
-    if as_json or csv:
-        _print_table({"flows": with_sides(table, sides)}, as_json=as_json, csv=csv)
+    counted = sockets(read, table)
+    if as_json:
+        print_json({"flows": with_sides(table, sides).to_dicts(), "sockets": counted.to_dicts()})
         return
-    from zcanalysis.terminal import print_flows, print_limited, print_sides
+    if csv:
+        write(with_sides(table, sides).write_csv())
+        return
+    from zcanalysis.terminal import print_flows, print_limited, print_sides, print_sockets
 
     print_flows(table)
     if limits:
         print_limited(table)
     print_sides(sides)
+    print_sockets(counted)
 
 
 @app.command()

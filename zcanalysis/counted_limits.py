@@ -52,6 +52,7 @@ SENDING: Final = (
     "min_rtt_us", "snd_mss",
 )  # fmt: skip
 SETTLED_INTERVALS: Final = 5
+SETTLED_S: Final = 0.5
 TOLERANCE_NS: Final = 80_000_000
 MOST_OF_TIME: Final = 0.5
 LEAST_CLOCKED: Final = 0.2
@@ -66,6 +67,10 @@ DELAYED_ACK_S: Final = 0.04
 
 
 LINK_WORDS: Final = "the link is {} full"
+BLIND_CLOCK_WORDS: Final = (
+    "the window stopped the sender for {} of the time, by its kernel's clock; whether it is small or its reader slow "
+    "only the receiver's kernel knows"
+)
 CLOCKED_WORDS: Final = (
     "the window stopped the sender for {} of the time, by its kernel's clock; the reader takes {} of it a round trip"
 )
@@ -135,18 +140,21 @@ def counted_limits(evidence: Evidence, top: Ceiling) -> pl.DataFrame:
     Returns
     -------
     polars.DataFrame
-        LIMITS of the undisturbed time; empty where sockets' counters were not recorded then.
+        LIMITS of the undisturbed time; empty where sockets' counters were not recorded then. Where only the sender's
+        end was asked, the bytes that it saw acknowledged stand for those received.
 
     Notes
     -----
-    The first rule that holds names the limit. Figures are means over half a second; one that was not recorded fulfils
+    The first rule that holds names the limit. Figures are means over half a second, or over the time between readings
+    where that is longer; one that was not recorded fulfils
     nothing. Times of the sender are its kernel's own (`struct tcp_info`: busy, rwnd_limited, sndbuf_limited;
     net/ipv4/tcp_output.c tcp_chrono_set, tcp.c tcp_get_info_chrono_stats): where they were recorded they decide before
     anything is inferred, except that a full link, whose queue fills the window, can be helped by neither end.
 
     1. ``link``: 97 % of its rate is used.
     2. ``receive window``: it stopped the sender (rwnd_limited at least half of busy), and the reader drains it within
-       a round trip; without the sender's clocks the latter alone, before a short queue.
+       a round trip; without the sender's clocks the latter alone, before a short queue; where nothing of the receiver
+       was recorded the former alone, for whatever reason the window is small.
     3. Data stands in the receive buffer, the window closes, or it stopped the sender: ``receiver cpu`` where the
        reader's CPU is saturated and the reader runs or waits for it, else ``reader``.
     4. ``delayed ack``: ACKs held back make up half of the time while the sender had more to send.
@@ -197,15 +205,15 @@ class _Places:
 
 def _readings(counters: pl.DataFrame) -> pl.DataFrame:
     """Every reading of the loud receiving sockets beside the one before it, with the sender's end where it is known."""
+    there = _wide(counters.filter(pl.col("source").is_in(["sender_socket", "socket"])), SENDING)
+    there = there.with_columns(_turned())
     here = _wide(counters.filter(pl.col("source") == "socket"), RECEIVING)
+    here = _acknowledged(counters) if here.is_empty() else here
     if here.is_empty() or here.get_column("bytes_received").null_count() == here.height:
         return here.clear()
     grown = pl.col("bytes_received").max() - pl.col("bytes_received").min()
     loud = here.group_by("instance").agg(grown.alias("grown"))
     loud = loud.filter(pl.col("grown") > 0, pl.col("grown") >= LOUD_PART * pl.col("grown").max())
-    there = _wide(counters.filter(pl.col("source").is_in(["sender_socket", "socket"])), SENDING)
-    ends = pl.col("instance").str.split(">").list
-    there = there.with_columns(pl.format("{}>{}", ends.get(1, null_on_oob=True), ends.get(0)).alias("instance"))
     joined = (
         here.join(loud, on="instance", how="semi")
         .sort("ts_ns")
@@ -218,6 +226,19 @@ def _readings(counters: pl.DataFrame) -> pl.DataFrame:
     names = ("ts_ns", *RECEIVING, *SENDING)
     before = [pl.col(name).shift().over("instance", "phase", "repeat").alias(f"{name}_before") for name in names]
     return joined.with_columns(*before).drop_nulls("ts_ns_before").filter(pl.col("ts_ns") > pl.col("ts_ns_before"))
+
+
+def _acknowledged(counters: pl.DataFrame) -> pl.DataFrame:
+    """What a sending end alone tells of the receiving one: the bytes that it acknowledged."""
+    sent = _wide(counters.filter(pl.col("source") == "sender_socket"), ("bytes_acked",))
+    unknown = (pl.lit(None, pl.Float64).alias(name) for name in RECEIVING[1:])
+    return sent.with_columns(_turned(), *unknown).rename({"bytes_acked": "bytes_received"}).drop_nulls("instance")
+
+
+def _turned() -> pl.Expr:
+    """A connection as its other end names it."""
+    ends = pl.col("instance").str.split(">").list
+    return pl.format("{}>{}", ends.get(1, null_on_oob=True), ends.get(0)).alias("instance")
 
 
 def _wide(sockets: pl.DataFrame, names: tuple[str, ...]) -> pl.DataFrame:
@@ -287,6 +308,8 @@ def _settled(readings: pl.DataFrame, figures: Interval) -> Interval:
     table = pl.DataFrame({name: pl.Series(values, nan_to_null=True) for name, values in figures._asdict().items()})
     window = [readings.get_column(name).alias(f"_{name}") for name in ("instance", "phase", "repeat")]
     settled = pl.col(Interval._fields).rolling_mean(SETTLED_INTERVALS, min_samples=1, center=True)
+    if np.nanmedian(figures.elapsed_s) >= SETTLED_S:
+        return figures
     smooth = table.with_columns(window).select(settled.over(series.name for series in window))
     columns = {name: smooth.get_column(name).fill_null(np.nan).to_numpy() for name in Interval._fields}
     return Interval(**columns | {"elapsed_s": figures.elapsed_s})
@@ -330,6 +353,7 @@ def _rules(of: Interval) -> tuple[_Rule, ...]:
         reading = of.reading_busy >= SATURATED_SHARE
         held_up = (reading & wants) | (of.reader_wants >= SATURATED_SHARE)
         blind = np.isnan(of.reading_busy) & np.isnan(of.reader_wants)
+        unseen = blind & np.isnan(of.filled) & np.isnan(of.window_drained)
         drained = of.window_drained >= WINDOWS_DRAINED
         waited = (of.delayed_acks >= MOST_OF_TIME) & (of.notsent > 0)
         sending = (of.sending_busy >= SATURATED_SHARE) & ~(of.sender_wants < LEAST_WANTED)
@@ -338,6 +362,7 @@ def _rules(of: Interval) -> tuple[_Rule, ...]:
         return (
             _Rule(LINK, of.link_used >= LINK_FULL, LINK_WORDS, ("link_used",)),
             _Rule(WINDOW, chrono & drained, CLOCKED_WORDS, ("rwnd_limited", "window_drained")),
+            _Rule(WINDOW, chrono & unseen, BLIND_CLOCK_WORDS, ("rwnd_limited",)),
             _Rule(WINDOW, np.isnan(of.busy) & drained & (of.filled < LONG_QUEUE), DRAINED_WORDS, ("window_drained",)),
             _Rule(RECEIVER_CPU, stands & held_up, QUEUE_WORDS, ("filled", "reading_busy", "reader_wants")),
             _Rule(UNKNOWN, stands & blind, BLIND_WORDS, ("filled",)),

@@ -31,7 +31,8 @@ from zcanalysis.model_figures import (
 )
 from zcanalysis.pages import rendered, write_text
 from zcanalysis.whatif import REPLAYED_TIERS
-from zcanalysis.wire_figures import wire_figures
+from zcanalysis.wire.socket_counts import sockets
+from zcanalysis.wire_figures import socket_cells, wire_figures
 
 CPUS_DRAWN = 4
 FLOWS_SHOWN = 20
@@ -63,6 +64,7 @@ def report_html(answer: Answer, on_step: Callable[[str], None] = lambda step: No
     figures = [*_figures(answer, [*best, *rest]), *latency_figures(traced)]
     on_step("connection")
     figures += [*wire_figures(answer), *journey_figures(answer)]
+    socket_heads, socket_rows = socket_cells(sockets(answer.recording, answer.evidence.flows))
     on_step("page")
     return rendered(
         "report.html.j2",
@@ -75,6 +77,8 @@ def report_html(answer: Answer, on_step: Callable[[str], None] = lambda step: No
         blame=_blame_rows(answer),
         costs=_cost_rows(answer),
         flows=_flow_rows(answer),
+        socket_heads=socket_heads,
+        sockets=[Row(cells) for cells in socket_rows],
         flows_left=max(answer.evidence.flows.height - FLOWS_SHOWN, 0),
         changes=_change_rows(best),
         replayed=any(row["tier"] in REPLAYED_TIERS for row in best),

@@ -75,7 +75,8 @@ def counted_goodput(recording: Recording, phase: str = QUIET_PHASE) -> Goodput |
     -----
     The sockets' own ``bytes_received`` counts payload, in order, once. It is taken where it explains most of what the
     device received (all but a twentieth: short connections come and go unseen between readings); else, as with UDP, the
-    device's bytes less the headers of TCP over IPv4 with timestamps. The interval is Student's for the mean: of the
+    device's bytes less the headers of TCP over IPv4 with timestamps; where only the sender's kernel was asked, what it
+    saw acknowledged. The interval is Student's for the mean: of the
     repeats where there are three or more, which holds what differs from one to the next, and never narrower than that
     of the device's 10 Hz rates, with the number of readings reduced for their autocorrelation.
     """
@@ -146,6 +147,8 @@ def window_rates(recording: Recording, phase: str) -> pl.DataFrame:
 def _payload(windows: _Windows, device: str | None) -> tuple[list[int], str]:
     """Payload bytes by repeat and where they were counted; no bytes where nothing counts them."""
     received, sent = _socket_bytes(windows), _device_payload(windows, device)
+    if received is None and sent is None:  # a log of the sender's kernel alone
+        return _socket_bytes(windows, "sender_socket", "bytes_acked") or [], "sender's bytes_acked"
     trusted = received is not None and (
         sent is None or SOCKETS_EXPLAIN <= sum(received) / max(sum(sent), 1) <= 1 / SOCKETS_EXPLAIN
     )
@@ -163,7 +166,9 @@ def sampled_phase(counters: pl.DataFrame | None) -> str:
 def _windows(counters: pl.DataFrame | None, phase: str) -> _Windows | None:
     if counters is None:
         return None
-    rows = counters.filter(pl.col("phase") == phase, pl.col("source").is_in(["netdev", "socket"]))
+    inside = counters.filter(pl.col("phase") == phase)
+    here = inside.filter(pl.col("source").is_in(["netdev", "socket"]))
+    rows = inside.filter(pl.col("source") == "sender_socket") if here.is_empty() else here
     read_twice = rows.group_by("repeat", "source").agg(pl.col("ts_ns").n_unique().alias("readings"))
     rows = rows.join(read_twice.filter(pl.col("readings") > 1), on=["repeat", "source"], how="semi")
     spans = rows.group_by("repeat").agg(pl.col("ts_ns").min().alias("from_ns"), pl.col("ts_ns").max().alias("to_ns"))
@@ -171,10 +176,10 @@ def _windows(counters: pl.DataFrame | None, phase: str) -> _Windows | None:
     return None if spans.is_empty() else _Windows(rows, spans)
 
 
-def _socket_bytes(windows: _Windows) -> list[int] | None:
+def _socket_bytes(windows: _Windows, source: str = "socket", counter: str = "bytes_received") -> list[int] | None:
     """Payload that all sockets received, by repeat; one first seen inside the window counts from its start."""
     seen = (
-        windows.counters.filter(pl.col("source") == "socket", pl.col("counter") == "bytes_received")
+        windows.counters.filter(pl.col("source") == source, pl.col("counter") == counter)
         .sort("ts_ns")
         .group_by("repeat", "instance")
         .agg(pl.col("value").first().alias("first"), pl.col("value").last().alias("last"), pl.col("ts_ns").first())

@@ -86,6 +86,8 @@ def named_limit(evidence: Evidence, top: Ceiling) -> Limit:
     seen = signs(evidence)
     if seen is None:
         return Limit("unknown", None, "What limits is unknown: no undisturbed counters were recorded.", ())
+    if seen.sockets_alone:
+        return Limit("unknown", None, "What limits is unknown: neither CPUs nor drops were counted.", ())
     verdict = (
         _full_link(seen, top)
         or _slow_reader(seen)

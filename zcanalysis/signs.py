@@ -90,6 +90,8 @@ class Signs(NamedTuple):
     """CPU, command, process, and its share of the CPU's time: the dearest other process of each CPU."""
     reader_wants: float | None = None
     """Share of the time that the reading process which wants most ran or waited for a CPU."""
+    sockets_alone: bool = False
+    """Whether nothing but sockets was counted: neither CPUs nor drops are known."""
 
 
 def signs(evidence: Evidence) -> Signs | None:
@@ -114,6 +116,7 @@ def signs(evidence: Evidence) -> Signs | None:
         late_drops=_drops(counters, LATE_DROPS, None),
         foreign_names=_foreign_names(evidence, cpus),
         reader_wants=_reader_wants(evidence, counters),
+        sockets_alone=bool(counters.get_column("source").is_in(["socket", "sender_socket"]).all()),
     )
 
 

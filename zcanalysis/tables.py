@@ -265,6 +265,33 @@ TCP_SIDES: Final[Schema] = {
     ),
 }
 
+SOCKETS: Final[Schema] = {
+    "connection": Column(pl.UInt32(), "as in FLOWS; null when the capture lacks it, or there is none"),
+    "src": Column(pl.String(), "address of the end whose kernel counted"),
+    "src_port": Column(pl.UInt16(), "its port"),
+    "dst": Column(pl.String(), "address of the other end"),
+    "dst_port": Column(pl.UInt16(), "its port"),
+    "readings": Column(pl.UInt32(), "how often its kernel was asked"),
+    "first_ns": Column(pl.Int64(), "first of them, since the epoch; null where a log has no times"),
+    "last_ns": Column(pl.Int64(), "last of them"),
+    "acked_bytes": Column(pl.Int64(), "that it sent and the other end acknowledged, since the connection began"),
+    "received_bytes": Column(pl.Int64(), "that it received in order, once, since the connection began"),
+    "resent_segments": Column(pl.Int64(), "that it sent again, since the connection began"),
+    "busy_s": Column(pl.Float64(), "how long it had data under way or to send, by its kernel's clock"),
+    "rwnd_limited": Column(pl.Float64(), "share of that in which the receive window stopped it"),
+    "sndbuf_limited": Column(pl.Float64(), "share of that in which its own send buffer was full"),
+    "app_limited": Column(
+        pl.Float64(), "share of the readings at which it had nothing more to send; null of a receiver"
+    ),
+    "rtt_ms": Column(pl.Float64(), "smoothed round trip, median of the readings"),
+    "min_rtt_ms": Column(pl.Float64(), "smallest round trip"),
+    "cwnd_segments": Column(pl.Int64(), "congestion window, median of the readings"),
+    "delivery_gbps": Column(pl.Float64(), "largest rate at which the kernel saw data delivered, 1e9 bits per second"),
+    "filled": Column(pl.Float64(), "part of its receive buffer in use, median of the readings; needs `ss -m`"),
+    "rcv_space_bytes": Column(pl.Int64(), "most that its reader took within a round trip, at the last reading"),
+    "rcv_ssthresh_bytes": Column(pl.Int64(), "window that its kernel was ready to advertise, at the last reading"),
+}
+
 FRAGMENTS: Final[Schema] = {
     "src": Column(pl.String(), "address that sent the datagrams"),
     "dst": Column(pl.String(), "address they go to"),

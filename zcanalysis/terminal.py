@@ -21,6 +21,7 @@ from zcanalysis.cases.case_answer import CaseAnswer
 from zcanalysis.output import printable, write
 from zcanalysis.trust import MOSTLY_SKID
 from zcanalysis.whatif import REPLAYED_TIERS
+from zcanalysis.wire_figures import socket_cells
 
 QUIET_S: Final = 1.0
 BAR_CHARACTERS: Final = 20
@@ -333,6 +334,19 @@ def print_sides(sides: pl.DataFrame) -> None:
     for row in sides.iter_rows(named=True):
         cells = (_cell(row[name]) for name in telling)
         shown.add_row(str(row["connection"]), safe(f"{row['src']}:{row['src_port']}"), *cells, row["stall_cause"] or "")
+    emit("", shown)
+
+
+def print_sockets(sockets: pl.DataFrame) -> None:
+    """What each end's kernel counted, most bytes first; what nobody counted, and small connections, take no room."""
+    heads, rows = socket_cells(sockets)
+    if not rows:
+        return
+    shown = Table(box=None, pad_edge=False, title="what the kernels counted", title_justify="left", title_style="bold")
+    for number, head in enumerate(heads):
+        shown.add_column(head.replace(" ", "\n", 1), justify="left" if number == 1 else "right", overflow="fold")
+    for cells in rows:
+        shown.add_row(*map(safe, cells))
     emit("", shown)
 
 

@@ -11,9 +11,11 @@ from zcanalysis.cpu.wall_time import UNSAMPLED, can_be_scaled, cpu_times
 from zcanalysis.evidence import Evidence, gather, sampled_windows
 from zcanalysis.goodput import QUIET_PHASE, SAMPLED_PHASES, Ceiling, probe_effects
 from zcanalysis.io.recording import Recording
+from zcanalysis.io.socket_log import SocketLog
 from zcanalysis.rates import NS_PER_S, total
 from zcanalysis.recorder.cpu_distance import SOURCE, in_one_place
 from zcanalysis.tables import AUDIT, STAGED_SAMPLES, conform, empty
+from zcanalysis.wire.socket_counts import sockets
 
 Verdict = Literal["ok", "warn", "bad"]
 
@@ -70,7 +72,7 @@ def audit(recording: Recording, evidence: Evidence | None = None, outcome: Outco
         If a file of the recording turns out to be damaged.
     """
     seen = evidence or gather(recording)
-    checks = [*_contents(seen), *_goodput(seen), *_capture(seen), *_samples(seen), *_machine(seen)]
+    checks = [*_contents(seen), *_socket_logs(seen), *_goodput(seen), *_capture(seen), *_samples(seen), *_machine(seen)]
     if outcome is not None:
         checks += [*_ceiling(seen, outcome.ceiling), *_largest_loss(outcome.blame)]
     return conform(pl.DataFrame(checks, schema=list(AUDIT), orient="row"), AUDIT)
@@ -105,6 +107,40 @@ def _contents(seen: Evidence) -> Iterator[Check]:
             f"agree within {error_ns / 1000:.1f} us",
             "capture and samples share one time axis",
         )
+
+
+def _socket_logs(seen: Evidence) -> Iterator[Check]:
+    """What logs of ss add, and how far they join what else was recorded."""
+    for log in seen.recording.socket_logs:
+        ends = log.table.get_column("instance").n_unique()
+        named = "1 end of a connection" if ends == 1 else f"{ends:,} ends of connections"
+        found = f"{log.readings:,} readings, {named}"
+        yield Check("log of ss", *_log_verdict(seen, log, found))
+        if log.unreadable_lines:
+            found = f"{log.unreadable_lines:,}, first {log.first_unreadable}"
+            yield Check("unreadable lines of ss", "warn", found, "run it with -n: names of ports cannot be joined")
+
+
+def _log_verdict(seen: Evidence, log: SocketLog, found: str) -> tuple[Verdict, str, str]:
+    timed = log.table.drop_nulls("ts_ns")
+    if log.table.is_empty():
+        return "warn", found, "none of them moved data: nothing is taken from it"
+    if timed.is_empty():
+        why = "no time before any: what was counted is known, when is not; print `date +%s.%N` before each"
+        return "warn", found, why
+    if log.untimed:
+        return "warn", f"{found}; {log.untimed:,} without a time", "those are left out of the limits"
+    flows = seen.flows.filter(pl.col("protocol") == "tcp").drop_nulls(["first_ns", "last_ns"])
+    if flows.is_empty():
+        return "ok", found, "counted by the kernel of each end"
+    from_ns, to_ns = flows.select(pl.col("first_ns").min(), pl.col("last_ns").max()).row(0)
+    apart_ns = max(timed.get_column("ts_ns")[0] - to_ns, from_ns - timed.get_column("ts_ns")[-1])
+    joined = sockets(seen.recording, flows).get_column("connection").count()
+    if not joined:
+        return "warn", f"{found}, none in the capture", "log and capture are of different connections"
+    if apart_ns > 0:
+        return "warn", f"{found}, {apart_ns / NS_PER_S:.1f} s apart from the capture", "they show different times"
+    return "ok", f"{found}, {joined:,} in the capture", "counted while the capture ran, which slows what it watches"
 
 
 def _goodput(seen: Evidence) -> Iterator[Check]:

@@ -13,6 +13,16 @@ from zcanalysis.wire.round_trips import round_trips
 
 LATE_MS: Final = 2**25 / 1e6  # a class of ACK_DELAYS begins here
 WHOLE_MS: Final = 100.0  # larger times are told without a fraction
+SOCKETS_SHOWN: Final = 20
+SOCKET_PART: Final = 0.01
+"""Of the bytes of the largest connection: smaller ones are in the JSON only."""
+SOCKET_HEADS: Final = {
+    "acked_bytes": "sent MB", "received_bytes": "received MB", "resent_segments": "segments sent again",
+    "busy_s": "busy s", "rwnd_limited": "stopped by window", "sndbuf_limited": "stopped by its buffer",
+    "app_limited": "nothing to send", "rtt_ms": "RTT ms (median)", "cwnd_segments": "cwnd (median)",
+    "filled": "receive buffer full",
+}  # fmt: skip
+SOCKET_SHARES: Final = frozenset(("rwnd_limited", "sndbuf_limited", "app_limited", "filled"))
 ZOOM: Final = "Drag or scroll to zoom, double-click to reset."
 
 
@@ -103,3 +113,35 @@ def _ack_figures(delays: pl.DataFrame) -> Iterator[Figure]:
 
 def _ms(value: float) -> str:
     return f"{value:,.0f}" if value >= WHOLE_MS else f"{value:.3g}"
+
+
+def socket_cells(sockets: pl.DataFrame) -> tuple[list[str], list[tuple[str, ...]]]:
+    """Heads and rows of what kernels counted of the large connections; columns that nobody counted are left out.
+
+    Parameters
+    ----------
+    sockets
+        SOCKETS.
+    """
+    moved = pl.col("acked_bytes").fill_null(0) + pl.col("received_bytes").fill_null(0)
+    large = sockets.filter(moved >= SOCKET_PART * moved.max()).head(SOCKETS_SHOWN)
+    telling = [name for name in SOCKET_HEADS if large.get_column(name).count()]
+    rows = [
+        (
+            "-" if row["connection"] is None else str(row["connection"]),
+            f"{row['src']}:{row['src_port']}",
+            *(_socket_cell(name, row[name]) for name in telling),
+        )
+        for row in large.iter_rows(named=True)
+    ]
+    return ["#", "end", *(SOCKET_HEADS[name] for name in telling)], rows
+
+
+def _socket_cell(name: str, value: float | None) -> str:
+    if value is None:
+        return "-"
+    if name in SOCKET_SHARES:
+        return f"{value:.1%}"
+    if name.endswith("_bytes"):
+        return f"{value / 1e6:,.1f}"
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"

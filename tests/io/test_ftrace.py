@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from tests.builders import SHARED
+from zcanalysis.cpu.packet_events import packet_events
 from zcanalysis.errors import HostError, TraceError
 from zcanalysis.io.trace_events import scan_events
 from zcanalysis.io.trace_fields import field, payload_fields
@@ -151,6 +152,20 @@ def test_lost_events_and_damage_are_rows_that_say_where(tmp_path):
         None,
     ]
     assert table.get_column("cpu").to_list() == [0, 2, None, 0]
+
+
+def test_losses_are_counted_as_trace_cmd_tells_them(tmp_path):
+    lost = "CPU:1 [42 EVENTS DROPPED]\nCPU:0 [EVENTS DROPPED]\n"
+    table = events(tmp_path, "cpus=2\n" + RECEIVE + lost + RECEIVE)
+    assert table.get_column("error").to_list() == [
+        None,
+        "line 3: the kernel lost 42 events here",
+        "line 4: the kernel lost an unknown number of events here",
+        None,
+    ]
+    assert table.get_column("cpu").to_list() == [0, 1, 0, 0]
+    seen = packet_events(table.lazy())
+    assert (seen.lost_events, seen.uncounted_losses, seen.unreadable_lines) == (42, 1, 0)
 
 
 def test_call_chains_between_events_are_left_out(tmp_path):

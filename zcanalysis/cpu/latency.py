@@ -183,6 +183,8 @@ def _doubts(events: PacketEvents, account: pl.DataFrame) -> Iterator[str]:
     }
     if named := [stage for stage, missing in absent.items() if missing]:
         yield f"not recorded: {', '.join(named)}; their time is in the next stage that was, or in none"
+    if events.uncounted_losses:
+        yield f"events were lost {events.uncounted_losses:,} times more, the trace does not say how many"
     if events.lost_events or events.unreadable_lines:
         yield f"{events.lost_events:,} events lost, {events.unreadable_lines:,} lines unreadable: their bytes miss"
     sums = account.select(pl.col("copied_bytes", "joined_bytes", "early_bytes", "lost_bytes").sum()).row(0, named=True)

@@ -41,6 +41,8 @@ class PacketEvents(NamedTuple):
     """Names of the events that occur."""
     events: int
     lost_events: int
+    uncounted_losses: int
+    """How often the trace says that events were lost, but not how many."""
     unreadable_lines: int
     from_ns: int
     to_ns: int
@@ -56,7 +58,9 @@ def packet_events(events: pl.LazyFrame) -> PacketEvents:
     """
     columns = events.select("ts_ns", "cpu", "tid", pl.col("event").str.replace("^.*:", ""), "payload", "error")
     every = columns.collect()
-    lost = every.get_column("error").str.extract(r"lost (\d+) events").cast(pl.Int64)
+    errors = every.get_column("error")
+    lost = errors.str.extract(r"lost (\d+) events").cast(pl.Int64, strict=False)
+    losses = errors.str.contains("the kernel lost ", literal=True)
     readable = every.filter(pl.col("error").is_null(), pl.col("ts_ns").is_not_null())
     table = readable.drop("error").sort("ts_ns", maintain_order=True).with_row_index("row")
     table = table.with_columns(pl.col("row").cast(pl.Int64))
@@ -73,7 +77,8 @@ def packet_events(events: pl.LazyFrame) -> PacketEvents:
         recorded=frozenset(name for name, rows in of.items() if rows.height),
         events=table.height,
         lost_events=int(lost.sum()),
-        unreadable_lines=every.height - int(every.get_column("error").null_count()) - lost.count(),
+        uncounted_losses=int(losses.sum()) - lost.count(),
+        unreadable_lines=errors.count() - int(losses.sum()),
         from_ns=moments[0] or 0,
         to_ns=moments[1] or 0,
     )

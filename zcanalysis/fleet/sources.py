@@ -11,13 +11,21 @@ from typing import Final, NamedTuple
 from zcanalysis.errors import TraceError
 from zcanalysis.io.file_kind import is_capture
 from zcanalysis.io.perf import PERF_DATA_MAGICS
-from zcanalysis.io.recording import CAPTURE_NAMES, PACKET_TRACE_NAMES, PERF_NAMES, TRACE_NAMES
+from zcanalysis.io.recording import (
+    CAPTURE_NAMES,
+    PACKET_TRACE_NAMES,
+    PERF_NAMES,
+    SENDER_LOG_NAMES,
+    SOCKET_LOG_NAMES,
+    TRACE_NAMES,
+)
 from zcanalysis.io.recording_folder import COUNTERS, HOST, is_recording
 
 MARKER: Final = "dataset.json"
 """In the folder of a dataset: what lies there was made by us, and is no source."""
 LOAD: Final = "load.json"
-PART_NAMES: Final = (*CAPTURE_NAMES, *PERF_NAMES, *TRACE_NAMES, *PACKET_TRACE_NAMES, COUNTERS, HOST, LOAD)
+LOG_NAMES: Final = (*SOCKET_LOG_NAMES, *SENDER_LOG_NAMES)
+PART_NAMES: Final = (*CAPTURE_NAMES, *PERF_NAMES, *TRACE_NAMES, *PACKET_TRACE_NAMES, *LOG_NAMES, COUNTERS, HOST, LOAD)
 NAMED: Final = re.compile(r"(\.(pcap|pcapng|cap|dmp)|perf(\.\w+)*\.(txt|data))(\.(gz|zst))?$")
 PATTERN: Final = re.compile(r"[*?\[]")
 

@@ -1,10 +1,12 @@
 """What a file is, by its first bytes: names lie, and traces get renamed."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from zcanalysis.io.compressed import open_bytes
 
+OPENING_BYTES: Final = 8192
 PCAPNG_MAGIC: Final = b"\x0a\x0d\x0d\x0a"
 PCAP_MAGICS: Final = frozenset(
     bytes.fromhex(magic) for magic in ("a1b2c3d4", "d4c3b2a1", "a1b23c4d", "4d3cb2a1", "a1b2cd34", "34cdb2a1")
@@ -22,3 +24,22 @@ def is_capture(file: Path) -> bool:
     with open_bytes(file) as stream:
         magic = stream.read(4)
     return magic == PCAPNG_MAGIC or magic in PCAP_MAGICS
+
+
+def begins_like(file: Path, kind: Callable[[bytes], bool]) -> bool:
+    """What a reader says of the file's first bytes, once decompressed.
+
+    Parameters
+    ----------
+    file
+        A regular file.
+    kind
+        Says of first bytes whether they are its reader's.
+
+    Raises
+    ------
+    TraceError
+        If the file cannot be read.
+    """
+    with open_bytes(file) as stream:
+        return kind(stream.read(OPENING_BYTES))

@@ -30,7 +30,9 @@ PERF: Final = (
 SILENT: Final = (
     r"^\s*$|^#|^version = |^cpus=|^CPU \d+ is empty|^\s*=> |^\s+[0-9a-f]{4,16}(?:\s.*)?$|^\s+\w+\s.*\(\S*\)\s*$"
 )
-LOST: Final = r"^\s*CPU:(\d+) \[LOST (\d+) EVENTS\]"
+# The kernel's `trace_pipe`, and trace-cmd (trace-read.c), which also knows of losses that it cannot count.
+LOST: Final = r"^\s*CPU:(\d+) \[(?:LOST (\d+) EVENTS|(?:(\d+) )?EVENTS DROPPED)\]"
+UNCOUNTED: Final = "an unknown number of"
 FUNCTION_GRAPH: Final = r"^\s*(?:\d+\.\d+\s+\|\s+)?\d+\)\s.*\|"
 NO_COMMAND: Final = "<...>"
 SHOWN: Final = 80
@@ -113,10 +115,10 @@ def _odd_rows(rest: pl.DataFrame) -> pl.DataFrame:
     unknown = rest.filter(~pl.col("text").str.contains(SILENT))
     lost = unknown.get_column("text").str.extract_groups(LOST).struct.unnest().rows()
     rows: list[tuple[object, ...]] = []
-    for (line, text), (cpu, events) in zip(unknown.rows(), lost, strict=True):
+    for (line, text), (cpu, lost_events, dropped) in zip(unknown.rows(), lost, strict=True):
         header = None if cpu else read_header(text)
         if cpu:
-            error = f"line {line}: the kernel lost {events} events here"
+            error = f"line {line}: the kernel lost {lost_events or dropped or UNCOUNTED} events here"
             rows.append((line, None, int(cpu[:9]), None, None, None, None, None, "", error))
         elif header is None or header.event is None:
             error = f"line {line}: not an event: {text.strip()[:SHOWN]!r}"

@@ -10,10 +10,12 @@ import polars as pl
 from zcanalysis.clock import ClockShift, monotonic_to_epoch
 from zcanalysis.errors import TableError, TraceError
 from zcanalysis.io.compressed import open_bytes
-from zcanalysis.io.file_kind import is_capture
+from zcanalysis.io.file_kind import begins_like, is_capture
 from zcanalysis.io.host_facts import HostFacts, read_host_facts
 from zcanalysis.io.json_file import read_json
+from zcanalysis.io.logged_sockets import with_logged
 from zcanalysis.io.perf import scan_perf
+from zcanalysis.io.socket_log import SocketLog, is_socket_log, read_socket_log
 from zcanalysis.io.trace_events import scan_events
 from zcanalysis.tables import COUNTERS, conform
 
@@ -30,6 +32,8 @@ PERF_NAMES: Final = (
 )  # fmt: skip
 TRACE_NAMES: Final = ("trace.txt", "trace.txt.zst", "trace.txt.gz")
 PACKET_TRACE_NAMES: Final = ("packets.txt", "packets.txt.zst", "packets.txt.gz")
+SOCKET_LOG_NAMES: Final = ("ss.txt", "ss.txt.zst", "ss.txt.gz")
+SENDER_LOG_NAMES: Final = tuple(f"sender-{name}" for name in SOCKET_LOG_NAMES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +47,8 @@ class Recording:
     counters: pl.DataFrame | None = None
     unreadable_counters: int = 0
     """Rows of counters.parquet that hold nothing, or no time: left out."""
+    socket_logs: tuple[SocketLog, ...] = ()
+    """Of `ss -tinm`; what they count with a time, of ends that the recorder did not see, is among `counters`."""
     samples: pl.LazyFrame | None = None
     """SAMPLES, on the epoch's time axis where the recording holds clock pairs."""
     packets: pl.LazyFrame | None = None
@@ -62,7 +68,8 @@ def read_recording(path: str | Path, perf: str | Path | None = None) -> Recordin
     Parameters
     ----------
     path
-        A recording folder, a capture (pcap, pcapng), or a perf trace; each may be compressed.
+        A recording folder, a capture (pcap, pcapng), a perf trace, or a log of ``ss -tinm``; each may be compressed.
+        Any folder that holds one of them as the recorder names it, or ``ss.txt`` or ``sender-ss.txt``, is a recording.
     perf
         A perf trace to use beside a capture, or instead of the folder's own.
 
@@ -84,15 +91,19 @@ def read_recording(path: str | Path, perf: str | Path | None = None) -> Recordin
     events, packet_events = _first_of(place, TRACE_NAMES), _first_of(place, PACKET_TRACE_NAMES)
     counters = place / "counters.parquet"
     load = place / "load.json"
-    if capture is None and trace is None and not counters.exists():
-        raise TraceError(f"{place}: is no recording: it holds neither capture.pcap, perf.txt nor counters.parquet")
+    logs = _socket_logs(place)
+    if capture is None and trace is None and not logs and not counters.exists():
+        raise TraceError(
+            f"{place}: is no recording: it holds neither capture.pcap, perf.txt, counters.parquet nor ss.txt"
+        )
     table = _read_counters(counters) if counters.exists() else None
     usable = None if table is None else table.drop_nulls().filter(pl.col("ts_ns").is_between(0, LATEST_NS))
     return Recording(
         name=f"{place.resolve().name} (generated)" if host.generated else place.resolve().name,
         path=place,
         host=host,
-        counters=usable,
+        counters=with_logged(usable, logs),
+        socket_logs=logs,
         unreadable_counters=0 if table is None or usable is None else table.height - usable.height,
         samples=_on_epoch(scan_perf(trace), clock) if trace else None,
         packets=_scan_capture(capture) if capture else None,
@@ -105,11 +116,20 @@ def read_recording(path: str | Path, perf: str | Path | None = None) -> Recordin
 
 
 def _single_file(file: Path, perf: str | Path | None) -> Recording:
-    """A capture, with or without a perf trace; or a perf trace alone, told by its first bytes."""
+    """A capture, with or without a perf trace; or a log of sockets or a perf trace alone, told by its first bytes."""
     if is_capture(file):
         samples = scan_perf(perf) if perf else None
         return Recording(name=file.name, path=file, packets=_scan_capture(file), capture=file, samples=samples)
+    if begins_like(file, is_socket_log):
+        logs = (read_socket_log(file),)
+        samples = scan_perf(perf) if perf else None
+        return Recording(name=file.name, path=file, counters=with_logged(None, logs), socket_logs=logs, samples=samples)
     return Recording(name=file.name, path=file, samples=scan_perf(file))
+
+
+def _socket_logs(place: Path) -> tuple[SocketLog, ...]:
+    files = (_first_of(place, SOCKET_LOG_NAMES), _first_of(place, SENDER_LOG_NAMES))
+    return tuple(read_socket_log(file) for file in files if file is not None)
 
 
 def _scan_capture(file: Path) -> pl.LazyFrame:

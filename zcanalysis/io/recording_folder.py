@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Final
 
+from zcanalysis.io.recording import SENDER_LOG_NAMES, SOCKET_LOG_NAMES
+
 HOST: Final = "host.json"
 COUNTERS: Final = "counters.parquet"
 
@@ -15,7 +17,7 @@ def is_recording(folder: Path) -> bool:
     folder
         Any path.
     """
-    return any((folder / name).is_file() for name in (HOST, COUNTERS))
+    return any((folder / name).is_file() for name in (HOST, COUNTERS, *SOCKET_LOG_NAMES, *SENDER_LOG_NAMES))
 
 
 def is_part_of(recording: Path, file: Path) -> bool:
