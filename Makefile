@@ -8,7 +8,7 @@ TRACE ?= traces/veth-1500
 # real traffic and real timers: they have the machine to themselves
 ALONE := tests/lab tests/recorder tests/wire/test_two_taps_real.py tests/test_patches_kernel.py
 
-.PHONY: help setup demo demo-lab test browser-test check lint types imports notebooks pictures screenshot gallery format traces probe-effects lab-validate bench bench-data bench-ui fuzz dist dist-test report clean
+.PHONY: help setup demo demo-lab test browser-test check lint types imports notebooks pictures screenshot gallery format traces probe-effects lab-validate bench bench-data bench-ui fuzz dist dist-test docs report clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -48,6 +48,10 @@ types: $(STAMP) ## mypy, strict
 
 imports: $(STAMP) ## imports point down the page
 	$(BIN)/lint-imports
+
+docs: $(STAMP) ## the reference of public names, tables and types, from the docstrings: build/docs/index.html
+	rm -rf build/docs
+	$(BIN)/python -W error -m tests.reference build/docs
 
 dist: $(STAMP) ## source distribution and wheel, the wheel made of the former, into build/dist
 	rm -rf build/dist
