@@ -8,7 +8,7 @@ TRACE ?= traces/veth-1500
 # real traffic and real timers: they have the machine to themselves
 ALONE := tests/lab tests/recorder tests/wire/test_two_taps_real.py tests/test_patches_kernel.py
 
-.PHONY: help setup demo demo-lab test browser-test check lint types imports notebooks pictures screenshot gallery format traces probe-effects lab-validate bench bench-data bench-large bench-ui fuzz dist dist-test report clean
+.PHONY: help setup demo demo-lab test browser-test check lint types imports notebooks pictures screenshot gallery format traces probe-effects lab-validate bench bench-history bench-data bench-ui fuzz dist dist-test docs report clean bench-large
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -48,6 +48,10 @@ types: $(STAMP) ## mypy, strict
 
 imports: $(STAMP) ## imports point down the page
 	$(BIN)/lint-imports
+
+docs: $(STAMP) ## the reference of public names, tables and types, from the docstrings: build/docs/index.html
+	rm -rf build/docs
+	$(BIN)/python -W error -m tests.reference build/docs
 
 dist: $(STAMP) ## source distribution and wheel, the wheel made of the former, into build/dist
 	rm -rf build/dist
@@ -93,8 +97,11 @@ lab-validate: $(STAMP) ## foretell and measure 24 drawn cases (root, quiet machi
 	$(BIN)/zcanalysis lab show $$place -o $$place/validation.html > $$place/validation.txt && \
 	echo "$$place: validation.json, validation.parquet, validation.txt, validation.html"
 
-bench: $(STAMP) ## speed against peers measured in the same run
+bench: $(STAMP) ## speed against peers measured in the same run; adds a line to tests/bench/history.jsonl
 	$(BIN)/python -m tests.bench
+
+bench-history: $(STAMP) ## how these ratios moved from run to run
+	$(BIN)/python -m tests.bench.history
 
 bench-data: $(STAMP) ## a recording of a million packets, generated from a shipped one, into build/
 	$(BIN)/python -m tests.bench.long_recording

@@ -30,6 +30,7 @@ UNITS: Final = {
 }  # fmt: skip
 """What the last word of a column's name says of its numbers."""
 STATISTICS: Final = ("_mean", "_median", "_p95", "_max")
+"""What may follow the unit in a column's name."""
 
 PACKETS: Final[Schema] = {
     "ts_ns": Column(pl.Int64(), "when the tap saw the packet, nanoseconds since the epoch"),

@@ -11,6 +11,7 @@ from typing import Final
 import polars as pl
 
 from tests.bench import captures, peers
+from tests.bench.history import note
 from tests.bench.packets import measured
 from zcanalysis.io.pcap import scan_pcap
 from zcanalysis.tables import PACKETS, conform, polars_schema
@@ -50,6 +51,8 @@ def compare(path: Path) -> None:
     for name, way in found.items():
         times = way.packets_per_s / theirs.packets_per_s
         print(f"{name:20} {way.packets_per_s / 1e6:8.2f} M packets/s {times:8.2f} times {TCPTRACE}")
+        if way is not theirs:
+            note(f"{path.stem}: {name} over {TCPTRACE}", times)
     assert ours.result.equals(found[TABLE].result)
     unique_bytes = found["flows"].result["unique_bytes"].sum()
     assert (unique_bytes, ours.result["resent_bytes"].sum()) == theirs.result[:2]
@@ -88,6 +91,7 @@ def growth() -> None:
     few, many, wide = (median(times) for times in seconds.values())
     packets, more = tables["ten times"].height / tables["few"].height, tables["connections"].height
     print(f"\n{packets:.1f} times the packets: {many / few:.1f} times the time")
+    note(f"time of tcp_sides for {packets:.1f} times the packets", many / few)
     print(f"{CONNECTIONS:,} connections side by side: {wide:.2f} s, {1e9 * wide / more:.0f} ns a packet")
     assert many / few < GROWTH
 

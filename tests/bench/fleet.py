@@ -15,6 +15,7 @@ from typing import NamedTuple
 from distributed import Client, LocalCluster
 
 from tests.bench.captures import PLACE
+from tests.bench.history import note
 from tests.fleet.datasets import check_same
 from tests.shifted import shifted_recording
 from zcanalysis.answer import answered
@@ -66,6 +67,9 @@ def main() -> None:
                 seconds = _seconds(way, paths[first : first + TURN])
                 spent[name] = [so_far + more for so_far, more in zip(spent[name], seconds, strict=True)]
             _print(spent, min(first + TURN, len(paths)))
+    for name, (_, cpu_s) in spent.items():
+        if name != ALONE:
+            note(f"{SOURCES} sources: {name} over {ALONE}, by CPU time", spent[ALONE][1] / cpu_s)
     check_same(here, there)
     assert Dataset(here, "").recordings().height == SOURCES
     print("both datasets are equal, and whole")

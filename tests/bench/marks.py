@@ -14,6 +14,7 @@ from typing import Any, Final
 import polars as pl
 
 from tests.bench import captures, peers
+from tests.bench.history import note
 from tests.bench.packets import PREFIX_PACKETS, measured
 from zcanalysis.io.pcap import scan_pcap
 from zcanalysis.wire.segment_marks import COLUMNS, mark_batches, marks
@@ -50,6 +51,8 @@ def compare(path: Path) -> None:
         )
         print(f"{way.name:18} {rate:6.2f} M/s, times tcptrace {of_tcptrace:.2f}, tshark {of_tshark:.0f}")
         assert way.result == packets
+        if way is not found[-1]:
+            note(f"{path.stem}: {way.name} over tcptrace", of_tcptrace)
     ours = marks(scan_pcap(short)).select(pl.col(COUNTED).sum()).row(0)
     assert ours == shark.result, (ours, shark.result)
     counts = dict(zip(COUNTED, ours, strict=True))
@@ -85,6 +88,7 @@ def growth(path: Path) -> None:
     whole = scan_pcap(path).select(COLUMNS).collect()
     tenth = whole.head(whole.height // 10)
     times = ratio(lambda: last(whole), lambda: last(tenth))
+    note("time of marks for ten times the packets", times)
     print(f"\nten times the packets ({tenth.height:,} to {whole.height:,}) take {times:.1f} times as long")
 
 

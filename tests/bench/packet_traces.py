@@ -6,6 +6,7 @@ Run as ``python -m tests.bench.packet_traces``. Times are printed, the bytes tha
 import time
 from typing import Final
 
+from tests.bench.history import note
 from tests.cpu.test_latency_traces import NEW, PACKETS, events_of, walked
 from zcanalysis.cpu.latency import latency
 
@@ -31,6 +32,7 @@ def main() -> None:
         rates = (
             f"{events / best:,.0f} events/s, a plain Python walk {events / walk:,.0f} ({walk / best:.1f} times as fast)"
         )
+        note(f"latency of {name} over a plain Python walk", walk / best)
         print(f"latency of {name}: {events:,} events, {rates}")  # noqa: T201
 
 

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 import polars as pl
 
 from tests.bench import captures, peers
+from tests.bench.history import note
 from zcanalysis.io.pcap import scan_pcap
 from zcanalysis.wire.connections import flows
 
@@ -80,7 +81,7 @@ def compare(path: Path) -> None:
     load = os.getloadavg()[0]
     print(f"\n{path}: {packets:,} packets, {path.stat().st_size:,} bytes; medians of {REPETITIONS}; load {load:.1f}")
     print(f"{'collect, the first in this process':40} {first / 1e6:8.2f} M packets/s, {height:,} rows")
-    show(found)
+    show(path, found)
     check(path, short, {way.name: way.result for way in found})
 
 
@@ -105,13 +106,16 @@ def measured(ways: dict[str, Callable[[], Any]], packets: int, repetitions: int 
     return [Measured(name, packets / median(seconds[name]), result) for name, result in results.items()]
 
 
-def show(found: list[Measured]) -> None:
+def show(path: Path, found: list[Measured]) -> None:
     """One line a way, with its speed over each peer's."""
     peers_found = [way for way in found if way.name in PEERS]
     print(f"{'':40} {'M packets/s':>11} {'times ' + CAPINFOS:>18} {'times tcptrace':>15} {'times tshark':>14}")
     for way in found:
         ratios = [way.packets_per_s / peer.packets_per_s for peer in peers_found]
         print(f"{way.name:40} {way.packets_per_s / 1e6:11.2f} {ratios[0]:18.2f} {ratios[1]:15.2f} {ratios[2]:14.1f}")
+        if way not in peers_found:
+            for peer, ratio in zip((CAPINFOS, TCPTRACE, "tshark"), ratios, strict=True):
+                note(f"{path.stem}: {way.name} over {peer}", ratio)
 
 
 def check(path: Path, short: Path, results: dict[str, Any]) -> None:
@@ -137,6 +141,7 @@ def memory(path: Path) -> None:
         large.unlink()
     assert large_sum == times * small_sum
     growth = 100 * (large_peak / small_peak - 1)
+    note(f"peak memory of a streamed group_by over {times} times the packets", large_peak / small_peak)
     print(
         f"\npeak memory of a streamed group_by: {small_peak / 1e6:.0f} MB over {path.name}, "
         f"{large_peak / 1e6:.0f} MB over it {times} times ({growth:+.0f} %)"

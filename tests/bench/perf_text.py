@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 import polars as pl
 import zstandard
 
+from tests.bench.history import note
 from zcanalysis.io.perf import scan_perf
 
 PLACE: Final = Path("build/bench")
@@ -112,6 +113,7 @@ def main() -> None:
         assert found == expected, f"{path}: {found} is not {expected}"
         what = "every chain different" if differ else "chains repeat"
         speed = f"scan_perf {lines / ours / 1e6:.2f} M lines/s, plain loop {lines / loop / 1e6:.2f} M lines/s"
+        note(f"scan_perf over a plain loop, {what}", loop / ours)
         print(f"{what}: {lines:,} lines, {found.samples:,} samples; one core: {speed}")  # noqa: T201
 
 
