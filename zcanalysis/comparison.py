@@ -149,7 +149,7 @@ def compared_sets(
     table = pl.DataFrame(tested(list(rows)), schema=polars_schema(COMPARED))
     return Comparison(
         conform(_ordered(table), COMPARED), compared_functions(after, before), compared_chains(after, before),
-        tuple(f"{one.name}: {one.profile.missing}" for one in (*after, *before) if one.profile.missing),
+        _unprofiled(after, before),
         (sampled(after), sampled(before)), (_names(after), _names(before)),
         tuple(one.path for one in (*after, *before)), (_limits(after), _limits(before)),
         _spread_words(len(after), len(before)), fail_over_percent,
@@ -246,6 +246,13 @@ def _refuse_empty(*sides: Sequence[object]) -> None:
 
 def _names(side: Sequence[Comparable]) -> tuple[str, ...]:
     return tuple(one.name for one in side)
+
+
+def _unprofiled(after: Sequence[Comparable], before: Sequence[Comparable]) -> tuple[str, ...]:
+    sides = (("now", after), ("before", before))
+    return tuple(
+        f"{one.name} ({when}): {one.profile.missing}" for when, side in sides for one in side if one.profile.missing
+    )
 
 
 def _limits(side: Sequence[Comparable]) -> dict[str, int]:
