@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 import zcanalysis as zc
 from zcanalysis.answer import Answer, answered
 from zcanalysis.cli import app
+from zcanalysis.comparable import comparable
 from zcanalysis.comparison import RECEIVER, VARIANCE_UNKNOWN, compared, comparison_document
 from zcanalysis.comparison_text import markdown, verdict
 from zcanalysis.io.recording import read_recording
@@ -109,3 +110,11 @@ def test_the_threshold_is_asked_of_the_command():
     done = CliRunner().invoke(app, asked)
     assert done.exit_code == 0
     assert "| receiver, all stages |" in done.stdout
+
+
+def test_a_recording_is_compared_without_a_model_as_its_answer_is_with_one(shipped_answer):
+    ours, theirs = comparable(read_recording(TRACES / "veth-1500")), comparable(shipped_answer)
+    assert ours.quantities == theirs.quantities
+    assert (ours.name, ours.path, ours.limit) == (theirs.name, theirs.path, theirs.limit)
+    assert ours.profile.chains.equals(theirs.profile.chains)
+    assert ours.profile.functions.equals(theirs.profile.functions)

@@ -89,8 +89,8 @@ def test_a_recording_without_samples_is_left_out_and_not_taken_for_one_that_cost
     made = made_of(([*now, silent], before))
     assert made.headline[RECEIVER]["value"] == pytest.approx(450)
     assert made.functions.row(0, named=True)["value"] == pytest.approx(250)
-    assert made.unprofiled == ("silent: no CPU samples were recorded",)
-    assert "silent: no CPU samples were recorded" in comparison_html(made)
+    assert made.unprofiled == ("silent (now): no CPU samples were recorded",)
+    assert "silent (now): no CPU samples were recorded" in comparison_html(made)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_a_recording_without_samples_is_left_out_and_not_taken_for_one_that_cost
 def test_a_side_without_call_chains_is_said_to_have_none(sets, tmp_path, samples, why, functions):
     made = made_of(([recorded(tmp_path / "flat", samples, 1_000_000)], sets[1]))
     assert made.chains.is_empty()
-    assert made.unprofiled == (f"flat: {why}",)
+    assert made.unprofiled == (f"flat (now): {why}",)
     page = comparison_html(made)
     assert "There is no flame graph of the difference" in page
     assert why in page
@@ -115,7 +115,7 @@ def test_a_side_without_call_chains_is_said_to_have_none(sets, tmp_path, samples
 def test_without_counted_payload_nothing_is_told_per_byte(sets, tmp_path):
     trace = sets[0][0] / "perf.txt"
     made = made_of(([trace], sets[1]))
-    assert made.unprofiled == ("perf.txt: no payload was counted while the CPUs were sampled",)
+    assert made.unprofiled == ("perf.txt (now): no payload was counted while the CPUs were sampled",)
     assert made.functions.is_empty()
 
 
@@ -158,6 +158,12 @@ def test_hostile_names_stay_text(tmp_path):
     flame = re.search(r'id="spec-flame">(.*?)</script>', page, re.DOTALL)[1]
     named = {row["name"] for rows in json.loads(flame)["datasets"].values() for row in rows}
     assert HOSTILE in named
+
+
+def test_recordings_of_one_name_are_told_apart_by_their_folders(tmp_path):
+    now, before = (recorded(tmp_path / side / "1", {SOFTIRQ: 20, COPY: 20}, 1_000_000) for side in ("now", "before"))
+    page = comparison_html(made_of(([now], [before])))
+    assert "Comparison: now/1 against before/1" in page
 
 
 def test_a_page_does_not_replace_what_it_was_made_from(sets):
@@ -205,7 +211,7 @@ def test_folded_chains_that_nobody_recorded_are_bad_input(sets, tmp_path):
     target = tmp_path / "folded.txt"
     *_, failure = command(sets[0][0], "--against", *sets[1], "--folded", target)
     assert isinstance(failure, TraceError)
-    assert "now: no CPU samples were recorded" in str(failure)
+    assert "now (now): no CPU samples were recorded" in str(failure)
     assert not target.exists()
 
 
@@ -215,4 +221,4 @@ def test_the_document_holds_the_functions_and_null_where_there_are_none(sets):
     (sets[0][0] / "perf.txt").unlink()
     document = comparison_document(made_of(sets))
     assert document["functions"] is None
-    assert document["unprofiled"] == ["now: no CPU samples were recorded"]
+    assert document["unprofiled"] == ["now (now): no CPU samples were recorded"]

@@ -7,13 +7,14 @@ from typing import Any
 
 import polars as pl
 
-from zcanalysis.blame import Blame, LimitingCpu, blame_by_share, limiting_cpu
+from zcanalysis.attribution import attributed
+from zcanalysis.blame import LimitingCpu
 from zcanalysis.cpu.kernel_stages import STAGES
 from zcanalysis.errors import ImpossibleHostError, TraceError
-from zcanalysis.evidence import Evidence, costs_of, gather
+from zcanalysis.evidence import Evidence, costs_of
 from zcanalysis.gains import ladder as rungs
 from zcanalysis.gains import with_gains
-from zcanalysis.goodput import Ceiling, Goodput, captured_goodput, ceiling
+from zcanalysis.goodput import Ceiling
 from zcanalysis.hosts import Host
 from zcanalysis.io.recording import Recording
 from zcanalysis.limit import Limit, limit_rows, named_limit
@@ -24,7 +25,6 @@ from zcanalysis.modelled import Basis, basis
 from zcanalysis.patched import Known, first_cpu
 from zcanalysis.prices import calibration
 from zcanalysis.prices.machine import MachinePrices, require_same_machine, with_calibrated
-from zcanalysis.tables import BLAME, empty
 from zcanalysis.trust import Outcome, audit
 from zcanalysis.wire.flow_limits import with_limits
 
@@ -94,22 +94,13 @@ def answered(
     """
     if machine is not None:
         require_same_machine(machine, recording.host)
-    seen = gather(recording, on_step)
-    on_step("blame")
-    limit = limiting_cpu(seen.account)
-    quiet_gbps = seen.quiet.gbps if seen.quiet else captured_goodput(seen.flows)
-    top = ceiling(recording, quiet_gbps, _sender_share(seen.account), link_gbps)
-    if top.kind == "modelled" and top.gbps is not None and quiet_gbps is not None and top.gbps < quiet_gbps:
-        top = top._replace(gbps=quiet_gbps, why=f"{top.why} (already reached)")
-    blame = Blame(empty(BLAME), None, None)
+    found = attributed(recording, link_gbps, on_step)
+    seen, limit, top, blame = found.evidence, found.limit, found.ceiling, found.blame
     on_step("replay")
     model = _model(seen, top, limit, machine)
-    goodput = seen.quiet or _without_interval(quiet_gbps)
-    if limit is not None and goodput is not None and top.gbps is not None and not seen.stages.is_empty():
-        blame = blame_by_share(seen.stages, seen.account, limit, goodput, top)
     return Answer(
         evidence=seen,
-        goodput_gbps=quiet_gbps,
+        goodput_gbps=found.goodput_gbps,
         low_gbps=seen.quiet.low_gbps if seen.quiet else None,
         high_gbps=seen.quiet.high_gbps if seen.quiet else None,
         ceiling=top,
@@ -187,10 +178,6 @@ def _model(seen: Evidence, top: Ceiling, limit: LimitingCpu | None, machine: Mac
         return basis(found, seen.quiet, Known(found.parts, first_cpu(found.host.places)))
     except (TraceError, ImpossibleHostError) as error:
         return str(error)
-
-
-def _without_interval(gbps: float | None) -> Goodput | None:
-    return None if gbps is None else Goodput(gbps, None, 0, None, 0, 1, "capture")
 
 
 def sentence(answer: Answer) -> str:
@@ -385,9 +372,3 @@ def price_rows(model: Basis) -> list[dict[str, Any]]:
     condition = pl.col("condition")
     finite = pl.when(condition.is_finite()).then(condition)
     return model.calibration.prices.with_columns(finite.alias("condition")).to_dicts()
-
-
-def _sender_share(account: pl.DataFrame) -> float | None:
-    """CPU time of the sender's work per wall time, over all CPUs; None when no sender was seen here."""
-    share = account.filter(pl.col("stage") == "sender").get_column("share").sum()
-    return float(share) if share > 0.01 else None  # noqa: PLR2004 - a receiver's ACK path touches transmit code too

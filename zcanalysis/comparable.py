@@ -5,18 +5,22 @@ Small, and nothing lazy in it: it can be made elsewhere and be sent.
 
 import math
 from pathlib import Path
-from typing import Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import polars as pl
 
-from zcanalysis.answer import Answer, answered
+from zcanalysis.attribution import attributed
 from zcanalysis.cpu.chain_costs import chain_costs, function_costs, received
 from zcanalysis.cpu.kernel_stages import NOT_RECEIVE
 from zcanalysis.cpu.latency import latency
 from zcanalysis.errors import TraceError
-from zcanalysis.evidence import Evidence
+from zcanalysis.evidence import Evidence, costs_of
 from zcanalysis.io.recording import Recording
+from zcanalysis.limit import Limit, named_limit
 from zcanalysis.tables import CHAIN_COSTS, FUNCTION_COSTS, empty
+
+if TYPE_CHECKING:
+    from zcanalysis.answer import Answer
 
 Z90: Final = 1.645
 """Half the width of a 90 % interval over its standard error."""
@@ -64,8 +68,8 @@ class Comparable(NamedTuple):
     profile: Profile
 
 
-def comparable(recording: Recording | Answer) -> Comparable:
-    """What of a recording can be compared.
+def comparable(recording: "Recording | Answer") -> Comparable:
+    """What of a recording can be compared; no model of its host is needed, which takes as long as all the rest.
 
     Parameters
     ----------
@@ -77,13 +81,27 @@ def comparable(recording: Recording | Answer) -> Comparable:
     TraceError
         If a file of the recording turns out to be damaged.
     """
-    answer = recording if isinstance(recording, Answer) else answered(recording)
-    held = answer.held_back_by
-    return Comparable(
-        answer.recording.name, answer.recording.path,
-        held.kind if held.where is None else f"{held.kind} ({held.where})",
-        _quantities(answer), _profile(answer.evidence),
-    )  # fmt: skip
+    if not isinstance(recording, Recording):
+        return _taken(
+            recording.evidence, recording.goodput_gbps, recording.costs, recording.blame, recording.held_back_by
+        )
+    found = attributed(recording)
+    seen = found.evidence
+    return _taken(seen, found.goodput_gbps, costs_of(seen), found.blame.table, named_limit(seen, found.ceiling))
+
+
+def _taken(
+    evidence: Evidence, goodput_gbps: float | None, costs: pl.DataFrame, blame: pl.DataFrame, held: Limit
+) -> Comparable:
+    limit = held.kind if held.where is None else f"{held.kind} ({held.where})"
+    lost = blame.filter(pl.col("lost_gbps").is_not_null()).select("stage", "lost_gbps").rows()
+    quantities = (
+        _goodput(evidence, goodput_gbps)
+        | _costs(costs)
+        | {("blame", stage, "Gbit/s"): Quantity(lost_gbps) for stage, lost_gbps in lost}
+        | _latencies(evidence.recording)
+    )
+    return Comparable(evidence.recording.name, evidence.recording.path, limit, quantities, _profile(evidence))
 
 
 def function_quantities(profile: Profile) -> Quantities:
@@ -98,20 +116,11 @@ def function_quantities(profile: Profile) -> Quantities:
     return {("function", name, "ns/KB"): Quantity(value, error) for name, value, error in rows}
 
 
-def _quantities(answer: Answer) -> Quantities:
-    """All figures of one recording that can be compared with another's, whatever their packets and rates."""
-    seen: Quantities = {}
-    if answer.goodput_gbps is not None:
-        quiet = answer.evidence.quiet
-        error = (quiet.relative_error or 0.0) / Z90 if quiet else 0.0
-        seen["goodput", GOODPUT, "Gbit/s"] = Quantity(answer.goodput_gbps, error * answer.goodput_gbps)
-    seen |= _costs(answer.costs)
-    seen |= {
-        ("blame", row["stage"], "Gbit/s"): Quantity(row["lost_gbps"])
-        for row in answer.blame.iter_rows(named=True)
-        if row["lost_gbps"] is not None
-    }
-    return seen | _latencies(answer.recording)
+def _goodput(evidence: Evidence, gbps: float | None) -> Quantities:
+    if gbps is None:
+        return {}
+    error = (evidence.quiet.relative_error or 0.0) / Z90 if evidence.quiet else 0.0
+    return {("goodput", GOODPUT, "Gbit/s"): Quantity(gbps, error * gbps)}
 
 
 def _costs(costs: pl.DataFrame) -> Quantities:

@@ -6,19 +6,21 @@ A single recording says nothing about the next one like it, so there the lab's e
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import polars as pl
 
-from zcanalysis.answer import Answer
 from zcanalysis.chance import LEVEL
 from zcanalysis.comparable import GOODPUT, RECEIVER, Comparable, Of, comparable
 from zcanalysis.compared_profiles import Sampled, compared_chains, compared_functions, sampled
 from zcanalysis.compared_rows import HEADLINE, LAB_SPREAD, rows_of_both, tested
 from zcanalysis.cpu.flame_difference import frames_of_both
 from zcanalysis.errors import TraceError
-from zcanalysis.io.recording import Recording
 from zcanalysis.tables import COMPARED, conform, polars_schema
+
+if TYPE_CHECKING:
+    from zcanalysis.answer import Answer
+    from zcanalysis.io.recording import Recording
 
 FAIL_OVER_PERCENT: Final = 5.0
 FUNCTIONS_TOLD: Final = 20
@@ -73,7 +75,7 @@ class Comparison(NamedTuple):
         return tuple(watched.get_column("quantity"))
 
 
-def compare(recordings: Sequence[Recording | Answer], against: Sequence[Recording | Answer]) -> pl.DataFrame:
+def compare(recordings: "Sequence[Recording | Answer]", against: "Sequence[Recording | Answer]") -> pl.DataFrame:
     """What differs between two sets of recordings: the COMPARED table.
 
     Parameters
@@ -94,8 +96,8 @@ def compare(recordings: Sequence[Recording | Answer], against: Sequence[Recordin
 
 
 def compared(
-    recordings: Sequence[Recording | Answer],
-    against: Sequence[Recording | Answer],
+    recordings: "Sequence[Recording | Answer]",
+    against: "Sequence[Recording | Answer]",
     fail_over_percent: float = FAIL_OVER_PERCENT,
 ) -> Comparison:
     """The same with the limits, the names, and what got worse.
@@ -147,14 +149,14 @@ def compared_sets(
     table = pl.DataFrame(tested(list(rows)), schema=polars_schema(COMPARED))
     return Comparison(
         conform(_ordered(table), COMPARED), compared_functions(after, before), compared_chains(after, before),
-        tuple(f"{one.name}: {one.profile.missing}" for one in (*after, *before) if one.profile.missing),
+        _unprofiled(after, before),
         (sampled(after), sampled(before)), (_names(after), _names(before)),
         tuple(one.path for one in (*after, *before)), (_limits(after), _limits(before)),
         _spread_words(len(after), len(before)), fail_over_percent,
     )  # fmt: skip
 
 
-def compare_flames(recordings: Sequence[Recording | Answer], against: Sequence[Recording | Answer]) -> pl.DataFrame:
+def compare_flames(recordings: "Sequence[Recording | Answer]", against: "Sequence[Recording | Answer]") -> pl.DataFrame:
     """Which call chains cost more CPU time per byte of payload than before: what `charts.flame_changes` draws.
 
     Parameters
@@ -244,6 +246,13 @@ def _refuse_empty(*sides: Sequence[object]) -> None:
 
 def _names(side: Sequence[Comparable]) -> tuple[str, ...]:
     return tuple(one.name for one in side)
+
+
+def _unprofiled(after: Sequence[Comparable], before: Sequence[Comparable]) -> tuple[str, ...]:
+    sides = (("now", after), ("before", before))
+    return tuple(
+        f"{one.name} ({when}): {one.profile.missing}" for when, side in sides for one in side if one.profile.missing
+    )
 
 
 def _limits(side: Sequence[Comparable]) -> dict[str, int]:

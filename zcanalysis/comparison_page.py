@@ -42,9 +42,10 @@ def comparison_html(made: Comparison) -> str:
     """
     compared, flame = _compared(made), _flame(made)
     worse, better = changes(made)
+    now, before = _labels(made)
     return rendered(
         "comparison.html.j2",
-        title=f"{_side(made.names[0])} against {_side(made.names[1])}",
+        title=f"{_side(now)} against {_side(before)}",
         sentence=headline(made),
         tiles=_tiles(made),
         variance=variance(made),
@@ -61,7 +62,7 @@ def comparison_html(made: Comparison) -> str:
         functions=_functions(made),
         function_heads=FUNCTION_COLUMNS,
         sureness=sureness(made),
-        names=made.names,
+        names=(now, before),
         bundle=vega_bundle() if compared or flame else "",
     )
 
@@ -104,8 +105,19 @@ def refuse_inputs(recordings: Iterable[Path], file: Path) -> None:
         raise TraceError(f"{file}: is part of a recording; name another file for the comparison")
 
 
-def _side(names: tuple[str, ...]) -> str:
-    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
+def _labels(made: Comparison) -> tuple[list[str], list[str]]:
+    """The recordings' names; with their folder's where both sides have one of the same name, as now/1 and before/1."""
+    now, before = made.names
+    alike = not set(now).isdisjoint(before)
+    labels = [
+        f"{path.resolve().parent.name}/{name}" if alike else name
+        for path, name in zip(made.paths, (*now, *before), strict=True)
+    ]
+    return labels[: len(now)], labels[len(now) :]
+
+
+def _side(labels: list[str]) -> str:
+    return labels[0] if len(labels) == 1 else f"{labels[0]} and {len(labels) - 1} more"
 
 
 def _tiles(made: Comparison) -> list[tuple[str, str]]:

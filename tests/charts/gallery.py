@@ -32,7 +32,7 @@ from zcanalysis.cases.defragmentation_today import stage_table
 from zcanalysis.charts.theme import look
 from zcanalysis.charts.vega import vega_bundle
 from zcanalysis.combinations import combined_changes
-from zcanalysis.cpu.flame_difference import flame_difference
+from zcanalysis.comparison import compare_flames
 from zcanalysis.cpu.timeline import cpu_timeline, flame
 from zcanalysis.exploring import Explored, Subject, explored, subject_of
 from zcanalysis.figures import figure
@@ -109,12 +109,6 @@ def jumbo() -> tuple[Subject, Explored]:
     """Larger packets, asked of the sample recording."""
     subject = subject_of(answer())
     return subject, explored(subject, Scenario(name="mtu=9000", patches=(parse_patch("mtu=9000"),)))
-
-
-def folded(name: str) -> pl.DataFrame:
-    """Stacks of one recording, each counted by the busy time it stands for."""
-    stages = answer(name).evidence.stages.filter(pl.col("stage") != "idle")
-    return stages.group_by(stack=pl.col("comm") + ";" + pl.col("folded")).agg(count=pl.col("weight_ns").sum())
 
 
 def weighed() -> pl.DataFrame:
@@ -219,8 +213,8 @@ EXHIBITS: Final[Mapping[str, Exhibit]] = {
         "Call chains of each CPU", "Click a box to zoom, double-click for all; search marks functions.",
     ),
     "flame_changes": Exhibit(
-        lambda: charts.flame_changes(flame_difference(folded("veth-1500"), folded("veth-9000"))),
-        "Call chains before and after", "MTU 1500 against 9000: red takes more of the busy time after, blue less.",
+        lambda: charts.flame_changes(compare_flames([answer("veth-9000")], [answer("veth-1500")])),
+        "Call chains before and after", "MTU 1500, then 9000: red costs more CPU time per byte now, blue less.",
     ),
     "latency": Exhibit(
         lambda: charts.latency(traced().summary, traced().distribution),

@@ -10,6 +10,7 @@ from zcanalysis import charts
 from zcanalysis.answer import answered, ladder
 from zcanalysis.charts.limit_bands import LIMIT_COLOURS
 from zcanalysis.charts.theme import GROUP_COLOURS, WIRE_COLOURS
+from zcanalysis.cpu.flame_difference import flame_difference, frames_of_both
 from zcanalysis.cpu.kernel_stages import STAGE_GROUPS
 from zcanalysis.cpu.latency import latency
 from zcanalysis.cpu.timeline import cpu_timeline, flame
@@ -352,3 +353,17 @@ def colour_scales(spec: object) -> list[dict]:
         own = [spec["color"]["scale"]] if isinstance(spec.get("color"), dict) and "scale" in spec["color"] else []
         return own + [scale for part in spec.values() for scale in colour_scales(part)]
     return [scale for part in spec for scale in colour_scales(part)] if isinstance(spec, list) else []
+
+
+def test_a_flame_of_two_profiles_has_the_colours_and_words_of_its_unit():
+    one, other = (pl.DataFrame({"stack": ["a;b", "a;c"], "count": counts}) for counts in ([3, 1], [1, 3]))
+    shares = charts.flame_changes(flame_difference(one, other)).to_dict()
+    colour = shares["layer"][0]["encoding"]["color"]
+    assert colour["scale"]["domain"] == [-0.1, 0, 0.1]  # of the time, and a larger change has the same colour
+    both = pl.DataFrame({"stack": ["a;b", "a;c"], "before": [300.0, 100.0], "after": [60.0, 140.0]})
+    times = charts.flame_changes(frames_of_both(both, "ns/KB")).to_dict()
+    colour = times["layer"][0]["encoding"]["color"]
+    assert colour["scale"]["domain"] == [-240, 0, 240]  # the largest change, which is b's, and not the whole's -200
+    assert colour["legend"]["values"] == [-240, -60, 0, 60, 240]  # even steps of its root
+    assert "ns per 1,000 bytes of payload" in colour["title"]
+    assert [one["title"] for one in times["layer"][0]["encoding"]["tooltip"]][1:3] == ["ns/KB before", "ns/KB now"]
