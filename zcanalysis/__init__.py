@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from zcanalysis.cases import case
     from zcanalysis.comparison import compare
     from zcanalysis.cpu.latency import latency
+    from zcanalysis.cpu.spreads import spreads
     from zcanalysis.evidence import costs
     from zcanalysis.fleet.running import batch
     from zcanalysis.hosts.toml_text import read_host, write_host
@@ -89,6 +90,7 @@ __all__ = [
     "scan_perf",
     "sequence_lines",
     "sockets",
+    "spreads",
     "sweep",
     "tcp_sides",
     "transfer_rates",
@@ -130,6 +132,7 @@ _HOMES: Final = {
     "scan_perf": "zcanalysis.io.perf",
     "sequence_lines": "zcanalysis.wire.advance",
     "sockets": "zcanalysis.wire.socket_counts",
+    "spreads": "zcanalysis.cpu.spreads",
     "sweep": "zcanalysis.sweeps",
     "tcp_sides": "zcanalysis.wire.accounts",
     "transfer_rates": "zcanalysis.wire.advance",

@@ -16,12 +16,13 @@ from zcanalysis.cli_compare import ManyAgainst, compare
 from zcanalysis.cli_lab import lab_app
 from zcanalysis.cli_notebook import notebook
 from zcanalysis.cli_parts import Capture, Hz, Json, Trace, print_json, print_line, print_written, progress
-from zcanalysis.errors import ZcError
+from zcanalysis.errors import TraceError, ZcError
 from zcanalysis.output import printable, write
 
 if TYPE_CHECKING:
     import polars as pl
 
+    from zcanalysis.cpu.latency import Latency
     from zcanalysis.io.recording import Recording
     from zcanalysis.prices.machine import MachinePrices
 
@@ -160,7 +161,6 @@ def flows(
 
         print_flows(table)
         return
-    from zcanalysis.errors import TraceError
     from zcanalysis.io.recording import read_recording
     from zcanalysis.wire.accounts import flows_and_sides, with_sides
     from zcanalysis.wire.flow_limits import flows_sides_and_limits
@@ -228,20 +228,35 @@ def costs(
 
 @app.command()
 def latency(
-    recording: Annotated[Path, typer.Argument(help="A recording with traced packets, or a kernel trace of packets.")],
+    recording: Annotated[
+        Path, typer.Argument(help="A recording with traced packets, a kernel trace, or what bpftrace printed.")
+    ],
     as_json: Json = False,
 ) -> None:
-    """Say how long received bytes took in each stage, from tracepoints of every packet."""
+    """Say how long received bytes took in each stage, from tracepoints of every packet; and batches, waits, sizes."""
     from zcanalysis.cpu.latency import latency as latency_of
-    from zcanalysis.latency_text import latency_document, print_latency
+    from zcanalysis.cpu.spreads import traced
+    from zcanalysis.latency_text import latency_document, print_latency, print_spreads
 
+    found: Latency | TraceError
     with progress() as on_step:
+        on_step("reading")
+        batches = traced(recording)
         on_step("joining")
-        found = latency_of(recording)
+        try:
+            found = latency_of(recording)
+        except TraceError as error:
+            if batches.table.is_empty():
+                raise
+            found = error
     if as_json:
-        print_json(latency_document(recording.resolve().name, found))
+        print_json(latency_document(recording.resolve().name, found, batches))
         return
-    print_latency(found)
+    if isinstance(found, TraceError):
+        print_line(f"no byte is followed to its reader: {printable(str(found))}")
+    else:
+        print_latency(found)
+    print_spreads(batches)
 
 
 @app.command()
