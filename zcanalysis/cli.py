@@ -368,10 +368,10 @@ def sweep(
 @app.command()
 def convert(
     source: Annotated[Path, typer.Argument(help="A capture or a perf trace.")],
-    target: Annotated[Path, typer.Argument(help="The parquet file to write.")],
+    target: Annotated[Path, typer.Argument(help="The file to write: parquet, or CSV where it is named .csv.")],
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that exists.")] = False,
 ) -> None:
-    """Write a capture's packets, or a perf trace's samples, as parquet."""
+    """Write a capture's packets, or a perf trace's samples, as parquet or CSV."""
     from zcanalysis.io.exports import convert as convert_to
 
     with progress() as on_step:
