@@ -258,7 +258,15 @@ def test_latency_says_stages_bytes_and_doubts():
 
 def test_latency_is_one_json_document():
     document = json.loads(run("latency", PACKETS / "prequeue-4.10.txt.gz", "--json").stdout)
-    assert set(document) == {"recording", "summary", "accounting", "ranges", "doubts"}
+    assert set(document) == {
+        "recording",
+        "summary",
+        "accounting",
+        "ranges",
+        "doubts",
+        "spreads",
+        "spread_notes",
+    }
     assert [row["stage"] for row in document["summary"]] == [
         "hand-over", "protocol", "wake-up", "queue", "copy", "total"
     ]  # fmt: skip

@@ -145,6 +145,22 @@ def test_the_senders_window_clock_is_read_without_a_receiver(tmp_path):
     assert "stopped the sender for 90.0 % of the time" in rows.get_column("evidence")[0]
 
 
+def test_logs_of_both_ends_beside_a_capture_of_one_transfer(capsys, monkeypatch):
+    folder = Path(__file__).parent / "io" / "samples" / "ss"
+    both = {"10.99.0.1:57832 > 10.99.0.2:5201"}
+    rows = limits(read_recording(folder))
+    assert set(rows.get_column("connection")) == both
+    assert share_in(rows, "receive window", "unknown") == pytest.approx(1)  # CPUs were not counted: none is named
+    table = sockets(read_recording(folder), flows(folder / "capture.pcap"))
+    sender = table.filter(pl.col("dst_port") == 5201).row(0, named=True)
+    assert (sender["acked_bytes"], sender["resent_segments"]) == (7_068_286_862, 12)
+    assert sender["rwnd_limited"] == pytest.approx(2.256 / 4.648)  # as ss prints them at the last reading
+    assert table.get_column("connection").to_list() == [1, 1]
+    monkeypatch.setattr("sys.argv", ["zcanalysis", "flows", str(folder)])
+    main_ends_well()
+    assert "what the kernels counted" in capsys.readouterr().out
+
+
 def test_a_log_of_other_connections_than_the_capture_is_said(tmp_path):
     shutil.copy(next(KEPT_IN.glob("*.first.pcap.zst")), tmp_path / "capture.pcap.zst")
     folder = loopback(tmp_path, "1700000000\n" + LINES.format(1000, 40, 10) + "1700000001\n" + LINES.format(9, 4, 1))

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from zcanalysis.cases import case
     from zcanalysis.comparison import compare, compare_flames
     from zcanalysis.cpu.latency import latency
+    from zcanalysis.cpu.spreads import spreads
     from zcanalysis.document import write_report
     from zcanalysis.evidence import costs
     from zcanalysis.exporting import export
@@ -99,6 +100,7 @@ __all__ = [
     "sequence_lines",
     "shipped_trace",
     "sockets",
+    "spreads",
     "sweep",
     "tcp_sides",
     "transfer_rates",
@@ -145,6 +147,7 @@ _HOMES: Final = {
     "sequence_lines": "zcanalysis.wire.advance",
     "shipped_trace": "zcanalysis.shipped",
     "sockets": "zcanalysis.wire.socket_counts",
+    "spreads": "zcanalysis.cpu.spreads",
     "sweep": "zcanalysis.sweeps",
     "tcp_sides": "zcanalysis.wire.accounts",
     "transfer_rates": "zcanalysis.wire.advance",

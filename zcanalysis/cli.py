@@ -27,13 +27,14 @@ from zcanalysis.cli_parts import (
     print_written,
     progress,
 )
-from zcanalysis.errors import ZcError
+from zcanalysis.errors import TraceError, ZcError
 from zcanalysis.output import printable, write
 from zcanalysis.shipped import here_or_shipped
 
 if TYPE_CHECKING:
     import polars as pl
 
+    from zcanalysis.cpu.latency import Latency
     from zcanalysis.io.recording import Recording
     from zcanalysis.prices.machine import MachinePrices
 
@@ -182,7 +183,6 @@ def flows(
 
         print_flows(table)
         return
-    from zcanalysis.errors import TraceError
     from zcanalysis.io.capture_damage import Damage
     from zcanalysis.io.recording import read_recording
     from zcanalysis.wire.accounts import flows_and_sides, with_sides
@@ -257,21 +257,36 @@ def costs(
 def latency(
     recording: Annotated[
         Path,
-        typer.Argument(parser=here_or_shipped, help="A recording with traced packets, or a kernel trace of packets."),
+        typer.Argument(
+            parser=here_or_shipped, help="A recording with traced packets, a kernel trace, or what bpftrace printed."
+        ),
     ],
     as_json: Json = False,
 ) -> None:
-    """Say how long received bytes took in each stage, from tracepoints of every packet."""
+    """Say how long received bytes took in each stage, from tracepoints of every packet; and batches, waits, sizes."""
     from zcanalysis.cpu.latency import latency as latency_of
-    from zcanalysis.latency_text import latency_document, print_latency
+    from zcanalysis.cpu.spreads import traced
+    from zcanalysis.latency_text import latency_document, print_latency, print_spreads
 
+    found: Latency | TraceError
     with progress() as on_step:
+        on_step("reading")
+        batches = traced(recording)
         on_step("joining")
-        found = latency_of(recording)
+        try:
+            found = latency_of(recording)
+        except TraceError as error:
+            if batches.table.is_empty():
+                raise
+            found = error
     if as_json:
-        print_json(latency_document(recording.resolve().name, found))
+        print_json(latency_document(recording.resolve().name, found, batches))
         return
-    print_latency(found)
+    if isinstance(found, TraceError):
+        print_line(f"no byte is followed to its reader: {printable(str(found))}")
+    else:
+        print_latency(found)
+    print_spreads(batches)
 
 
 @app.command()
@@ -383,10 +398,10 @@ def sweep(
 @app.command()
 def convert(
     source: Annotated[Path, typer.Argument(parser=here_or_shipped, help="A capture or a perf trace.")],
-    target: Annotated[Path, typer.Argument(help="The parquet file to write.")],
+    target: Annotated[Path, typer.Argument(help="The file to write: parquet, or CSV where it is named .csv.")],
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that exists.")] = False,
 ) -> None:
-    """Write a capture's packets, or a perf trace's samples, as parquet."""
+    """Write a capture's packets, or a perf trace's samples, as parquet or CSV."""
     from zcanalysis.io.exports import convert as convert_to
 
     with progress() as on_step:

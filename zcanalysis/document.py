@@ -20,7 +20,14 @@ from zcanalysis.figures import Figure, figure
 from zcanalysis.goodput import throughput
 from zcanalysis.io.recording_folder import is_part_of
 from zcanalysis.journey_figures import journey_figures
-from zcanalysis.latency_figures import latency_cells, latency_figures, traced_latency
+from zcanalysis.latency_figures import (
+    SPREAD_HEADS,
+    latency_cells,
+    latency_figures,
+    spread_cells,
+    traced_latency,
+    what_was_traced,
+)
 from zcanalysis.model_figures import (
     combined_figures,
     forecast_figures,
@@ -59,7 +66,7 @@ def report_html(answer: Answer, on_step: Callable[[str], None] = lambda step: No
     on_step("changes")
     best, rest = ranked_changes(answer)
     on_step("latency")
-    traced = traced_latency(answer.recording)
+    traced, batches = traced_latency(answer.recording), what_was_traced(answer.recording)
     on_step("charts")
     figures = [*_figures(answer, [*best, *rest]), *latency_figures(traced)]
     on_step("connection")
@@ -85,6 +92,9 @@ def report_html(answer: Answer, on_step: Callable[[str], None] = lambda step: No
         prices=[] if answer.model is None else [Row(cells) for cells in price_cells(answer.model)],
         no_model=answer.no_model,
         latency=[] if traced is None else [Row(cells) for cells in latency_cells(traced.summary)],
+        spread_heads=SPREAD_HEADS,
+        spreads=[Row(cells) for cells in spread_cells(batches.table)],
+        spread_notes=batches.notes,
         facts=_facts(answer),
         bundle=vega_bundle() if figures else "",
     )

@@ -5,11 +5,15 @@ from collections.abc import Iterator
 import polars as pl
 
 from zcanalysis.cpu.latency import Latency, latency
+from zcanalysis.cpu.spreads import Traced, traced
 from zcanalysis.errors import TraceError
 from zcanalysis.figures import Figure, figure
 from zcanalysis.io.recording import Recording
 from zcanalysis.output import printable
+from zcanalysis.tables import SPREADS, empty
 
+SPREADS_SHOWN = 5
+SPREAD_HEADS = ("traced", "of", "times", "median", "99 %", "most", "from")
 STAGE_WORDS = {
     "hand-over": "driver to stack: GRO, backlog, RPS",
     "protocol": "stack to socket: IP, TCP, socket's backlog",
@@ -18,6 +22,14 @@ STAGE_WORDS = {
     "copy": "copy to the reader",
     "total": "total",
 }
+
+
+def what_was_traced(recording: Recording) -> Traced:
+    """Batches, waits and sizes of a recording's traces; those that turn out to be no trace tell nothing."""
+    try:
+        return traced(recording)
+    except TraceError as error:
+        return Traced(empty(SPREADS), (str(error),))
 
 
 def traced_latency(recording: Recording) -> Latency | None:
@@ -62,6 +74,44 @@ def latency_cells(summary: pl.DataFrame) -> list[tuple[str, ...]]:
         )
         for row in summary.iter_rows(named=True)
     ]
+
+
+def spread_cells(spreads: pl.DataFrame) -> list[tuple[str, ...]]:
+    """What was traced, whose, how often, median, 99 % and most: a few rows of each quantity.
+
+    Parameters
+    ----------
+    spreads
+        SPREADS.
+    """
+    most = spreads.with_columns(pl.int_range(pl.len()).over("quantity", "source").alias("place"))
+    return [
+        (
+            row["quantity"],
+            printable(row["of"]),
+            f"{row['count']:,}",
+            _within(row["p50_low"], row["p50_high"], row["unit"]),
+            _within(row["p99_low"], row["p99_high"], row["unit"]),
+            _amount(row["most"], row["unit"]),
+            row["source"],
+        )
+        for row in most.filter(pl.col("place") < SPREADS_SHOWN).iter_rows(named=True)
+    ]
+
+
+def _within(low: int | None, high: int | None, unit: str | None) -> str:
+    """A value, or the bounds between which it lies."""
+    if low == high:
+        return _amount(high, unit)
+    if low is None or high is None:
+        return f"to {_amount(high, unit)}" if low is None else f"from {_amount(low, unit)}"
+    return f"{_amount(low, unit).removesuffix(' us')}-{_amount(high, unit)}"
+
+
+def _amount(value: int | None, unit: str | None) -> str:
+    if value is None:
+        return ""
+    return f"{value / 1000:,.1f} us" if unit == "ns" else f"{value:,}"
 
 
 def _us(ns: float | None) -> str:

@@ -5,19 +5,35 @@ from typing import Any
 from rich.table import Table
 
 from zcanalysis.cpu.latency import Latency
-from zcanalysis.latency_figures import account_text, latency_cells
+from zcanalysis.cpu.spreads import Traced
+from zcanalysis.errors import TraceError
+from zcanalysis.latency_figures import SPREAD_HEADS, account_text, latency_cells, spread_cells
 from zcanalysis.terminal import emit, safe
 
 
-def latency_document(name: str, found: Latency) -> dict[str, Any]:
-    """What `zcanalysis latency --json` prints."""
-    return {
-        "recording": name,
-        "summary": found.summary.to_dicts(),
-        "accounting": found.accounting.to_dicts(),
-        "ranges": found.ranges.height,
-        "doubts": list(found.doubts),
-    }
+def latency_document(name: str, found: Latency | TraceError, traced: Traced) -> dict[str, Any]:
+    """What `zcanalysis latency --json` prints; where bytes could not be followed, why."""
+    told: dict[str, Any] = dict.fromkeys(("summary", "accounting", "ranges")) | {"doubts": [str(found)]}
+    if isinstance(found, Latency):
+        told = {
+            "summary": found.summary.to_dicts(),
+            "accounting": found.accounting.to_dicts(),
+            "ranges": found.ranges.height,
+            "doubts": list(found.doubts),
+        }
+    return {"recording": name, **told, "spreads": traced.table.to_dicts(), "spread_notes": list(traced.notes)}
+
+
+def print_spreads(traced: Traced) -> None:
+    """Batches, waits and sizes, the most frequent of each; all are in the JSON."""
+    if traced.table.is_empty():
+        return
+    shown = Table(box=None, pad_edge=False)
+    for number, head in enumerate(SPREAD_HEADS):
+        shown.add_column(head, justify="left" if number in (0, 1, 6) else "right", no_wrap=number != 1)
+    for cells in spread_cells(traced.table):
+        shown.add_row(*(safe(cell) for cell in cells))
+    emit("", shown, *(f"- {safe(note)}" for note in traced.notes))
 
 
 def print_latency(found: Latency) -> None:

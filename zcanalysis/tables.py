@@ -100,6 +100,27 @@ EVENTS: Final[Schema] = {
     "error": Column(pl.String(), "why this line is not an event, with the line number; null if it is"),
 }
 
+HISTOGRAMS: Final[Schema] = {
+    "map": Column(pl.String(), "name of the map that bpftrace printed, without @: says what was measured"),
+    "key": Column(pl.String(), "its key, as printed: a device, a CPU, a command; never trusted text"),
+    "low": Column(pl.Int64(), "least value of the bin; null when it has none"),
+    "high": Column(pl.Int64(), "most, inclusive; null when it has none"),
+    "count": Column(pl.Int64(), "how many values were in it"),
+}
+
+SPREADS: Final[Schema] = {
+    "quantity": Column(pl.String(), "what was traced: one of `zcanalysis.cpu.spreads`, or a step of a packet's way"),
+    "of": Column(pl.String(), "whose: a device, a CPU, a command, a reason; never trusted text"),
+    "unit": Column(pl.String(), "packets, bytes or ns; of what is counted only, null"),
+    "count": Column(pl.Int64(), "how many"),
+    "p50_low": Column(pl.Int64(), "half of them are at most from here; null when its bin has no least"),
+    "p50_high": Column(pl.Int64(), "to here: the same where each value is known; null when its bin has no most"),
+    "p99_low": Column(pl.Int64(), "99 % of them are at most from here"),
+    "p99_high": Column(pl.Int64(), "to here"),
+    "most": Column(pl.Int64(), "none is above this; null when it is not known"),
+    "source": Column(pl.String(), "events, or bpftrace"),
+}
+
 COUNTERS: Final[Schema] = {
     "ts_ns": Column(pl.Int64(), "when the source was read, nanoseconds since the epoch"),
     "phase": Column(pl.String(), "phase of the recording: counters, sampling, capture, …"),

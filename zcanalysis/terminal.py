@@ -344,7 +344,7 @@ def print_sockets(sockets: pl.DataFrame) -> None:
         return
     shown = Table(box=None, pad_edge=False, title="what the kernels counted", title_justify="left", title_style="bold")
     for number, head in enumerate(heads):
-        shown.add_column(head.replace(" ", "\n", 1), justify="left" if number == 1 else "right", overflow="fold")
+        shown.add_column(head.replace(" ", "\n", 1), justify="left" if number == 1 else "right", no_wrap=number == 1)
     for cells in rows:
         shown.add_row(*map(safe, cells))
     emit("", shown)

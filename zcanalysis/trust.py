@@ -15,7 +15,7 @@ from zcanalysis.io.socket_log import SocketLog
 from zcanalysis.rates import NS_PER_S, total
 from zcanalysis.recorder.cpu_distance import SOURCE, in_one_place
 from zcanalysis.tables import AUDIT, STAGED_SAMPLES, conform, empty
-from zcanalysis.wire.socket_counts import sockets
+from zcanalysis.wire.socket_counts import sockets_of
 
 Verdict = Literal["ok", "warn", "bad"]
 
@@ -135,7 +135,7 @@ def _log_verdict(seen: Evidence, log: SocketLog, found: str) -> tuple[Verdict, s
         return "ok", found, "counted by the kernel of each end"
     from_ns, to_ns = flows.select(pl.col("first_ns").min(), pl.col("last_ns").max()).row(0)
     apart_ns = max(timed.get_column("ts_ns")[0] - to_ns, from_ns - timed.get_column("ts_ns")[-1])
-    joined = sockets(seen.recording, flows).get_column("connection").count()
+    joined = sockets_of([log.table], flows).get_column("connection").count()
     if not joined:
         return "warn", f"{found}, none in the capture", "log and capture are of different connections"
     if apart_ns > 0:

@@ -52,6 +52,28 @@ def test_what_the_file_says_stands_in_its_footer_as_plain_text(tmp_path):
         assert text.encode() in footer
 
 
+def test_csv_holds_the_same_rows(tmp_path):
+    source = Path(__file__).parent.parent.parent / "traces/limits/loss.first.pcap.zst"
+    done = convert(source, tmp_path / "out.csv")
+    convert(source, tmp_path / "out.parquet")
+    rows, text = pl.read_parquet(tmp_path / "out.parquet"), pl.read_csv(tmp_path / "out.csv", infer_schema=False)
+    assert (done.rows, done.damaged) == (rows.height, 0)
+    assert text.columns == list(PACKETS)
+    plain = [name for name, column in PACKETS.items() if column.dtype.is_integer() and name not in ("src", "dst")]
+    assert text.select(pl.col(name).cast(PACKETS[name].dtype) for name in plain).equals(rows.select(plain))
+    at = rows.get_column("sack_blocks").list.len().arg_max()
+    blocks = rows.get_column("sack_blocks")[at].to_list()
+    assert blocks
+    assert text.get_column("sack_blocks")[at] == " ".join(f"{one['left']}-{one['right']}" for one in blocks)
+
+
+def test_csv_of_a_damaged_capture_counts_its_damage(tmp_path):
+    with open_bytes(CAPTURE) as stream:
+        (tmp_path / "cut.pcap").write_bytes(stream.read(100_000))
+    cut = tmp_path / "cut.pcap"
+    assert convert(cut, tmp_path / "out.csv") == convert(cut, tmp_path / "out.parquet")
+
+
 def test_a_perf_trace_becomes_samples(tmp_path):
     source = tmp_path / "perf.txt"
     source.write_text(TWO_SAMPLES + "odd line\n\n")

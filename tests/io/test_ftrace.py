@@ -83,6 +83,9 @@ def test_a_tracepoint_of_perf_keeps_every_field(tmp_path):
     ("line", "expected"),
     [
         ("  a b-c-7  [003] 1.5: e: x=1", {"comm": "a b-c", "tid": 7, "cpu": 3, "event": "e"}),
+        ("zi:         polars-1-19412 [000] 1.5: e: x=1", {"comm": "polars-1", "tid": 19412, "event": "e"}),
+        ("zi:            <...>-19412 [000] 1.5: e: x=1", {"comm": None, "tid": 19412, "event": "e"}),
+        ("  kworker/u8:2-ev-17 [000] 1.5: e: x=1", {"comm": "kworker/u8:2-ev", "tid": 17}),
         ("  <...>-7     (  5) [003] d..2. 1.5: e: x=1", {"comm": None, "tid": 7, "pid": 5, "flags": "d..2."}),
         ("  a-7     (-----) [003] d..2 1.5: e: x=1", {"comm": "a", "pid": None, "flags": "d..2"}),
         ("  a-7  [003] .... 1.5: ip_rcv <-netif_receive_skb", {"event": "function"}),
@@ -155,7 +158,7 @@ def test_lost_events_and_damage_are_rows_that_say_where(tmp_path):
 
 
 def test_losses_are_counted_as_trace_cmd_tells_them(tmp_path):
-    lost = "CPU:1 [42 EVENTS DROPPED]\nCPU:0 [EVENTS DROPPED]\n"
+    lost = "CPU:1 [42 EVENTS DROPPED]\nzi: CPU:0 [EVENTS DROPPED]\n"
     table = events(tmp_path, "cpus=2\n" + RECEIVE + lost + RECEIVE)
     assert table.get_column("error").to_list() == [
         None,

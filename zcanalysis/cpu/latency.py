@@ -87,6 +87,8 @@ def latency(source: "Recording | pl.LazyFrame | str | Path", lost_events: int | 
 
 def _events_of(source: "Recording | pl.LazyFrame | str | Path") -> tuple[pl.LazyFrame, int]:
     """The events, and how many the kernel is known to have lost."""
+    from zcanalysis.io.bpftrace import is_bpftrace
+    from zcanalysis.io.file_kind import begins_like
     from zcanalysis.io.recording import Recording, read_recording
     from zcanalysis.io.trace_events import scan_events
 
@@ -95,6 +97,8 @@ def _events_of(source: "Recording | pl.LazyFrame | str | Path") -> tuple[pl.Lazy
     if not isinstance(source, Recording):
         place = Path(source)
         if place.exists() and not place.is_dir():
+            if begins_like(place, is_bpftrace):
+                raise TraceError(f"{place}: holds histograms, which tell of no single byte; {HOW}")
             return scan_events(place), 0
         source = read_recording(place)
     if source.packet_events is None:
@@ -184,7 +188,7 @@ def _doubts(events: PacketEvents, account: pl.DataFrame) -> Iterator[str]:
     if named := [stage for stage, missing in absent.items() if missing]:
         yield f"not recorded: {', '.join(named)}; their time is in the next stage that was, or in none"
     if events.uncounted_losses:
-        yield f"events were lost {events.uncounted_losses:,} times more, the trace does not say how many"
+        yield f"events were lost in {events.uncounted_losses:,} more places, the trace does not say how many"
     if events.lost_events or events.unreadable_lines:
         yield f"{events.lost_events:,} events lost, {events.unreadable_lines:,} lines unreadable: their bytes miss"
     sums = account.select(pl.col("copied_bytes", "joined_bytes", "early_bytes", "lost_bytes").sum()).row(0, named=True)

@@ -12,6 +12,7 @@ from zcanalysis.errors import TraceError
 from zcanalysis.io.file_kind import is_capture
 from zcanalysis.io.perf import PERF_DATA_MAGICS
 from zcanalysis.io.recording import (
+    BPFTRACE_NAMES,
     CAPTURE_NAMES,
     PACKET_TRACE_NAMES,
     PERF_NAMES,
@@ -25,7 +26,8 @@ MARKER: Final = "dataset.json"
 """In the folder of a dataset: what lies there was made by us, and is no source."""
 LOAD: Final = "load.json"
 LOG_NAMES: Final = (*SOCKET_LOG_NAMES, *SENDER_LOG_NAMES)
-PART_NAMES: Final = (*CAPTURE_NAMES, *PERF_NAMES, *TRACE_NAMES, *PACKET_TRACE_NAMES, *LOG_NAMES, COUNTERS, HOST, LOAD)
+TRACED_NAMES: Final = (*TRACE_NAMES, *PACKET_TRACE_NAMES, *BPFTRACE_NAMES)
+PART_NAMES: Final = (*CAPTURE_NAMES, *PERF_NAMES, *TRACED_NAMES, *LOG_NAMES, COUNTERS, HOST, LOAD)
 NAMED: Final = re.compile(r"(\.(pcap|pcapng|cap|dmp)|perf(\.\w+)*\.(txt|data))(\.(gz|zst))?$")
 PATTERN: Final = re.compile(r"[*?\[]")
 

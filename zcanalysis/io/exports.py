@@ -1,7 +1,7 @@
 """Traces written in forms that other programs read."""
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import polars as pl
 
@@ -10,6 +10,8 @@ from zcanalysis.errors import TraceError
 from zcanalysis.io.file_kind import is_capture
 from zcanalysis.io.perf import scan_perf
 from zcanalysis.tables import PACKETS, SAMPLES, parquet_metadata
+
+CSV: Final = ".csv"
 
 
 class Converted(NamedTuple):
@@ -24,14 +26,14 @@ class Converted(NamedTuple):
 
 
 def convert(source: str | Path, target: str | Path, *, overwrite: bool = False) -> Converted:
-    """Write a capture or a perf trace as one parquet file (zstd), in a single streamed pass.
+    """Write a capture or a perf trace as one parquet file (zstd) or CSV, in a single streamed pass.
 
     Parameters
     ----------
     source
         A capture (pcap, pcapng) or a perf trace (text, perf.data); each may be compressed.
     target
-        The parquet file. It appears under this name only when it is whole.
+        The file: CSV when its name ends in ``.csv``, else parquet. It appears under this name only when it is whole.
     overwrite
         Replace a target that exists.
 
@@ -49,6 +51,7 @@ def convert(source: str | Path, target: str | Path, *, overwrite: bool = False) 
     -----
     The columns are those of PACKETS or SAMPLES, except that ``src`` and ``dst`` are text (``10.77.0.1``): few readers
     of parquet know 128-bit integers. The file's metadata says what it holds: `zcanalysis.tables.parquet_metadata`.
+    In CSV SACK blocks are text too, ``left-right`` with a space between, and what is null is empty.
     """
     origin, wanted = Path(source), Path(target)
     if wanted.exists() and not overwrite:
@@ -60,8 +63,12 @@ def convert(source: str | Path, target: str | Path, *, overwrite: bool = False) 
     )
     part = wanted.with_name(f"{wanted.name}.part")
     try:
-        rows.sink_parquet(part, compression="zstd", metadata=parquet_metadata(kind, schema))
-        found = _count(part, kind)
+        if wanted.suffix == CSV:
+            _flat(rows).sink_csv(part)
+            found = _count(pl.scan_csv(part, infer_schema=False), kind)
+        else:
+            rows.sink_parquet(part, compression="zstd", metadata=parquet_metadata(kind, schema))
+            found = _count(pl.scan_parquet(part), kind)
         part.replace(wanted)
     finally:
         part.unlink(missing_ok=True)
@@ -75,10 +82,18 @@ def _packets(origin: Path) -> pl.LazyFrame:
     return scan_pcap(origin).with_columns(as_text)
 
 
-def _count(file: Path, kind: str) -> Converted:
+def _flat(rows: pl.LazyFrame) -> pl.LazyFrame:
+    """Rows without nested columns, which CSV has not."""
+    if "sack_blocks" not in rows.collect_schema():
+        return rows
+    edges = (pl.element().struct.field(side) for side in ("left", "right"))
+    return rows.with_columns(pl.col("sack_blocks").list.eval(pl.format("{}-{}", *edges)).list.join(" "))
+
+
+def _count(rows: pl.LazyFrame, kind: str) -> Converted:
     error = pl.col("error")
-    found = pl.scan_parquet(file).select(
+    found = rows.select(
         pl.len().alias("rows"), error.count().alias("damaged"), error.drop_nulls().first().alias("first")
     )
-    rows, damaged, first = found.collect(engine="streaming").row(0)
-    return Converted(kind, int(rows), int(damaged), first)
+    count, damaged, first = found.collect(engine="streaming").row(0)
+    return Converted(kind, int(count), int(damaged), first)

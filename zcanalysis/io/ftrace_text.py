@@ -31,10 +31,13 @@ SILENT: Final = (
     r"^\s*$|^#|^version = |^cpus=|^CPU \d+ is empty|^\s*=> |^\s+[0-9a-f]{4,16}(?:\s.*)?$|^\s+\w+\s.*\(\S*\)\s*$"
 )
 # The kernel's `trace_pipe`, and trace-cmd (trace-read.c), which also knows of losses that it cannot count.
-LOST: Final = r"^\s*CPU:(\d+) \[(?:LOST (\d+) EVENTS|(?:(\d+) )?EVENTS DROPPED)\]"
+LOST: Final = r"^\s*(?:\S+:\s+)?CPU:(\d+) \[(?:LOST (\d+) EVENTS|(?:(\d+) )?EVENTS DROPPED)\]"
 UNCOUNTED: Final = "an unknown number of"
 FUNCTION_GRAPH: Final = r"^\s*(?:\d+\.\d+\s+\|\s+)?\d+\)\s.*\|"
 NO_COMMAND: Final = "<...>"
+# trace-cmd puts the name of an instance's buffer before each line. No command is that long (TASK_COMM_LEN, 16).
+OF_INSTANCE: Final = r"^\S+:\s+(\S.*)$"
+COMMAND_CHARACTERS: Final = 15
 SHOWN: Final = 80
 
 
@@ -76,7 +79,9 @@ def _ftrace_rows(found: pl.DataFrame) -> pl.DataFrame:
         pl.when(function).then(call),
         pl.when(called.is_not_null()).then(call.str.replace(r"^\w+(?:\((.*)\)| -> (.*))$", "$1${2}")),
     )
-    comm = pl.when(pl.col("comm") != NO_COMMAND).then(pl.col("comm"))
+    own = pl.col("comm").str.extract(OF_INSTANCE)
+    comm = pl.when(pl.col("comm").str.len_bytes() > COMMAND_CHARACTERS).then(own).fill_null(pl.col("comm"))
+    comm = pl.when(comm != NO_COMMAND).then(comm)
     return _rows(found, comm=comm, pid=pl.col("pid"), tid=pl.col("tid"), event=event, payload=payload)
 
 

@@ -9,6 +9,7 @@ import polars as pl
 
 from zcanalysis.clock import ClockShift, monotonic_to_epoch
 from zcanalysis.errors import TableError, TraceError
+from zcanalysis.io.bpftrace import Histograms, read_histograms
 from zcanalysis.io.compressed import open_bytes
 from zcanalysis.io.file_kind import begins_like, is_capture
 from zcanalysis.io.host_facts import HostFacts, read_host_facts
@@ -32,6 +33,7 @@ PERF_NAMES: Final = (
 )  # fmt: skip
 TRACE_NAMES: Final = ("trace.txt", "trace.txt.zst", "trace.txt.gz")
 PACKET_TRACE_NAMES: Final = ("packets.txt", "packets.txt.zst", "packets.txt.gz")
+BPFTRACE_NAMES: Final = tuple(f"bpftrace.{kind}{packed}" for kind in ("json", "txt") for packed in ("", ".zst", ".gz"))
 SOCKET_LOG_NAMES: Final = ("ss.txt", "ss.txt.zst", "ss.txt.gz")
 SENDER_LOG_NAMES: Final = tuple(f"sender-{name}" for name in SOCKET_LOG_NAMES)
 
@@ -58,6 +60,8 @@ class Recording:
     """EVENTS of batches, of a tracing phase, on the same axis; they never price anything."""
     packet_events: pl.LazyFrame | None = None
     """EVENTS of packets, of a phase of their own, on the same axis: for `latency`."""
+    histograms: Histograms | None = None
+    """What bpftrace printed: for `spreads`."""
     load: Mapping[str, Any] | None = None
     clock: ClockShift | None = None
 
@@ -89,6 +93,7 @@ def read_recording(path: str | Path, perf: str | Path | None = None) -> Recordin
     capture = _first_of(place, CAPTURE_NAMES)
     trace = Path(perf) if perf else _first_of(place, PERF_NAMES)
     events, packet_events = _first_of(place, TRACE_NAMES), _first_of(place, PACKET_TRACE_NAMES)
+    bpftrace = _first_of(place, BPFTRACE_NAMES)
     counters = place / "counters.parquet"
     load = place / "load.json"
     logs = _socket_logs(place)
@@ -110,6 +115,7 @@ def read_recording(path: str | Path, perf: str | Path | None = None) -> Recordin
         capture=capture,
         events=_on_epoch(scan_events(events), clock) if events else None,
         packet_events=_on_epoch(scan_events(packet_events), clock) if packet_events else None,
+        histograms=read_histograms(bpftrace) if bpftrace else None,
         load=read_json(load) if load.exists() else None,
         clock=clock,
     )

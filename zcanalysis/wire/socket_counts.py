@@ -1,5 +1,6 @@
 """What the kernels of both ends counted of each TCP connection: a recording's counters and logs to SOCKETS."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
@@ -39,9 +40,22 @@ def sockets(recording: "Recording", flows: pl.DataFrame | None = None) -> pl.Dat
     are the kernel's own clocks of a sender that was stopped by the receive window or by its own buffer
     (net/ipv4/tcp_output.c, tcp_chrono_set); ``app_limited`` says that it had nothing more to send.
     """
-    logs = [log.table.select("instance", "ts_ns", *COUNTED) for log in recording.socket_logs]
+    logs = [log.table for log in recording.socket_logs]
     logged = {name for log in logs for name in log.get_column("instance").unique()}
-    readings = pl.concat([_recorded(recording.counters, logged), *logs])
+    return sockets_of([_recorded(recording.counters, logged), *logs], flows)
+
+
+def sockets_of(tables: Sequence[pl.DataFrame], flows: pl.DataFrame | None) -> pl.DataFrame:
+    """The same of readings: ``instance``, ``ts_ns`` and a column a counter, in order of time.
+
+    Parameters
+    ----------
+    tables
+        Of the recorder, or of logs.
+    flows
+        As of `sockets`.
+    """
+    readings = pl.concat(table.select("instance", "ts_ns", *COUNTED) for table in tables)
     if readings.is_empty():
         return empty(SOCKETS)
     one_end = _summed(readings).with_columns(*_ends(0, "src"), *_ends(1, "dst"))
