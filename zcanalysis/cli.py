@@ -13,27 +13,34 @@ import typer
 from zcanalysis import __version__
 from zcanalysis.cli_batch import batch
 from zcanalysis.cli_compare import ManyAgainst, compare
+from zcanalysis.cli_files import convert, export
+from zcanalysis.cli_flows import flows
 from zcanalysis.cli_lab import lab_app
 from zcanalysis.cli_notebook import notebook
 from zcanalysis.cli_parts import (
+    Anything,
+    Calibrated,
+    CalibrationFile,
     Capture,
+    Folder,
     Hz,
     Json,
+    Link,
+    Perf,
     Trace,
     check_link,
     complain,
     print_json,
     print_line,
+    print_table,
     print_written,
     progress,
 )
 from zcanalysis.errors import TraceError, ZcError
-from zcanalysis.output import printable, write
+from zcanalysis.output import printable
 from zcanalysis.shipped import here_or_shipped
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from zcanalysis.cpu.latency import Latency
     from zcanalysis.io.recording import Recording
     from zcanalysis.prices.machine import MachinePrices
@@ -54,30 +61,6 @@ app = typer.Typer(
 app.add_typer(lab_app, name="lab")
 app.command()(batch)
 app.command(cls=ManyAgainst)(compare)
-
-Anything = Annotated[
-    Path,
-    typer.Argument(
-        parser=here_or_shipped,
-        help="A recording folder, a capture, or a perf trace; or the name of a shipped recording, as veth-1500.",
-    ),
-]
-Folder = Annotated[
-    Path,
-    typer.Argument(parser=here_or_shipped, help="A recording folder, or the name of a shipped one, as veth-1500."),
-]
-Perf = Annotated[Path | None, typer.Option(help="perf script text or perf.data to use beside the capture.")]
-Link = Annotated[
-    float | None,
-    typer.Option("--link-gbps", help="Rate of the link, in Gbit/s: the ceiling to compare with."),
-]
-
-Calibrated = Annotated[
-    bool, typer.Option("--calibrated", help="Use what lab calibrate kept of the recording's machine.")
-]
-CalibrationFile = Annotated[
-    Path | None, typer.Option("--calibration", help="The same from a file that lab calibrate -o wrote.")
-]
 
 
 def main() -> None:
@@ -149,70 +132,7 @@ def report(
     print_answer(answer, output)
 
 
-@app.command()
-def flows(
-    capture: Annotated[Path, typer.Argument(parser=here_or_shipped, help="A capture, or a recording that holds one.")],
-    as_json: Json = False,
-    csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values.")] = False,
-    limits: Annotated[
-        bool,
-        typer.Option(
-            "--limits", help="Also what limited each direction most of its time; takes almost three times as long."
-        ),
-    ] = False,
-    follow: Annotated[bool, typer.Option("--follow", help="Print anew as the capture grows, until Ctrl-C.")] = False,
-    idle: Annotated[
-        float | None, typer.Option(min=0, help="With --follow: end when nothing was added for so many seconds.")
-    ] = None,
-) -> None:
-    """List the capture's connections, one row a direction, and what TCP did in each."""
-    if as_json and csv:
-        raise ZcError("--json and --csv exclude each other")
-    if idle is not None and not follow:
-        raise ZcError("--idle is for --follow")
-    if limits and follow:
-        raise ZcError("--limits needs the whole capture, and --follow has only what is there so far")
-    if follow:
-        from zcanalysis.cli_follow import followed_flows
-
-        table = followed_flows(capture, idle, shown=not (as_json or csv))
-        if as_json or csv:
-            _print_table({"flows": table}, as_json=as_json, csv=csv)
-            return
-        from zcanalysis.terminal import print_flows
-
-        print_flows(table)
-        return
-    from zcanalysis.io.capture_damage import Damage
-    from zcanalysis.io.recording import read_recording
-    from zcanalysis.wire.accounts import flows_and_sides, with_sides
-    from zcanalysis.wire.flow_limits import flows_sides_and_limits
-    from zcanalysis.wire.socket_counts import sockets
-
-    read = read_recording(capture)
-    if read.packets is None or read.capture is None:
-        raise TraceError(f"{capture}: holds no capture; flows needs a pcap or pcapng file")
-    with progress() as on_step:
-        on_step("capture")
-        damage = Damage()
-        found = flows_sides_and_limits(read.packets, damage) if limits else flows_and_sides(read.capture, damage)
-        table, sides = found
-    if damage.words is not None:
-        complain(f"{capture}: {damage.words}")
-    counted = sockets(read, table)
-    if as_json:
-        print_json({"flows": with_sides(table, sides).to_dicts(), "sockets": counted.to_dicts()})
-        return
-    if csv:
-        write(with_sides(table, sides).write_csv())
-        return
-    from zcanalysis.terminal import print_flows, print_limited, print_sides, print_sockets
-
-    print_flows(table)
-    if limits:
-        print_limited(table)
-    print_sides(sides)
-    print_sockets(counted)
+app.command()(flows)
 
 
 @app.command()
@@ -228,7 +148,7 @@ def audit(
     with progress() as on_step:
         on_step("audit")
         table = audit_of(read_recording(recording, perf))
-    _print_table({"audit": table}, as_json=as_json)
+    print_table({"audit": table}, as_json=as_json)
 
 
 @app.command()
@@ -246,7 +166,7 @@ def costs(
         on_step("costs")
         table = costs_of(read_recording(recording, perf))
     if as_json or csv:
-        _print_table({"costs": table}, as_json=as_json, csv=csv)
+        print_table({"costs": table}, as_json=as_json, csv=csv)
         return
     from zcanalysis.terminal import print_costs
 
@@ -395,42 +315,8 @@ def sweep(
     print_sweep(document)
 
 
-@app.command()
-def convert(
-    source: Annotated[Path, typer.Argument(parser=here_or_shipped, help="A capture or a perf trace.")],
-    target: Annotated[Path, typer.Argument(help="The file to write: parquet, or CSV where it is named .csv.")],
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that exists.")] = False,
-) -> None:
-    """Write a capture's packets, or a perf trace's samples, as parquet or CSV."""
-    from zcanalysis.io.exports import convert as convert_to
-
-    with progress() as on_step:
-        on_step("converting")
-        done = convert_to(source, target, overwrite=overwrite)
-    damage = f"; {done.damaged:,} damaged: {printable(str(done.first_damage))}" if done.damaged else ""
-    print_line(f"{printable(str(target))}: {done.rows:,} {done.kind}{damage}")
-
-
-@app.command()
-def export(
-    recording: Anything,
-    form: Annotated[str, typer.Option("--format", help="perfetto, folded or speedscope.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The file to write.")],
-    perf: Perf = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that exists.")] = False,
-) -> None:
-    """Write a recording for the Perfetto UI, for flame graph programs, or for speedscope."""
-    from zcanalysis.exporting import FORMATS
-    from zcanalysis.exporting import export as export_to
-    from zcanalysis.io.recording import read_recording
-
-    if form not in FORMATS:
-        raise ZcError(f"--format must be {', '.join(FORMATS[:-1])} or {FORMATS[-1]}, got {form!r}")
-    with progress() as on_step:
-        on_step("exporting")
-        done = export_to(read_recording(recording, perf), form, output, overwrite=overwrite)
-    left = f"; without {printable(done.left_out)}" if done.left_out else ""
-    print_line(f"{printable(str(output))}: {done.number:,} {done.what}{left}")
+app.command()(convert)
+app.command()(export)
 
 
 @app.command(context_settings={"allow_interspersed_args": False})
@@ -504,15 +390,3 @@ def _machine(recording: "Recording", file: Path | None, *, kept: bool) -> "Machi
     if file is not None:
         return read_machine_prices(file)
     return kept_machine_prices(recording.host.kernel, recording.host.cpu_model) if kept else None
-
-
-def _print_table(named: "dict[str, pl.DataFrame]", *, as_json: bool, csv: bool = False) -> None:
-    from zcanalysis.terminal import print_table
-
-    ((name, table),) = named.items()
-    if as_json:
-        print_json({name: table.to_dicts()})
-    elif csv:
-        write(table.write_csv())
-    else:
-        print_table(table)

@@ -6,12 +6,16 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from zcanalysis.errors import ZcError
 from zcanalysis.output import printable, write
+from zcanalysis.shipped import here_or_shipped
+
+if TYPE_CHECKING:
+    import polars as pl
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 Hz = Annotated[
@@ -22,6 +26,30 @@ Capture = Annotated[bool, typer.Option("--capture/--no-capture", help="End with 
 Trace = Annotated[
     bool,
     typer.Option("--trace", help="End with tracepoints, 0.5 s of batches and 0.2 s of packets; they price nothing."),
+]
+
+Anything = Annotated[
+    Path,
+    typer.Argument(
+        parser=here_or_shipped,
+        help="A recording folder, a capture, or a perf trace; or the name of a shipped recording, as veth-1500.",
+    ),
+]
+Folder = Annotated[
+    Path,
+    typer.Argument(parser=here_or_shipped, help="A recording folder, or the name of a shipped one, as veth-1500."),
+]
+Perf = Annotated[Path | None, typer.Option(help="perf script text or perf.data to use beside the capture.")]
+Link = Annotated[
+    float | None,
+    typer.Option("--link-gbps", help="Rate of the link, in Gbit/s: the ceiling to compare with."),
+]
+
+Calibrated = Annotated[
+    bool, typer.Option("--calibrated", help="Use what lab calibrate kept of the recording's machine.")
+]
+CalibrationFile = Annotated[
+    Path | None, typer.Option("--calibration", help="The same from a file that lab calibrate -o wrote.")
 ]
 
 
@@ -63,3 +91,16 @@ def complain(message: str) -> None:
 def print_line(text: str) -> None:
     """One line on standard output."""
     write(f"{text}\n")
+
+
+def print_table(named: "dict[str, pl.DataFrame]", *, as_json: bool, csv: bool = False) -> None:
+    """One table by its name, as a document, as comma-separated values, or as people read it."""
+    from zcanalysis.terminal import print_table as shown
+
+    ((name, table),) = named.items()
+    if as_json:
+        print_json({name: table.to_dicts()})
+    elif csv:
+        write(table.write_csv())
+    else:
+        shown(table)
