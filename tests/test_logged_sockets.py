@@ -130,6 +130,9 @@ def test_a_log_without_times_counts_but_says_no_limits(tmp_path, capsys, monkeyp
     monkeypatch.setattr("sys.argv", ["zcanalysis", "report", str(folder), "--json"])
     main_ends_well()
     assert json.loads(capsys.readouterr().out)["limits"] in (None, [])
+    monkeypatch.setattr("sys.argv", ["zcanalysis", "report", str(folder)])
+    main_ends_well()
+    assert "75.0%" in capsys.readouterr().out
 
 
 def main_ends_well() -> None:
