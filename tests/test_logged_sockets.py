@@ -1,6 +1,7 @@
 """Logs of ss beside what else was recorded: they say what the recorder's own sockets would."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from zcanalysis.cli import main
 from zcanalysis.document import report_html
 from zcanalysis.errors import TraceError
 from zcanalysis.evidence import gather
+from zcanalysis.fleet.sources import found
 from zcanalysis.io.recording import read_recording
 from zcanalysis.limiting import limits
 from zcanalysis.trust import audit
@@ -128,6 +130,9 @@ def test_a_log_without_times_counts_but_says_no_limits(tmp_path, capsys, monkeyp
     monkeypatch.setattr("sys.argv", ["zcanalysis", "report", str(folder), "--json"])
     main_ends_well()
     assert json.loads(capsys.readouterr().out)["limits"] in (None, [])
+    monkeypatch.setattr("sys.argv", ["zcanalysis", "report", str(folder)])
+    main_ends_well()
+    assert "75.0%" in capsys.readouterr().out
 
 
 def main_ends_well() -> None:
@@ -182,6 +187,39 @@ def test_the_capture_names_the_connections_that_the_log_counts(tmp_path):
     verdict, value = checks(loopback(tmp_path, late))["log of ss"]
     assert verdict == "warn"
     assert value.endswith("s apart from the capture")
+
+
+def test_a_log_of_another_time_than_the_counters_is_said(tmp_path):
+    case = CASES[0]
+    folder = recording(case, tmp_path, logged=("sender_socket",))
+    log = folder / "sender-ss.txt"
+    begin = log.read_text()[:5]
+    log.write_text(re.sub(rf"^{begin}", "15000", log.read_text(), flags=re.MULTILINE))
+    read = read_recording(folder)
+    assert read.counters.filter(pl.col("source") == "sender_socket").is_empty()
+    (row,) = audit(read).filter(pl.col("check") == "log of ss").to_dicts()
+    assert (row["verdict"], "none lies in the time" in row["why"]) == ("warn", True)
+
+
+def test_a_folder_with_a_log_is_one_recording_of_a_batch(tmp_path):
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "ss.txt").write_text(LINES.format(1000, 40, 10))
+    shutil.copy(next(KEPT_IN.glob("*.first.pcap.zst")), tmp_path / "one" / "capture.pcap.zst")
+    (source,) = found([tmp_path])
+    assert source.path == tmp_path / "one"
+    assert [file.name for file in source.files()] == ["capture.pcap.zst", "ss.txt"]
+
+
+def test_names_of_programs_in_a_foreign_file_are_no_markup(tmp_path):
+    bins = [{"min": 1, "max": 2, "count": 3}]
+    maps = {"@wakeup_ns": {"<script>alert(1)</script>": bins}, "@<b>mine": {"": bins}}
+    (tmp_path / "bpftrace.json").write_text(
+        "".join(json.dumps({"type": "hist", "data": {name: held}}) + "\n" for name, held in maps.items())
+    )
+    page = report_html(answered(read_recording(loopback(tmp_path, "1700000000\n" + LINES.format(1000, 40, 10)))))
+    assert "&lt;script&gt;alert(1)" in page
+    assert "@&lt;b&gt;mine" in page
+    assert "<script>alert(1)" not in page
 
 
 def test_a_folder_without_anything_is_still_no_recording(tmp_path):

@@ -109,8 +109,8 @@ HISTOGRAMS: Final[Schema] = {
 }
 
 SPREADS: Final[Schema] = {
-    "quantity": Column(pl.String(), "what was traced: one of `zcanalysis.cpu.spreads`, or a step of a packet's way"),
-    "of": Column(pl.String(), "whose: a device, a CPU, a command, a reason; never trusted text"),
+    "quantity": Column(pl.String(), "what was traced, as `zcanalysis.cpu.spreads` names it"),
+    "of": Column(pl.String(), "whose: a device, a CPU, a command, a reason, two probes; never trusted text"),
     "unit": Column(pl.String(), "packets, bytes or ns; of what is counted only, null"),
     "count": Column(pl.Int64(), "how many"),
     "p50_low": Column(pl.Int64(), "half of them are at most from here; null when its bin has no least"),

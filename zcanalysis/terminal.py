@@ -21,6 +21,7 @@ from zcanalysis.cases.case_answer import CaseAnswer
 from zcanalysis.output import printable, write
 from zcanalysis.trust import MOSTLY_SKID
 from zcanalysis.whatif import REPLAYED_TIERS
+from zcanalysis.wire.socket_counts import sockets
 from zcanalysis.wire_figures import socket_cells
 
 QUIET_S: Final = 1.0
@@ -132,7 +133,7 @@ def print_page_written(page: Path) -> None:
 
 
 def _print_evidence(answer: Answer) -> None:
-    """The table that says most: blame, else costs, else flows."""
+    """The table that says most: blame, else costs, else flows; and what kernels logged of their sockets."""
     if not answer.blame.is_empty() and answer.ceiling.gbps is not None:
         emit(_blame_table(answer, answer.ceiling.gbps))
     elif not answer.costs.is_empty():
@@ -140,6 +141,8 @@ def _print_evidence(answer: Answer) -> None:
     elif not answer.evidence.flows.is_empty():
         emit("[bold]largest flows[/bold]")
         print_flows(answer.evidence.flows.sort("unique_bytes", descending=True).head(FLOWS_SHOWN))
+    if answer.recording.socket_logs:
+        print_sockets(sockets(answer.recording, answer.evidence.flows))
 
 
 def _blame_table(answer: Answer, ceiling_gbps: float) -> Table:
@@ -337,9 +340,9 @@ def print_sides(sides: pl.DataFrame) -> None:
     emit("", shown)
 
 
-def print_sockets(sockets: pl.DataFrame) -> None:
+def print_sockets(counted: pl.DataFrame) -> None:
     """What each end's kernel counted, most bytes first; what nobody counted, and small connections, take no room."""
-    heads, rows = socket_cells(sockets)
+    heads, rows = socket_cells(counted)
     if not rows:
         return
     shown = Table(box=None, pad_edge=False, title="what the kernels counted", title_justify="left", title_style="bold")

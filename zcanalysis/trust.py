@@ -128,6 +128,10 @@ def _log_verdict(seen: Evidence, log: SocketLog, found: str) -> tuple[Verdict, s
     if timed.is_empty():
         why = "no time before any: what was counted is known, when is not; print `date +%s.%N` before each"
         return "warn", found, why
+    counters = seen.recording.counters
+    ends = timed.get_column("instance").unique().to_list()
+    if counters is None or not counters.get_column("instance").is_in(ends).any():
+        return "warn", found, "none lies in the time of the recording's counters: nothing is taken from it"
     if log.untimed:
         return "warn", f"{found}; {log.untimed:,} without a time", "those are left out of the limits"
     flows = seen.flows.filter(pl.col("protocol") == "tcp").drop_nulls(["first_ns", "last_ns"])

@@ -12,6 +12,7 @@ import polars as pl
 
 from zcanalysis.io.bpftrace import Histograms, is_bpftrace, read_histograms
 from zcanalysis.io.file_kind import begins_like
+from zcanalysis.io.retis import TRACK
 from zcanalysis.io.trace_fields import field, payload_fields
 from zcanalysis.tables import SPREADS, conform, empty
 
@@ -23,6 +24,7 @@ SOFTIRQ: Final = "time of a NET_RX softirq"
 COPIED: Final = "bytes of a copy to user"
 WOKEN: Final = "from wake-up to running"
 DROPPED: Final = "skbs dropped"
+STEP: Final = "from probe to probe"
 OF_MAPS: Final = {
     "poll_packets": (POLLED, "packets"), "net_rx_ns": (SOFTIRQ, "ns"), "copy_bytes": (COPIED, "bytes"),
     "wakeup_ns": (WOKEN, "ns"),
@@ -54,8 +56,9 @@ def spreads(source: "Recording | pl.LazyFrame | str | Path") -> pl.DataFrame:
     Parameters
     ----------
     source
-        A recording or its folder (``trace.txt``, ``packets.txt``, ``bpftrace.json`` or ``bpftrace.txt``); a kernel
-        trace (ftrace, trace-cmd, perf); what bpftrace printed for `zcanalysis.io.bpftrace.SCRIPT`; or EVENTS.
+        A recording or its folder (``trace.txt``, ``packets.txt`` or ``retis.json``, ``bpftrace.json`` or
+        ``bpftrace.txt``); a kernel trace (ftrace, trace-cmd, perf, retis); what bpftrace printed for
+        `zcanalysis.io.bpftrace.SCRIPT`; or EVENTS.
 
     Returns
     -------
@@ -127,7 +130,8 @@ def spreads_of_events(events: pl.LazyFrame) -> pl.DataFrame:
     Notes
     -----
     ``napi_poll`` tells packets, ``softirq_entry`` and ``softirq_exit`` of NET_RX a time, ``skb_copy_datagram_iovec``
-    bytes, ``sched_wakeup`` and the ``sched_switch`` after it a wait, ``kfree_skb`` a drop where it gives a reason.
+    bytes, ``sched_wakeup`` and the ``sched_switch`` after it a wait, ``kfree_skb`` a drop where it gives a reason. Of
+    packets that retis followed, the time from each probe to the next one that the same skb reached.
     """
     return _spreads(_wanted(events))
 
@@ -137,12 +141,13 @@ def _wanted(events: pl.LazyFrame) -> pl.DataFrame:
     named = pl.col("event").str.replace("^.*:", "").alias("event")
     lost = pl.col("error").str.contains("the kernel lost ", literal=True).fill_null(False).alias("lost")
     wanted = events.select("ts_ns", "cpu", "comm", named, "payload", lost)
-    found = wanted.filter(pl.col("event").is_in(NAMES) | pl.col("lost")).collect()
+    tracked = pl.col("payload").str.contains(f"{TRACK}=", literal=True)
+    found = wanted.filter(pl.col("event").is_in(NAMES) | pl.col("lost") | tracked).collect()
     return found.with_columns(payload_fields(found.get_column("payload")))
 
 
 def _spreads(table: pl.DataFrame) -> pl.DataFrame:
-    values = [*_plain(table), _softirqs(table), _waits(table)]
+    values = [*_plain(table), _softirqs(table), _waits(table), _steps(table)]
     every = pl.concat([one.drop_nulls("value") for one in values])
     return conform(pl.concat([_exact(every), _drops(table)]), SPREADS)
 
@@ -187,6 +192,16 @@ def _waits(table: pl.DataFrame) -> pl.DataFrame:
     runs = ordered.with_columns(waited, before.fill_null(False).alias("woken"))
     runs = runs.filter("woken", pl.col("event") == "sched_switch")
     return _values(runs, WOKEN, field("next_comm", pl.String), "ns", pl.col("value"))
+
+
+def _steps(table: pl.DataFrame) -> pl.DataFrame:
+    """From probe to probe of one skb; clones share a packet, but not an skb."""
+    track = field(TRACK, pl.String).alias("track")
+    seen = table.select("ts_ns", "event", "fields").with_columns(track).drop_nulls(["track", "ts_ns"])
+    ordered = seen.sort("ts_ns", maintain_order=True)
+    way = pl.format("{} > {}", pl.col("event").shift().over("track"), "event").alias("way")
+    took = (pl.col("ts_ns") - pl.col("ts_ns").shift()).over("track").alias("value")
+    return _values(ordered.with_columns(way, took).drop_nulls("way"), STEP, pl.col("way"), "ns", pl.col("value"))
 
 
 def _drops(table: pl.DataFrame) -> pl.DataFrame:

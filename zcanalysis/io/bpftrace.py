@@ -15,7 +15,7 @@ import polars as pl
 
 from zcanalysis.errors import TraceError
 from zcanalysis.io.compressed import open_bytes
-from zcanalysis.io.trace_text import opening, whole_lines
+from zcanalysis.io.trace_text import opening, storable, whole_lines
 from zcanalysis.tables import HISTOGRAMS, conform
 
 SCRIPT: Final = """\
@@ -70,7 +70,7 @@ class _Bins:
 
     def add(self, name: str, key: str, low: int | None, high: int | None, count: int) -> None:
         if count:
-            self.rows.append((name, key[:KEY_CHARACTERS], low, high, min(count, LARGEST)))
+            self.rows.append((name, storable(key[:KEY_CHARACTERS]), low, high, min(count, LARGEST)))
         if len(self.rows) > MOST_BINS:
             raise TraceError(f"{self.file}: has more than {MOST_BINS:,} bins of histograms, expected {EXPECTED}")
 
@@ -143,7 +143,7 @@ def _known(name: str, bins: _Bins) -> bool:
     """A name that says nothing is kept to be told."""
     if name in KNOWN_MAPS:
         return True
-    bins.left_out[name[:SHOWN]] = None
+    bins.left_out[storable(name[:SHOWN])] = None
     return False
 
 

@@ -90,9 +90,9 @@ def _flat(rows: pl.LazyFrame) -> pl.LazyFrame:
     return rows.with_columns(pl.col("sack_blocks").list.eval(pl.format("{}-{}", *edges)).list.join(" "))
 
 
-def _count(rows: pl.LazyFrame, kind: str) -> Converted:
+def _count(table: pl.LazyFrame, kind: str) -> Converted:
     error = pl.col("error")
-    found = rows.select(
+    found = table.select(
         pl.len().alias("rows"), error.count().alias("damaged"), error.drop_nulls().first().alias("first")
     )
     count, damaged, first = found.collect(engine="streaming").row(0)

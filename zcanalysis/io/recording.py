@@ -32,8 +32,9 @@ PERF_NAMES: Final = (
     "perf.txt", "perf.txt.zst", "perf.txt.gz", "perf.data", "perf.data.zst", "perf.data.gz", GENERATED_PERF,
 )  # fmt: skip
 TRACE_NAMES: Final = ("trace.txt", "trace.txt.zst", "trace.txt.gz")
-PACKET_TRACE_NAMES: Final = ("packets.txt", "packets.txt.zst", "packets.txt.gz")
-BPFTRACE_NAMES: Final = tuple(f"bpftrace.{kind}{packed}" for kind in ("json", "txt") for packed in ("", ".zst", ".gz"))
+PACKED: Final = ("", ".zst", ".gz")
+PACKET_TRACE_NAMES: Final = tuple(f"{name}{packed}" for name in ("packets.txt", "retis.json") for packed in PACKED)
+BPFTRACE_NAMES: Final = tuple(f"bpftrace.{kind}{packed}" for kind in ("json", "txt") for packed in PACKED)
 SOCKET_LOG_NAMES: Final = ("ss.txt", "ss.txt.zst", "ss.txt.gz")
 SENDER_LOG_NAMES: Final = tuple(f"sender-{name}" for name in SOCKET_LOG_NAMES)
 

@@ -6,8 +6,9 @@ before each output says when. Leaves: the counters of the connections that moved
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -40,6 +41,7 @@ OPEN_STATES: Final = frozenset({None, "ESTAB", "CLOSE-WAIT", "FIN-WAIT-1", "FIN-
 NOTHING: Final = ("*", "0.0.0.0", "[::]")
 
 WORD: Final = re.compile(r"(?<!\S)(\w+):(\S+)|(?<!\S)(delivery_rate) (\S+)|(?<!\S)(app_limited)(?!\S)")
+MOVED: Final = re.compile(r"(?<!\S)(bytes_acked|bytes_received):(\d{1,18})")
 MEMORY: Final = re.compile(r"\(r(\d{1,15}),rb(\d{1,15}),")
 NUMBER: Final = re.compile(r"(\d{1,18})(?:\.(\d{1,9}))?")
 COUNTS: Final = {
@@ -121,7 +123,7 @@ def read_socket_log(path: str | Path) -> SocketLog:
     """
     file = Path(path)
     loud, sockets = _loud(file)
-    text = _Text()
+    text = _Text(_add_counters)
     rows = [
         (found.number, found.ts_ns, found.instance, *map(found.counters.get, COUNTERS_READ))
         for found in _limited(text.sockets(_lines(file)), loud, file)
@@ -150,7 +152,7 @@ def _loud(file: Path) -> tuple[set[str], int]:
     """The connections that moved at least a hundredth of all bytes, or of all since they began; and how many are."""
     first: dict[str, int] = {}
     last: dict[str, int] = {}
-    for found in _Text().sockets(_lines(file)):
+    for found in _Text(_add_moved).sockets(_lines(file)):
         moved = found.counters.get("bytes_acked", 0) + found.counters.get("bytes_received", 0)
         first.setdefault(found.instance, moved)
         last[found.instance] = moved
@@ -175,7 +177,8 @@ def _limited(sockets: Iterator[_Reading], loud: set[str], file: Path) -> Iterato
 class _Text:
     """Lines of a log to readings of sockets, and what was met on the way."""
 
-    def __init__(self) -> None:
+    def __init__(self, add: Callable[[str, dict[str, int]], None]) -> None:
+        self._add = add
         self.readings = 0
         self.untimed = 0
         self.unreadable_lines = 0
@@ -189,7 +192,7 @@ class _Text:
         for number, line in enumerate(lines, 1):
             if line[:1] in ("\t", " "):
                 if head is not None:
-                    _add_counters(line, head[1])
+                    self._add(line, head[1])
                 continue
             if head is not None:
                 yield self._reading(*head)
@@ -224,7 +227,7 @@ class _Text:
             self._unreadable(line, number)
             return None
         counters = {"recv_q": int(recv_q), "send_q": int(send_q)}
-        _add_counters(rest or "", counters)
+        self._add(rest or "", counters)
         return f"{here}>{there}", counters
 
     def _other(self, line: str, number: int) -> None:
@@ -258,6 +261,7 @@ def _time_ns(line: str) -> int | None:
     return int(whole.timestamp()) * 10**9 + int((found[3] or "").ljust(9, "0"))
 
 
+@lru_cache(maxsize=1 << 16)
 def _end(address: str, port: str) -> str | None:
     """One end as the recorder writes it; None for names of hosts and services: ss was run without -n."""
     bare = re.sub(r"%[^\]]*", "", address).removeprefix("[").removesuffix("]")
@@ -271,6 +275,12 @@ def _end(address: str, port: str) -> str | None:
         mapped = parsed.ipv4_mapped
         return f"{mapped}:{port}" if mapped else f"[{parsed}]:{port}"
     return f"{parsed}:{port}"
+
+
+def _add_moved(text: str, counters: dict[str, int]) -> None:
+    """What tells whether a connection moved data, which is found much quicker than everything."""
+    for name, value in MOVED.findall(text):
+        counters[name] = int(value)
 
 
 def _add_counters(text: str, counters: dict[str, int]) -> None:

@@ -8,8 +8,10 @@ import polars as pl
 
 from zcanalysis.errors import TraceError
 from zcanalysis.io.compressed import open_bytes
+from zcanalysis.io.file_kind import begins_like
 from zcanalysis.io.ftrace_text import FUNCTION_GRAPH, event_table
 from zcanalysis.io.perf import PERF_DATA_MAGICS, perf_script
+from zcanalysis.io.retis import UnknownVersionError, is_retis, retis_table
 from zcanalysis.io.scanning import lazy_scan
 from zcanalysis.io.trace_program import RefusedError, program_text, readable_file
 from zcanalysis.io.trace_text import opening, whole_lines
@@ -27,8 +29,9 @@ def scan_events(path: str | Path) -> pl.LazyFrame:
     Parameters
     ----------
     path
-        Text of ``perf script`` with tracepoints, ftrace's ``trace`` file or the text of ``trace-cmd report``; or
-        ``perf.data`` or ``trace.dat``, which the installed perf or trace-cmd reads. Plain, gzip or zstandard.
+        Text of ``perf script`` with tracepoints, ftrace's ``trace`` file or the text of ``trace-cmd report``; events
+        that retis 1.x collected; or ``perf.data`` or ``trace.dat``, which the installed perf or trace-cmd reads. Plain,
+        gzip or zstandard.
 
     Returns
     -------
@@ -57,9 +60,13 @@ def scan_events(path: str | Path) -> pl.LazyFrame:
 
 def _tables(file: Path, columns: list[str]) -> Generator[pl.DataFrame, None, None]:
     first_line, seen = 1, False
+    taken_apart = retis_table if begins_like(file, is_retis) else event_table
     for text in _batches(_text(file)):
         lines = pl.Series("text", text.removesuffix("\n").split("\n"), dtype=pl.String)
-        table = event_table(lines, first_line, list(dict.fromkeys([*columns, "error"])))
+        try:
+            table = taken_apart(lines, first_line, list(dict.fromkeys([*columns, "error"])))
+        except UnknownVersionError as error:
+            raise TraceError(f"{file}: {error}") from error
         errors = table.get_column("error")
         seen = seen or errors.null_count() > 0
         if not seen and table.height:

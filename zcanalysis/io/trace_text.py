@@ -55,6 +55,22 @@ def whole_lines(start: bytes, stream: BinaryIO | IO[bytes], file: Path, expected
         yield _unicode(rest)
 
 
+def storable(text: str) -> str:
+    r"""The text without what no table can hold: JSON may name halves of characters.
+
+    Parameters
+    ----------
+    text
+        From a JSON document.
+
+    Examples
+    --------
+    >>> storable("a\ud800b")
+    'a?b'
+    """
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
 def _unicode(line_bytes: bytes) -> str:
     text = line_bytes.decode("utf-8", "replace")
     text = text.replace("\r\n", "\n") if "\r" in text else text
