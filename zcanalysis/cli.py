@@ -5,8 +5,11 @@ Imports that cost time stand inside the commands, so that `--help` answers at on
 
 import os
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, TextIO
 
 import typer
 
@@ -16,7 +19,7 @@ from zcanalysis.cli_compare import ManyAgainst, compare
 from zcanalysis.cli_lab import lab_app
 from zcanalysis.cli_notebook import notebook
 from zcanalysis.cli_parts import Capture, Hz, Json, Trace, print_json, print_line, print_written, progress
-from zcanalysis.errors import ZcError
+from zcanalysis.errors import ExtensionWarning, ZcError
 from zcanalysis.output import printable, write
 
 if TYPE_CHECKING:
@@ -57,9 +60,10 @@ CalibrationFile = Annotated[
 
 
 def main() -> None:
-    """Run the command; every expected failure is one line on standard error."""
+    """Run the command; every expected failure, and every warning of ours, is one line on standard error."""
     try:
-        app()
+        with _one_line_warnings():
+            app()
     except ZcError as error:
         _fail(str(error), BAD_INPUT)
     except KeyboardInterrupt:
@@ -78,10 +82,37 @@ def main() -> None:
         _fail(f"our own failure: {kind}: {error}; ZCANALYSIS_TRACEBACK=1 shows where, please report it", OUR_FAILURE)
 
 
+@contextmanager
+def _one_line_warnings() -> Iterator[None]:
+    """Extensions that are left out are told as failures are; other warnings are shown as Python does."""
+    with warnings.catch_warnings():
+        shown = warnings.showwarning
+
+        def show(
+            message: Warning | str,
+            category: type[Warning],
+            filename: str,
+            lineno: int,
+            file: TextIO | None = None,
+            line: str | None = None,
+        ) -> None:
+            if issubclass(category, ExtensionWarning):
+                _say(f"warning: {message}")
+            else:
+                shown(message, category, filename, lineno, file, line)
+
+        warnings.showwarning = show
+        yield
+
+
 def _fail(message: str, status: int) -> None:
+    _say(message)
+    sys.exit(status)
+
+
+def _say(message: str) -> None:
     line = " ".join(printable(message, keep="\n").split())
     sys.stderr.write(f"zcanalysis: {line}\n")
-    sys.exit(status)
 
 
 @app.callback(invoke_without_command=True)
