@@ -197,11 +197,11 @@ def flows(
     from zcanalysis.wire.flow_limits import flows_sides_and_limits
 
     read = read_recording(capture)
-    if read.packets is None or read.capture is None:
+    if read.packets is None:
         raise TraceError(f"{capture}: holds no capture; flows needs a pcap or pcapng file")
     with progress() as on_step:
         on_step("capture")
-        table, sides = flows_sides_and_limits(read.packets) if limits else flows_and_sides(read.capture)
+        table, sides = flows_sides_and_limits(read.packets) if limits else flows_and_sides(read.capture or read.packets)
     if as_json or csv:
         _print_table({"flows": with_sides(table, sides)}, as_json=as_json, csv=csv)
         return

@@ -10,6 +10,7 @@ from zcanalysis.addresses import address_texts
 from zcanalysis.errors import TraceError
 from zcanalysis.io.file_kind import is_capture
 from zcanalysis.io.perf import scan_perf
+from zcanalysis.io.readers import reader_of
 from zcanalysis.tables import PACKETS, SAMPLES, Schema
 
 SCHEMA_VERSION: Final = 1
@@ -28,12 +29,13 @@ class Converted(NamedTuple):
 
 
 def convert(source: str | Path, target: str | Path, *, overwrite: bool = False) -> Converted:
-    """Write a capture or a perf trace as one parquet file (zstd), in a single streamed pass.
+    """Write a capture, a perf trace or what an extension reads as one parquet file (zstd), in a single streamed pass.
 
     Parameters
     ----------
     source
-        A capture (pcap, pcapng) or a perf trace (text, perf.data); each may be compressed.
+        A capture (pcap, pcapng), a perf trace (text, perf.data), or a file that an extension reads (its packets, else
+        its samples); each may be compressed.
     target
         The parquet file. It appears under this name only when it is whole.
     overwrite
@@ -60,9 +62,7 @@ def convert(source: str | Path, target: str | Path, *, overwrite: bool = False) 
         raise TraceError(f"{wanted}: exists already; name another file, or use --overwrite")
     if wanted.exists() and wanted.samefile(origin):
         raise TraceError(f"{wanted}: is the source itself")
-    kind, schema, rows = (
-        ("packets", PACKETS, _packets(origin)) if is_capture(origin) else ("samples", SAMPLES, scan_perf(origin))
-    )
+    kind, schema, rows = _opened(origin)
     part = wanted.with_name(f"{wanted.name}.part")
     try:
         rows.sink_parquet(part, compression="zstd", metadata=parquet_metadata(kind, schema))
@@ -73,11 +73,23 @@ def convert(source: str | Path, target: str | Path, *, overwrite: bool = False) 
     return found
 
 
-def _packets(origin: Path) -> pl.LazyFrame:
-    from zcanalysis.io.pcap import scan_pcap
+def _opened(origin: Path) -> tuple[str, Schema, pl.LazyFrame]:
+    """Kind, schema and rows of what is written."""
+    if is_capture(origin):
+        from zcanalysis.io.pcap import scan_pcap
 
+        return "packets", PACKETS, _with_texts(scan_pcap(origin))
+    found = reader_of(origin)
+    packets, samples = (None, scan_perf(origin)) if found is None else (found.packets, found.samples)
+    if packets is not None:
+        return "packets", PACKETS, _with_texts(packets)
+    assert samples is not None  # a reader gives one of both
+    return "samples", SAMPLES, samples
+
+
+def _with_texts(packets: pl.LazyFrame) -> pl.LazyFrame:
     as_text = pl.col("src", "dst").map_batches(address_texts, return_dtype=pl.String(), is_elementwise=True)
-    return scan_pcap(origin).with_columns(as_text)
+    return packets.with_columns(as_text)
 
 
 def parquet_metadata(kind: str, schema: Schema, version: int = SCHEMA_VERSION) -> dict[str, str]:

@@ -14,6 +14,7 @@ from zcanalysis.io.file_kind import is_capture
 from zcanalysis.io.host_facts import HostFacts, read_host_facts
 from zcanalysis.io.json_file import read_json
 from zcanalysis.io.perf import scan_perf
+from zcanalysis.io.readers import reader_of
 from zcanalysis.io.trace_events import scan_events
 from zcanalysis.tables import COUNTERS, conform
 
@@ -54,6 +55,8 @@ class Recording:
     """EVENTS of packets, of a phase of their own, on the same axis: for `latency`."""
     load: Mapping[str, Any] | None = None
     clock: ClockShift | None = None
+    reader: str | None = None
+    """The extension that read the file, and who brings it; None where we did."""
 
 
 def read_recording(path: str | Path, perf: str | Path | None = None) -> Recording:
@@ -62,7 +65,8 @@ def read_recording(path: str | Path, perf: str | Path | None = None) -> Recordin
     Parameters
     ----------
     path
-        A recording folder, a capture (pcap, pcapng), or a perf trace; each may be compressed.
+        A recording folder, a capture (pcap, pcapng), a perf trace, or a file that an extension reads; each may be
+        compressed.
     perf
         A perf trace to use beside a capture, or instead of the folder's own.
 
@@ -105,10 +109,13 @@ def read_recording(path: str | Path, perf: str | Path | None = None) -> Recordin
 
 
 def _single_file(file: Path, perf: str | Path | None) -> Recording:
-    """A capture, with or without a perf trace; or a perf trace alone, told by its first bytes."""
+    """A capture, with or without a perf trace; or a perf trace alone, told by its first bytes; or an extension's."""
+    samples = scan_perf(perf) if perf else None
     if is_capture(file):
-        samples = scan_perf(perf) if perf else None
         return Recording(name=file.name, path=file, packets=_scan_capture(file), capture=file, samples=samples)
+    if (found := reader_of(file)) is not None:
+        samples = found.samples if samples is None else samples
+        return Recording(name=file.name, path=file, packets=found.packets, samples=samples, reader=found.origin)
     return Recording(name=file.name, path=file, samples=scan_perf(file))
 
 
