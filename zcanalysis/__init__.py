@@ -10,7 +10,8 @@ other; `charts` draws; `document` writes the report, `widgets` answers in a note
 programs draw. `journeys` follows recorded packets through a host, `offered` sends it datagrams that nobody
 acknowledges, `cases` answers the systems this house was asked about, `kernel_check` holds the model against what a
 kernel did, `held_out` against what was not fitted. `recorder` makes recordings, `lab` the transfers to record;
-`notebook_copies` is what `jupyter` serves. Nothing here is imported before it is used.
+`notebook_copies` is what `jupyter` serves. `extensions` finds what other distributions add, `extending` lists it.
+Nothing here is imported before it is used.
 """
 
 from importlib import import_module
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from zcanalysis.comparison import compare
     from zcanalysis.cpu.latency import latency
     from zcanalysis.evidence import costs
+    from zcanalysis.extending import installed_extensions
     from zcanalysis.fleet.running import batch
     from zcanalysis.hosts.toml_text import read_host, write_host
     from zcanalysis.io.dissection import dissect
@@ -71,6 +73,7 @@ __all__ = [
     "folded_stacks",
     "fragments",
     "hosts",
+    "installed_extensions",
     "ladder",
     "latency",
     "limits",
@@ -114,6 +117,7 @@ _HOMES: Final = {
     "fragments": "zcanalysis.wire.datagrams",
     "read_host": "zcanalysis.hosts.toml_text",
     "read_machine_prices": "zcanalysis.prices.machine_file",
+    "installed_extensions": "zcanalysis.extending",
     "ladder": "zcanalysis.answer",
     "latency": "zcanalysis.cpu.latency",
     "match_taps": "zcanalysis.wire.two_taps",

@@ -283,6 +283,18 @@ def patches(as_json: Json = False) -> None:
     print_catalogue(rows)
 
 
+@app.command()
+def extensions(as_json: Json = False) -> None:
+    """List what other distributions add: patches, stage maps, readers; and whether each can be used."""
+    from zcanalysis.extending import installed_extensions
+
+    table = installed_extensions()
+    if table.is_empty() and not as_json:
+        print_line("no extension is installed")
+        return
+    _print_table({"extensions": table}, as_json=as_json)
+
+
 @app.command("case")
 def case_command(
     name: Annotated[str | None, typer.Argument(help="Which one; without it, they are listed.")] = None,
