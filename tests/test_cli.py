@@ -182,7 +182,7 @@ def test_predict_and_patches_as_json_are_one_document():
     done = run("predict", TRACE, "--patch", "gro", "--patch", "mtu=9000", "--json")
     assert [patch["patch"] for patch in json.loads(done.stdout)["patches"]] == ["gro=on", "mtu=9000"]
     catalogue = json.loads(run("patches", "--json").stdout)["patches"]
-    assert {"group", "patch", "value", "what", "source", "unless"} == set(catalogue[0])
+    assert {"group", "patch", "value", "what", "source", "unless", "origin"} == set(catalogue[0])
 
 
 def test_patches_lists_the_catalogue_with_sources():

@@ -10,8 +10,8 @@ other; `charts` draws; `document` writes the report, `widgets` answers in a note
 programs draw. `journeys` follows recorded packets through a host, `offered` sends it datagrams that nobody
 acknowledges, `cases` answers the systems this house was asked about, `kernel_check` holds the model against what a
 kernel did, `held_out` against what was not fitted. `recorder` makes recordings, `lab` the transfers to record;
-`shipped` are those that come along, and `notebook_copies` what `jupyter` serves. Nothing here is imported before it is
-used.
+`shipped` are those that come along, and `notebook_copies` what `jupyter` serves. `extensions` finds what other
+distributions add, `extending` lists it. Nothing here is imported before it is used.
 """
 
 from importlib import import_module
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from zcanalysis.document import write_report
     from zcanalysis.evidence import costs
     from zcanalysis.exporting import export
+    from zcanalysis.extending import installed_extensions
     from zcanalysis.fleet.running import batch
     from zcanalysis.hosts.toml_text import read_host, write_host
     from zcanalysis.io.dissection import dissect
@@ -82,6 +83,7 @@ __all__ = [
     "folded_stacks",
     "fragments",
     "hosts",
+    "installed_extensions",
     "ladder",
     "latency",
     "limits",
@@ -132,6 +134,7 @@ _HOMES: Final = {
     "fragments": "zcanalysis.wire.datagrams",
     "read_host": "zcanalysis.hosts.toml_text",
     "read_machine_prices": "zcanalysis.prices.machine_file",
+    "installed_extensions": "zcanalysis.extending",
     "ladder": "zcanalysis.answer",
     "latency": "zcanalysis.cpu.latency",
     "match_taps": "zcanalysis.wire.two_taps",

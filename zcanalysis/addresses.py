@@ -39,6 +39,29 @@ def address_texts(addresses: pl.Series) -> pl.Series:
     return addresses.replace_strict(different, texts, default=None, return_dtype=pl.String()).alias(addresses.name)
 
 
+def address_numbers(texts: pl.Series) -> pl.Series:
+    """A column of addresses as PACKETS has them; each different text is read once.
+
+    Raises
+    ------
+    ValueError
+        If a text is no address.
+
+    Examples
+    --------
+    >>> address_texts(address_numbers(pl.Series("src", ["10.77.0.1", None, "fd00::1"]))).to_list()
+    ['10.77.0.1', None, 'fd00::1']
+    """
+    different = texts.drop_nulls().unique()
+    numbers = pl.Series([_number(text) for text in different], dtype=pl.UInt128())
+    return texts.replace_strict(different, numbers, default=None, return_dtype=pl.UInt128()).alias(texts.name)
+
+
+def _number(text: str) -> int:
+    address = ipaddress.ip_address(text)
+    return int(address) | (MAPPED_IPV4 << 32 if address.version == 4 else 0)  # noqa: PLR2004
+
+
 def bracketed_texts(addresses: pl.Series) -> pl.Series:
     """The same for a port to follow: IPv6 in brackets.
 

@@ -13,13 +13,14 @@ from typing import Any, Final
 import polars as pl
 
 from zcanalysis.answer import Answer, answered
-from zcanalysis.errors import TraceError
+from zcanalysis.errors import ExtensionError, TraceError
+from zcanalysis.extensions import warn
 from zcanalysis.goodput import counted_goodput
 from zcanalysis.io.host_facts import HostFacts
 from zcanalysis.io.recording import Recording
 from zcanalysis.ledger import Change, KeptAdvice, Verification, now
 from zcanalysis.limit import NOTABLE_FOREIGN, Kind, Limit
-from zcanalysis.patches import Patch, in_place, parse_patch
+from zcanalysis.patches import Patch, added, in_place, parse_patch
 from zcanalysis.patches.placement import cpu_list
 from zcanalysis.patches.sockets import rmem_of
 from zcanalysis.signs import CpuUse, Signs, signs
@@ -227,7 +228,17 @@ def is_in_place(patch: str, host: HostFacts) -> bool | None:
 
 def _weighed(answer: Answer, seen: Signs | None) -> Iterator[dict[str, Any]]:
     table = what_if(answer, candidates(answer.recording.host, seen))
-    yield from ({name: row[name] for name in ROW} for row in table.iter_rows(named=True))
+    yield from ({name: row[name] for name in ROW} for row in (*table.iter_rows(named=True), *_brought(answer)))
+
+
+def _brought(answer: Answer) -> Iterator[dict[str, Any]]:
+    """What extensions propose to try on such a kernel; one that fails at it is left out."""
+    for name, one in added().items():
+        if answer.recording.host.generation in one.entry.generations:
+            try:
+                yield from what_if(answer, [Patch(name, value) for value in one.entry.tries]).iter_rows(named=True)
+            except ExtensionError as error:
+                warn(f"{error}; it is left out")
 
 
 def _ranked(rows: list[dict[str, Any]], answer: Answer) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -268,7 +279,7 @@ def _objection(row: dict[str, Any], limit: Limit, goodput_gbps: float) -> str | 
     kind = _kind(row)
     if not row["applies"] or (row["command"] is None and kind != MOVE):
         return str(row["why"]) or "there is no command that would make it"
-    if kind not in ACTS_ON[limit.kind] or _out_of_reach(limit):
+    if not _acts_on(limit, row) or _out_of_reach(limit):
         return f"does not act on the limit ({limit.where or limit.kind})"
     if row["predicted_gbps"] is None and kind == REMEDY.get(limit.kind):
         return None
@@ -277,6 +288,12 @@ def _objection(row: dict[str, Any], limit: Limit, goodput_gbps: float) -> str | 
     if row["predicted_gbps"] <= goodput_gbps * (1 + LEAST_GAIN):
         return "is predicted to give nothing"
     return None
+
+
+def _acts_on(limit: Limit, row: dict[str, Any]) -> bool:
+    """Of what an extension brings only a replay knows on what it acts."""
+    kind = _kind(row)
+    return kind in ACTS_ON[limit.kind] or (kind in added() and row["tier"] in REPLAYED_TIERS)
 
 
 def _out_of_reach(limit: Limit) -> bool:

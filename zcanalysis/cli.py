@@ -5,8 +5,11 @@ Imports that cost time stand inside the commands, so that `--help` answers at on
 
 import os
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, TextIO
 
 import typer
 
@@ -36,7 +39,7 @@ from zcanalysis.cli_parts import (
     print_written,
     progress,
 )
-from zcanalysis.errors import TraceError, ZcError
+from zcanalysis.errors import ExtensionWarning, TraceError, ZcError
 from zcanalysis.output import printable
 from zcanalysis.shipped import here_or_shipped
 
@@ -64,9 +67,10 @@ app.command(cls=ManyAgainst)(compare)
 
 
 def main() -> None:
-    """Run the command; every expected failure is one line on standard error."""
+    """Run the command; every expected failure, and every warning of ours, is one line on standard error."""
     try:
-        app()
+        with _one_line_warnings():
+            app()
     except ZcError as error:
         _fail(str(error), BAD_INPUT)
     except KeyboardInterrupt:
@@ -83,6 +87,29 @@ def main() -> None:
             raise
         kind = type(error).__name__
         _fail(f"our own failure: {kind}: {error}; ZCANALYSIS_TRACEBACK=1 shows where, please report it", OUR_FAILURE)
+
+
+@contextmanager
+def _one_line_warnings() -> Iterator[None]:
+    """Extensions that are left out are told as failures are; other warnings are shown as Python does."""
+    with warnings.catch_warnings():
+        shown = warnings.showwarning
+
+        def show(
+            message: Warning | str,
+            category: type[Warning],
+            filename: str,
+            lineno: int,
+            file: TextIO | None = None,
+            line: str | None = None,
+        ) -> None:
+            if issubclass(category, ExtensionWarning):
+                complain(f"warning: {message}")
+            else:
+                shown(message, category, filename, lineno, file, line)
+
+        warnings.showwarning = show
+        yield
 
 
 def _fail(message: str, status: int) -> None:
@@ -221,6 +248,18 @@ def patches(as_json: Json = False) -> None:
     from zcanalysis.terminal import print_catalogue
 
     print_catalogue(rows)
+
+
+@app.command()
+def extensions(as_json: Json = False) -> None:
+    """List what other distributions add: patches, stage maps, readers; and whether each can be used."""
+    from zcanalysis.extending import installed_extensions
+
+    table = installed_extensions()
+    if table.is_empty() and not as_json:
+        print_line("no extension is installed")
+        return
+    print_table({"extensions": table}, as_json=as_json)
 
 
 @app.command("case")

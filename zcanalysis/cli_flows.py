@@ -59,13 +59,15 @@ def _flows(capture: Path, *, limits: bool, as_json: bool, csv: bool) -> None:
     from zcanalysis.wire.socket_counts import sockets
 
     read = read_recording(capture)
-    if read.packets is None or read.capture is None:
+    if read.packets is None:
         raise TraceError(f"{capture}: holds no capture; flows needs a pcap or pcapng file")
     with progress() as on_step:
         on_step("capture")
-        damage = Damage()
-        found = flows_sides_and_limits(read.packets, damage) if limits else flows_and_sides(read.capture, damage)
-        table, sides = found
+        damage, packets = Damage(), read.packets
+        if limits:
+            table, sides = flows_sides_and_limits(packets, damage)
+        else:
+            table, sides = flows_and_sides(packets if read.capture is None else read.capture, damage)
     if damage.words is not None:
         complain(f"{capture}: {damage.words}")
     counted = sockets(read, table)

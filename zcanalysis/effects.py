@@ -7,7 +7,7 @@ import polars as pl
 
 from zcanalysis.cpu.kernel_stages import ONCE_AN_SKB
 from zcanalysis.framing import segment_bytes
-from zcanalysis.patches import Patch, facts_after
+from zcanalysis.patches import CATALOGUE, Patch, facts_after
 from zcanalysis.patches.placement import reader_target
 from zcanalysis.patches.sockets import rmem_of
 from zcanalysis.rates import BITS_PER_BYTE
@@ -55,6 +55,13 @@ def applied(load: Workload, patches: tuple[Patch, ...]) -> Workload:
         changed = EFFECTS[patch.kind](load, patch) if patch.kind in EFFECTS else load
         load = changed.changed(host=facts_after(patch, load.host))
     return load
+
+
+def unpriced(patch: Patch) -> str | None:
+    """Why no null model sees what a patch does; None where they do."""
+    if patch.kind not in CATALOGUE:
+        return "is an extension's change"
+    return UNPRICED.get(patch.kind)
 
 
 def no_effect(load: Workload, patch: Patch) -> str | None:

@@ -21,6 +21,14 @@ class PatchError(ZcError, ValueError):
     """There is no such patch, or it cannot have that value."""
 
 
+class ExtensionError(ZcError):
+    """What another distribution adds cannot be used; the message names it."""
+
+
+class ExtensionWarning(UserWarning):
+    """An extension is left out; everything else goes on without it."""
+
+
 class ImpossibleHostError(ZcError, ValueError):
     """A described host cannot be, or its description cannot be read."""
 

@@ -12,6 +12,7 @@ from zcanalysis.cpu.stages import Roles, staged
 from zcanalysis.cpu.wall_time import cpu_times, process_shares, scaled_to_clocks, wall_time_account
 from zcanalysis.errors import TraceError
 from zcanalysis.goodput import QUIET_PHASE, Goodput, counted_goodput, sampled_phase
+from zcanalysis.io.host_facts import HostFacts
 from zcanalysis.io.recording import Recording
 from zcanalysis.tables import COSTS, FLOWS, STAGED_SAMPLES, empty
 from zcanalysis.wire.connections import flows
@@ -170,9 +171,13 @@ def _staged(recording: Recording, samples: pl.DataFrame | None, windows: pl.Data
     inside = samples if windows.is_empty() else _inside(samples, windows)
     host = recording.host
     roles = Roles(reader=host.reader_pids, sender=host.sender_pids, probe=host.probe_pids)
-    generation: Generation = "linux-2.4" if host.generation == "linux-2.4" else "linux-6"
-    charged = staged(inside, roles, generation)
+    charged = staged(inside, roles, generation_of(host), host.kernel)
     return charged if windows.is_empty() else _without_pauses(charged, windows)
+
+
+def generation_of(host: HostFacts) -> "Generation":
+    """Whose kernel functions were recorded; today's where nothing says."""
+    return "linux-2.4" if host.generation == "linux-2.4" else "linux-6"
 
 
 def _inside(table: pl.DataFrame, windows: pl.DataFrame) -> pl.DataFrame:

@@ -11,12 +11,12 @@ from typing import Final, NamedTuple
 import polars as pl
 
 from zcanalysis.answer import Answer
-from zcanalysis.errors import ImpossibleHostError, ZcError
+from zcanalysis.errors import ExtensionError, ImpossibleHostError, ZcError
 from zcanalysis.gains import OTHERS, ladder
 from zcanalysis.hosts import Host
 from zcanalysis.modelled import FAST_HOSTS, Basis, basis_of, changed, limit_of
 from zcanalysis.patched import is_priced
-from zcanalysis.patches import CATALOGUE, Patch, Setting, cannot
+from zcanalysis.patches import Patch, Setting, cannot, entry_of
 from zcanalysis.patches.patch import imagined
 from zcanalysis.rates import BITS_PER_BYTE
 from zcanalysis.scenarios import Scenario
@@ -233,9 +233,12 @@ def what_it_means(subject: Subject, patch: Patch) -> Setting:
         Any.
     """
     if subject.answer is not None:
-        return patch_setting(subject.answer, subject.load, patch)
+        try:
+            return patch_setting(subject.answer, subject.load, patch)
+        except ExtensionError as error:  # of one patch among many: the others are there
+            return cannot(str(error))
     assert subject.host is not None
-    if subject.host.generation not in CATALOGUE[patch.kind].generations:
+    if subject.host.generation not in entry_of(patch.kind).generations:
         return cannot(f"not on {subject.host.generation}: it has another receive path")
     return imagined("") if is_priced(patch) else cannot("the model of this host does not know it")
 

@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 from zcanalysis.framing import segment_bytes
 from zcanalysis.hosts import Host, Places, Price
-from zcanalysis.patches import Patch
+from zcanalysis.patches import Patch, entry_of
 from zcanalysis.prices.settings import ASSUMED, GSO_BYTES, sndbuf_bytes, under_way_bytes
 from zcanalysis.rates import BITS_PER_BYTE
 
@@ -66,14 +66,16 @@ def patched(host: Host, patches: Iterable[Patch], known: Known) -> Host:
         If the patches make a host that cannot be: a segment larger than the window.
     """
     for patch in patches:
-        if is_priced(patch):
+        if patch.kind in EFFECTS:
             host = EFFECTS[patch.kind](host, patch, known)
+        elif (effect := entry_of(patch.kind).effect) is not None:
+            host = effect(host, patch)
     return host
 
 
 def is_priced(patch: Patch) -> bool:
     """Whether the model knows what it does."""
-    return patch.kind in EFFECTS
+    return patch.kind in EFFECTS or entry_of(patch.kind).effect is not None
 
 
 def _settings(host: Host, **values: object) -> Host:

@@ -868,6 +868,15 @@ AUDIT: Final[Schema] = {
     "why": Column(pl.String(), "what it means for the answer"),
 }
 
+EXTENSIONS: Final[Schema] = {
+    "group": Column(pl.String(), "what it adds: patches, stage_maps or readers"),
+    "name": Column(pl.String(), "of its entry point; never trusted text"),
+    "distribution": Column(pl.String(), "that brings it"),
+    "version": Column(pl.String(), "of the distribution"),
+    "object": Column(pl.String(), "module and name behind the entry point"),
+    "state": Column(pl.String(), "ok, or why it is not used"),
+}
+
 RECORDINGS: Final[Schema] = {
     "key": Column(pl.String(), "of the source: the same for the same path; the other tables of a dataset have it too"),
     "path": Column(pl.String(), "folder or file"),
@@ -968,6 +977,18 @@ def conform(table: pl.DataFrame, schema: Schema) -> pl.DataFrame:
         return table.select(pl.col(name).cast(column.dtype) for name, column in schema.items())
     except pl.exceptions.PolarsError as error:
         raise TableError(f"table does not fit its schema: {str(error).splitlines()[0]}") from error
+
+
+def filled(table: pl.DataFrame, schema: Schema) -> pl.DataFrame:
+    """The table with nulls in the columns of the schema that it lacks.
+
+    Examples
+    --------
+    >>> filled(pl.DataFrame({"ts_ns": [7]}), SAMPLES).select("ts_ns", "cpu").row(0)
+    (7, None)
+    """
+    lacking = (name for name in schema if name not in table.columns)
+    return table.with_columns(pl.lit(None, schema[name].dtype).alias(name) for name in lacking)
 
 
 def empty(schema: Schema) -> pl.DataFrame:

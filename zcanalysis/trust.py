@@ -6,9 +6,10 @@ from typing import Final, Literal, NamedTuple
 import polars as pl
 
 from zcanalysis.blame import LimitingCpu
+from zcanalysis.cpu.stage_maps import named_by
 from zcanalysis.cpu.switches import idle_by_switches
 from zcanalysis.cpu.wall_time import UNSAMPLED, can_be_scaled, cpu_times
-from zcanalysis.evidence import Evidence, gather, sampled_windows
+from zcanalysis.evidence import Evidence, gather, generation_of, sampled_windows
 from zcanalysis.goodput import QUIET_PHASE, SAMPLED_PHASES, Ceiling, probe_effects
 from zcanalysis.io.recording import Recording
 from zcanalysis.io.socket_log import SocketLog
@@ -94,6 +95,9 @@ def _contents(seen: Evidence) -> Iterator[Check]:
     if recording.unreadable_counters:
         found = f"{recording.unreadable_counters:,} rows unreadable"
         yield Check("counters", "bad", found, "the file is damaged: rates from what is left may be wrong")
+    if recording.reader is not None:
+        why = "an extension read the file: its columns were checked, its numbers were not"
+        yield Check("reader", "ok", recording.reader, why)
     if recording.host.generated is not None:
         yield Check("origin", "warn", f"generated: {recording.host.generated}", "a model made this: it proves nothing")
     for line in recording.host.missing:
@@ -272,6 +276,7 @@ def _samples(seen: Evidence) -> Iterator[Check]:
         f"{1 - unclassified:.2%}",
         "the rest is shown as unclassified",
     )
+    yield from _stage_maps(seen, kernel)
     skid = kernel.select(pl.col("skid").mean()).item()
     yield Check(
         "interrupt-enable skid",
@@ -279,6 +284,20 @@ def _samples(seen: Evidence) -> Iterator[Check]:
         f"{skid:.0%} of kernel samples",
         "the sampler cannot stop where interrupts are off: the caller is charged",
     )
+
+
+def _stage_maps(seen: Evidence, kernel: pl.DataFrame) -> Iterator[Check]:
+    """What extensions have named, each apart: these functions are not of our own table."""
+    host = seen.recording.host
+    named = named_by(generation_of(host), host.kernel)
+    for extension in dict.fromkeys(one for _, one in named.values()):
+        functions = [function for function, (_, one) in named.items() if one == extension]
+        charged = kernel.filter(pl.col("function").is_in(functions))
+        count, share = charged.get_column("function").n_unique(), charged.height / kernel.height
+        if count:
+            found = f"named {count:,} functions, {share:.1%} of kernel samples"
+            why = f"an extension says to which stages these belong: {extension.origin}"
+            yield Check(f"stage map {extension.name}", "ok", found, why)
 
 
 def _accounting(seen: Evidence) -> Iterator[Check]:

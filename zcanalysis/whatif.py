@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 import polars as pl
 
 from zcanalysis.answer import Answer, answered, model_of
-from zcanalysis.effects import UNPRICED, applied, assumption, no_effect, remark
+from zcanalysis.effects import applied, assumption, no_effect, remark, unpriced
 from zcanalysis.goodput import Goodput, sender_is_here
 from zcanalysis.hosts import Host
 from zcanalysis.io.host_facts import HostFacts
@@ -319,7 +319,7 @@ def _prediction(
     replayed = predicted(answer.model, acting, prices, hosts)
     if isinstance(replayed, str):
         return base._replace(applies=False, why=_joined([*said, replayed]))
-    nullable = hosts is None and not prices and not any(patch.kind in UNPRICED for patch in acting)
+    nullable = hosts is None and not prices and not any(map(unpriced, acting))
     by_null = _by_nulls(base, load, acting, _error(answer)) if nullable else base
     tier = FROM_MACHINE if calibrated_names(answer.model.calibration.host) else FROM_RECORDING
     changing = bool(acting or prices)
@@ -335,12 +335,10 @@ def _unreplayed(
         return base._replace(
             applies=False, why=_joined([*said, f"{PRICES_NEED_REPLAY}, and it does not know {unknown}"])
         )
-    unpriced = [
-        f"{patch} {UNPRICED[patch.kind]}: no null model prices that" for patch in acting if patch.kind in UNPRICED
-    ]
-    by_null = base if unpriced else _by_nulls(base, load, acting, _error(answer))
-    without = [] if not acting or unpriced else [BY_NULL_MODELS]
-    return by_null._replace(why=_joined([*said, *unpriced, *without]))
+    unseen = [f"{patch} {why}: no null model prices that" for patch in acting if (why := unpriced(patch)) is not None]
+    by_null = base if unseen else _by_nulls(base, load, acting, _error(answer))
+    without = [] if not acting or unseen else [BY_NULL_MODELS]
+    return by_null._replace(why=_joined([*said, *unseen, *without]))
 
 
 def _joined(said: Iterable[str | None]) -> str:

@@ -4,7 +4,7 @@ import altair as alt
 import polars as pl
 
 from zcanalysis.charts.theme import WIDTH, dressed
-from zcanalysis.patches import CATALOGUE
+from zcanalysis.patches import entry_of
 
 WIDE_SPAN = 10
 SAYS = "Goodput with its range against the value of one patch, a line and a band for each combination of the others."
@@ -45,7 +45,7 @@ def _title(shown: pl.DataFrame) -> str:
     if shown.is_empty():
         return ""
     name = str(shown.item(0, "patch")).partition("=")[0]
-    unit, comma, _ = CATALOGUE[name.partition(":")[0]].value.expected.partition(", ")
+    unit, comma, _ = entry_of(name.partition(":")[0]).value.expected.partition(", ")
     return f"{name} ({unit})" if comma else name
 
 

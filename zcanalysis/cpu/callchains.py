@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final, NamedTuple
 
-from zcanalysis.cpu.kernel_stages import Functions, Generation, kernel_functions, plain_symbol
+from zcanalysis.cpu.kernel_stages import Functions, Generation, plain_symbol
+from zcanalysis.cpu.stage_maps import known_functions
 
 # Each boundary: what its name looks like, the context it opens, the stage it gets when nothing inside decided.
 BOUNDARIES: Final = (
@@ -89,7 +90,7 @@ class Charge(NamedTuple):
     folded: str
 
 
-def charge(callchain: str, generation: Generation = "linux-6") -> Charge:
+def charge(callchain: str, generation: Generation = "linux-6", kernel: str | None = None) -> Charge:
     r"""Stage, context and direction of one call chain.
 
     Parameters
@@ -98,6 +99,8 @@ def charge(callchain: str, generation: Generation = "linux-6") -> Charge:
         As in SAMPLES: frames leaf first, one a line.
     generation
         Whose function table to use.
+    kernel
+        Release of the recorded kernel, for stage maps that are for some only.
 
     Examples
     --------
@@ -114,7 +117,7 @@ def charge(callchain: str, generation: Generation = "linux-6") -> Charge:
     names = [plain_symbol(symbol) for symbol in symbols[:depth]]
     inside, context, boundary_stage = _up_to_boundary(names)
     direction = _direction(inside)
-    stage, function = _decide(inside, kernel_functions(generation))
+    stage, function = _decide(inside, known_functions(generation, kernel))
     if stage is None and boundary_stage:
         stage, function = boundary_stage, inside[-1]
     if direction == "tx" and context != "idle":

@@ -33,7 +33,9 @@ class Roles:
     probe: frozenset[int] = field(default_factory=frozenset)
 
 
-def staged(samples: pl.DataFrame, roles: Roles | None = None, generation: Generation = "linux-6") -> pl.DataFrame:
+def staged(
+    samples: pl.DataFrame, roles: Roles | None = None, generation: Generation = "linux-6", kernel: str | None = None
+) -> pl.DataFrame:
     """Every sample with its stage and weight: the STAGED_SAMPLES schema, sorted by CPU and time.
 
     Parameters
@@ -46,6 +48,8 @@ def staged(samples: pl.DataFrame, roles: Roles | None = None, generation: Genera
         this machine.
     generation
         Whose table of kernel functions to use.
+    kernel
+        Release of the recorded kernel, for stage maps that are for some only.
 
     Notes
     -----
@@ -54,7 +58,7 @@ def staged(samples: pl.DataFrame, roles: Roles | None = None, generation: Genera
     (threaded NAPI, nfsd) is charged to its stages, any other is foreign.
     """
     clean = conform(samples, SAMPLES).filter(pl.col("error").is_null()).drop("error")
-    charges = _charges(clean.get_column("callchain").unique(), generation)
+    charges = _charges(clean.get_column("callchain").unique(), generation, kernel)
     joined = clean.join(charges, on="callchain", how="left").with_columns(
         pl.col("cpu").fill_null(-1), pl.col("comm").fill_null(""), pl.col("event").fill_null("")
     )
@@ -69,8 +73,8 @@ def staged(samples: pl.DataFrame, roles: Roles | None = None, generation: Genera
     return conform(_weighted(by_role), STAGED_SAMPLES)
 
 
-def _charges(callchains: pl.Series, generation: Generation) -> pl.DataFrame:
-    rows = [charge(chain, generation) for chain in callchains]
+def _charges(callchains: pl.Series, generation: Generation, kernel: str | None) -> pl.DataFrame:
+    rows = [charge(chain, generation, kernel) for chain in callchains]
     columns = {name: [getattr(row, name) for row in rows] for name in Charge._fields}
     types = {name: pl.Boolean if name in ("skid", "in_idle") else pl.String for name in Charge._fields}
     return pl.DataFrame(columns, schema=types).with_columns(callchains.alias("callchain"))

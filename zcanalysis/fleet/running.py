@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
+from zcanalysis.extensions import fingerprint
 from zcanalysis.fleet.dataset import Dataset, Failure, dataset_in
 from zcanalysis.fleet.page import write_index
 from zcanalysis.fleet.sources import found
@@ -95,7 +96,8 @@ def batch(
     it is made.
     """
     with dataset_in(Path(os.path.abspath(directory))) as dataset:  # noqa: PTH100 - links stay
-        jobs = [Job(source, dataset.directory, dataset.run, link_gbps) for source in found(paths)]
+        given = (dataset.directory, dataset.run, link_gbps, fingerprint())
+        jobs = [Job(source, *given) for source in found(paths)]
         todo = sorted((job for job in jobs if not is_done(job)), key=lambda job: dataset.has_failed(job.source))
         progress = Progress(0, 0, len(todo), len(jobs) - len(todo))
         on_progress(progress)

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 from zcanalysis.errors import TraceError
 from zcanalysis.io.file_kind import is_capture
 from zcanalysis.io.perf import PERF_DATA_MAGICS
+from zcanalysis.io.readers import reader_of
 from zcanalysis.io.recording import (
     BPFTRACE_NAMES,
     CAPTURE_NAMES,
@@ -160,7 +161,7 @@ def _inside(folder: Path) -> Iterator[Path]:
 
 
 def _if_trace(file: Path) -> list[Path]:
-    """The file, if it is named like a capture or a perf trace, or begins like one."""
+    """The file, if it is named like a capture or a perf trace, begins like one, or is one that an extension reads."""
     if file.name.startswith("."):
         return []
     return [file] if NAMED.search(file.name) or _begins_like_a_trace(file) else []
@@ -173,6 +174,6 @@ def _begins_like_a_trace(file: Path) -> bool:
         with file.open("rb") as stream:
             if stream.read(8) in PERF_DATA_MAGICS:
                 return True
-        return is_capture(file)
+        return is_capture(file) or reader_of(file) is not None
     except (OSError, TraceError):
         return False

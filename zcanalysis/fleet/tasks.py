@@ -11,6 +11,7 @@ import polars as pl
 
 from zcanalysis.answer import Answer, answered, limited_flows, limits_of, sentence
 from zcanalysis.errors import TraceError, ZcError
+from zcanalysis.extensions import fingerprint
 from zcanalysis.fleet.dataset import DATASET_VERSION, Dataset
 from zcanalysis.fleet.sources import Looks, Source, as_text, looks
 from zcanalysis.io.pcap_blocks import NO_STOP, Place
@@ -35,6 +36,8 @@ class Job(NamedTuple):
     run: str
     """Which may write there."""
     link_gbps: float | None = None
+    extensions: str = ""
+    """Readers and stage maps that are installed where the batch was started: every process must have the same."""
 
     @property
     def dataset(self) -> Dataset:
@@ -43,7 +46,7 @@ class Job(NamedTuple):
 
     def state(self, seen: Looks) -> str:
         """What the tables depend on: as long as it stays the same, they are not made again."""
-        return f"{VERSION} {DATASET_VERSION} {self.link_gbps} {seen.digest}"
+        return f"{VERSION} {DATASET_VERSION} {self.link_gbps} {seen.digest} {self.extensions}".rstrip()
 
 
 class Outcome(NamedTuple):
@@ -148,6 +151,9 @@ def _failed(dataset: Dataset, source: Source, reason: str) -> Outcome:
 
 def _tables(job: Job, ranges: list[CaptureRange] | None) -> tuple[dict[str, pl.DataFrame], str]:
     """Every table of a source, and the state it had from begin to end."""
+    if fingerprint() != job.extensions:
+        here, there = fingerprint() or "none", job.extensions or "none"
+        raise TraceError(f"this process has other extensions ({here}) than the one that started the batch ({there})")
     seen = looks(job.source)
     recording = read_recording(job.source.path)
     if ranges is not None:

@@ -9,7 +9,8 @@ from zcanalysis.addresses import address_texts
 from zcanalysis.errors import TraceError
 from zcanalysis.io.file_kind import is_capture
 from zcanalysis.io.perf import scan_perf
-from zcanalysis.tables import PACKETS, SAMPLES, parquet_metadata
+from zcanalysis.io.readers import reader_of
+from zcanalysis.tables import PACKETS, SAMPLES, Schema, parquet_metadata
 
 CSV: Final = ".csv"
 
@@ -26,12 +27,13 @@ class Converted(NamedTuple):
 
 
 def convert(source: str | Path, target: str | Path, *, overwrite: bool = False) -> Converted:
-    """Write a capture or a perf trace as one parquet file (zstd) or CSV, in a single streamed pass.
+    """Write a capture, a perf trace or what an extension reads as one parquet file (zstd) or CSV, in one streamed pass.
 
     Parameters
     ----------
     source
-        A capture (pcap, pcapng) or a perf trace (text, perf.data); each may be compressed.
+        A capture (pcap, pcapng), a perf trace (text, perf.data), or a file that an extension reads (its packets, else
+        its samples); each may be compressed.
     target
         The file: CSV when its name ends in ``.csv``, else parquet. It appears under this name only when it is whole.
     overwrite
@@ -58,9 +60,7 @@ def convert(source: str | Path, target: str | Path, *, overwrite: bool = False) 
         raise TraceError(f"{wanted}: exists already; name another file, or use --overwrite")
     if wanted.exists() and wanted.samefile(origin):
         raise TraceError(f"{wanted}: is the source itself")
-    kind, schema, rows = (
-        ("packets", PACKETS, _packets(origin)) if is_capture(origin) else ("samples", SAMPLES, scan_perf(origin))
-    )
+    kind, schema, rows = _opened(origin)
     part = wanted.with_name(f"{wanted.name}.part")
     try:
         if wanted.suffix == CSV:
@@ -75,11 +75,23 @@ def convert(source: str | Path, target: str | Path, *, overwrite: bool = False) 
     return found
 
 
-def _packets(origin: Path) -> pl.LazyFrame:
-    from zcanalysis.io.pcap import scan_pcap
+def _opened(origin: Path) -> tuple[str, Schema, pl.LazyFrame]:
+    """Kind, schema and rows of what is written."""
+    if is_capture(origin):
+        from zcanalysis.io.pcap import scan_pcap
 
+        return "packets", PACKETS, _with_texts(scan_pcap(origin))
+    found = reader_of(origin)
+    packets, samples = (None, scan_perf(origin)) if found is None else (found.packets, found.samples)
+    if packets is not None:
+        return "packets", PACKETS, _with_texts(packets)
+    assert samples is not None  # a reader gives one of both
+    return "samples", SAMPLES, samples
+
+
+def _with_texts(packets: pl.LazyFrame) -> pl.LazyFrame:
     as_text = pl.col("src", "dst").map_batches(address_texts, return_dtype=pl.String(), is_elementwise=True)
-    return scan_pcap(origin).with_columns(as_text)
+    return packets.with_columns(as_text)
 
 
 def _flat(rows: pl.LazyFrame) -> pl.LazyFrame:

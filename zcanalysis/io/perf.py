@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Generator, Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final
 
@@ -44,6 +45,24 @@ def scan_perf(path: str | Path) -> pl.LazyFrame:
         pass
 
     return lazy_scan(lambda _columns: _batches(file), SAMPLES, "PERF")
+
+
+def is_perf(file: Path) -> bool:
+    """Whether the file is a perf trace: a perf.data, or text whose first part holds a sample.
+
+    Raises
+    ------
+    TraceError
+        If it cannot be opened.
+    """
+    with open_bytes(file) as stream:
+        start = opening(stream)
+    if start.startswith(PERF_DATA_MAGICS):
+        return True
+    with suppress(TraceError), closing(_batches(file)) as tables:
+        next(tables)
+        return True
+    return False
 
 
 def _batches(file: Path) -> Generator[pl.DataFrame, None, None]:

@@ -16,6 +16,7 @@ from zcanalysis.io.host_facts import HostFacts, read_host_facts
 from zcanalysis.io.json_file import read_json
 from zcanalysis.io.logged_sockets import with_logged
 from zcanalysis.io.perf import scan_perf
+from zcanalysis.io.readers import reader_of
 from zcanalysis.io.socket_log import SocketLog, is_socket_log, read_socket_log
 from zcanalysis.io.trace_events import scan_events
 from zcanalysis.tables import COUNTERS, conform
@@ -65,6 +66,8 @@ class Recording:
     """What bpftrace printed: for `spreads`."""
     load: Mapping[str, Any] | None = None
     clock: ClockShift | None = None
+    reader: str | None = None
+    """The extension that read the file, and who brings it; None where we did."""
 
 
 def read_recording(path: str | Path, perf: str | Path | None = None) -> Recording:
@@ -73,8 +76,9 @@ def read_recording(path: str | Path, perf: str | Path | None = None) -> Recordin
     Parameters
     ----------
     path
-        A recording folder, a capture (pcap, pcapng), a perf trace, or a log of ``ss -tinm``; each may be compressed.
-        Any folder that holds one of them as the recorder names it, or ``ss.txt`` or ``sender-ss.txt``, is a recording.
+        A recording folder, a capture (pcap, pcapng), a perf trace, a log of ``ss -tinm``, or a file that an extension
+        reads; each may be compressed. Any folder that holds one of them as the recorder names it, or ``ss.txt`` or
+        ``sender-ss.txt``, is a recording.
     perf
         A perf trace to use beside a capture, or instead of the folder's own.
 
@@ -123,14 +127,16 @@ def read_recording(path: str | Path, perf: str | Path | None = None) -> Recordin
 
 
 def _single_file(file: Path, perf: str | Path | None) -> Recording:
-    """A capture, with or without a perf trace; or a log of sockets or a perf trace alone, told by its first bytes."""
+    """A capture, with or without a perf trace; or one of the others alone, told by its first bytes."""
+    samples = scan_perf(perf) if perf else None
     if is_capture(file):
-        samples = scan_perf(perf) if perf else None
         return Recording(name=file.name, path=file, packets=_scan_capture(file), capture=file, samples=samples)
     if begins_like(file, is_socket_log):
         logs = (read_socket_log(file),)
-        samples = scan_perf(perf) if perf else None
         return Recording(name=file.name, path=file, counters=with_logged(None, logs), socket_logs=logs, samples=samples)
+    if (found := reader_of(file)) is not None:
+        samples = found.samples if samples is None else samples
+        return Recording(name=file.name, path=file, packets=found.packets, samples=samples, reader=found.origin)
     return Recording(name=file.name, path=file, samples=scan_perf(file))
 
 

@@ -14,24 +14,26 @@ from collections.abc import Iterable
 
 from zcanalysis.io.host_facts import HostFacts
 from zcanalysis.patches.afterwards import facts_after
-from zcanalysis.patches.catalogue import CATALOGUE, GROUPS, check_stage, parse_patch
+from zcanalysis.patches.built_in import CATALOGUE, GROUPS
+from zcanalysis.patches.catalogue import check_stage, entry_of, groups, parse_patch
 from zcanalysis.patches.entry import Entry
+from zcanalysis.patches.extended import Added, added
 from zcanalysis.patches.patch import Patch, Setting, Value, cannot
 from zcanalysis.patches.values import checked
 
 __all__ = [
-    "CATALOGUE", "GROUPS", "Entry", "Patch", "Setting", "applicability", "autotuning", "busy_poll", "cannot",
-    "catalogue_rows", "coalesce_us", "command", "competing_load", "copy_gbps", "cpu", "cpu_speed", "defrag_chain",
-    "delack_ms", "dma_burst", "dma_gbps", "facts_after", "flows", "gro", "gso", "hw_checksum", "in_place",
-    "irq_affinity", "kernel_bypass", "link_gbps", "mtu", "napi", "numa", "parse_patch", "pinned_buffers",
-    "prequeue", "prequeue_bypass", "queues", "quickack", "rcvbuf", "reader_bytes", "rfs", "ring", "rps", "rtt_us",
-    "setting", "speedup", "sse_copy", "undo", "zero_copy_rx",
+    "CATALOGUE", "GROUPS", "Added", "Entry", "Patch", "Setting", "added", "applicability", "autotuning",
+    "busy_poll", "cannot", "catalogue_rows", "coalesce_us", "command", "competing_load", "copy_gbps", "cpu",
+    "cpu_speed", "defrag_chain", "delack_ms", "dma_burst", "dma_gbps", "entry_of", "facts_after", "flows", "gro",
+    "groups", "gso", "hw_checksum", "in_place", "irq_affinity", "kernel_bypass", "link_gbps", "mtu", "napi", "numa",
+    "parse_patch", "pinned_buffers", "prequeue", "prequeue_bypass", "queues", "quickack", "rcvbuf", "reader_bytes",
+    "rfs", "ring", "rps", "rtt_us", "setting", "speedup", "sse_copy", "undo", "zero_copy_rx",
 ]  # fmt: skip
 
 
 def setting(patch: Patch, host: HostFacts) -> Setting:
     """Everything the patch means on the host."""
-    entry = CATALOGUE[patch.kind]
+    entry = entry_of(patch.kind)
     if host.generation not in entry.generations:
         return cannot("only for today's kernels: the recorded one has another receive path")
     return entry.on(patch, host)
@@ -59,13 +61,15 @@ def in_place(patch: Patch, host: HostFacts) -> bool | None:
 
 
 def catalogue_rows() -> Iterable[dict[str, str]]:
-    """One row a patch: its group, name, value, what it changes, source, when it does not apply."""
-    for group, entries in GROUPS.items():
+    """One row a patch: its group, name, value, what it changes, source, when it does not apply, who brings it."""
+    brought = added()
+    for group, entries in groups().items():
         for entry in entries:
             name = "speedup:STAGE" if entry.name == "speedup" else entry.name
             yield {
                 "group": group, "patch": name, "value": entry.value.expected, "what": entry.what,
                 "source": entry.source, "unless": entry.unless,
+                "origin": brought[name].origin if name in brought else "zcanalysis",
             }  # fmt: skip
 
 

@@ -1,27 +1,20 @@
-"""Which patches there are, by subject, and how their names and values are read."""
+"""Which patches there are, by subject, and how their names and values are read.
+
+Extensions are asked only where our own patches do not answer.
+"""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import Final
 
 from zcanalysis.cpu.kernel_stages import NOT_RECEIVE, STAGES
 from zcanalysis.errors import PatchError
-from zcanalysis.patches import entries_arrival as arrival
-from zcanalysis.patches import entries_reading as reading
+from zcanalysis.patches.built_in import CATALOGUE, GROUPS
 from zcanalysis.patches.entry import Entry
+from zcanalysis.patches.extended import added, added_named, added_names
 from zcanalysis.patches.patch import Patch
 from zcanalysis.patches.values import value_of
 
-GROUPS: Final[Mapping[str, tuple[Entry, ...]]] = {
-    "packets and checksums": arrival.PACKETS,
-    "device and bus": arrival.DEVICE,
-    "acknowledgements and window": arrival.ACKS,
-    "copies": reading.COPIES,
-    "where work runs": reading.PLACES,
-    "reader": reading.READER,
-    "bounds and virtual changes": reading.BOUNDS,
-}
-CATALOGUE: Final[Mapping[str, Entry]] = {entry.name: entry for group in GROUPS.values() for entry in group}
 SPEEDABLE: Final = tuple(stage for stage in STAGES if stage not in NOT_RECEIVE or stage == "sender")
 
 
@@ -36,21 +29,47 @@ def parse_patch(text: str) -> Patch:
     name, given, value = text.strip().partition("=")
     name = name.strip()
     kind, _, stage = name.partition(":")
-    entry = CATALOGUE.get(kind)
-    if entry is None or (stage and kind != "speedup"):
+    entry = entry_of(kind)
+    if stage and kind != "speedup":
         raise PatchError(f"no patch {name[:40]!r}{_nearest(kind, CATALOGUE)}")
     if kind == "speedup":
         check_stage(stage)
     return Patch(name, value_of(name, value if given else None, entry.value))
 
 
+def entry_of(kind: str) -> Entry:
+    """What the catalogue says of a kind of patch, our own or one of an extension.
+
+    Raises
+    ------
+    PatchError
+        If there is no such patch.
+    ExtensionError
+        If an extension brings it, and it cannot be used.
+    """
+    entry = CATALOGUE.get(kind) or added_named(kind)
+    if entry is None:
+        raise PatchError(f"no patch {kind[:40]!r}{_nearest(kind, [*CATALOGUE, *added_names()])}")
+    return entry
+
+
+def groups() -> dict[str, tuple[Entry, ...]]:
+    """All patches by subject; those of extensions, as far as they can be used, by who brings them."""
+    brought: dict[str, tuple[Entry, ...]] = {}
+    for one in added().values():
+        group = f"brought by {one.origin}"
+        brought[group] = (*brought.get(group, ()), one.entry)
+    return {**GROUPS, **brought}
+
+
 def check_stage(stage: str) -> None:
     """Raise a `PatchError` unless there is such a stage."""
     if stage not in SPEEDABLE:
-        near = _nearest(stage, dict.fromkeys(SPEEDABLE))
+        near = _nearest(stage, SPEEDABLE)
         raise PatchError(f"patch speedup: no stage {stage[:40]!r}, as in speedup:copy=20{near}")
 
 
-def _nearest(name: str, known: Mapping[str, object]) -> str:
+def _nearest(name: str, known: Iterable[str]) -> str:
+    known = list(known)
     near = difflib.get_close_matches(name[:40], known, n=1)
     return f"; did you mean {near[0]}?" if near else f"; there are {', '.join(known)}"

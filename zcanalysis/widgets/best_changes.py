@@ -8,7 +8,7 @@ import ipywidgets
 
 from zcanalysis.advice import ranked_changes
 from zcanalysis.answer import Answer, rate_text
-from zcanalysis.patches import CATALOGUE, parse_patch
+from zcanalysis.patches import CATALOGUE, added, parse_patch
 from zcanalysis.scenarios import Scenario
 from zcanalysis.whatif import REPLAYED_TIERS
 from zcanalysis.widgets.explorer_words import limit_words
@@ -59,7 +59,7 @@ class BestChanges:
     def _line(self, row: dict[str, Any], now_gbps: float | None) -> ipywidgets.Box:
         """A change that the controls know has a button, another one its name."""
         words = ipywidgets.HTML(gain_html(row, now_gbps), layout={"flex": "1 1 220px"})
-        known = row["patch"].partition("=")[0] in CATALOGUE
+        known = row["patch"].partition("=")[0] in {*CATALOGUE, *added()}
         name = self._button(row["patch"]) if known else ipywidgets.HTML(escape(row["patch"]), layout=NAME)
         return ipywidgets.Box([name, words], layout={"flex_flow": "row wrap", "align_items": "center"})
 

@@ -8,7 +8,7 @@ import traitlets
 
 from zcanalysis.cpu.kernel_stages import STAGES
 from zcanalysis.exploring import Subject, what_it_means
-from zcanalysis.patches import CATALOGUE, GROUPS, Patch
+from zcanalysis.patches import Patch, entry_of, groups
 from zcanalysis.sensitivity import fixable_stages
 from zcanalysis.widgets.page_parts import dim
 from zcanalysis.widgets.patch_values import offered
@@ -165,7 +165,7 @@ class PatchControls:
 
 
 def _catalogue() -> Iterator[tuple[str, list[str]]]:
-    for group, entries in GROUPS.items():
+    for group, entries in groups().items():
         yield group, [entry.name for entry in entries if entry.name != SPEEDUP]
 
 
@@ -183,10 +183,10 @@ def _rows(names: list[str], subject: Subject) -> Iterator[PatchRow]:
                 choices.append((f"{_short(patch)} (now)", None))
         # what cannot be done says more than what is so already
         acts = any(one is not None for _, one in choices)
-        reason = "" if acts else min(why, default=(False, CATALOGUE[name].unless))[1]
+        reason = "" if acts else min(why, default=(False, entry_of(name).unless))[1]
         if None not in (one for _, one in choices):
             choices.insert(0, (AS_IT_IS, None))
-        yield PatchRow(name, choices, reason, f"{CATALOGUE[name].what} ({CATALOGUE[name].source})")
+        yield PatchRow(name, choices, reason, f"{entry_of(name).what} ({entry_of(name).source})")
 
 
 def _stage_rows(subject: Subject) -> Iterator[PatchRow]:
@@ -211,7 +211,7 @@ def _text(patch: Patch | None) -> str:
 def _short(patch: Patch) -> str:
     """The value with its unit."""
     value = str(patch).partition("=")[2]
-    unit = CATALOGUE[patch.kind].value.expected.partition(",")[0]
+    unit = entry_of(patch.kind).value.expected.partition(",")[0]
     if unit == "bytes" and isinstance(patch.value, int):
         return bytes_text(patch.value)
     known = {"bytes": "B", "microseconds": "µs", "milliseconds": "ms", "Gbit/s": "Gbit/s", "percent": "%"}

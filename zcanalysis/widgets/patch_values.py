@@ -5,7 +5,7 @@ from typing import Final
 
 from zcanalysis.errors import PatchError
 from zcanalysis.exploring import Subject
-from zcanalysis.patches import CATALOGUE, Patch
+from zcanalysis.patches import Patch, entry_of
 from zcanalysis.patches.patch import Value
 from zcanalysis.patches.values import ALWAYS, CPU, CPU_OR_OFF, SWITCH
 
@@ -49,7 +49,8 @@ def offered(name: str, subject: Subject) -> list[Patch]:
 
 
 def _values(name: str, subject: Subject) -> Iterator[Value]:
-    kind = CATALOGUE[name].value
+    entry = entry_of(name)
+    kind = entry.value
     if kind in (CPU, CPU_OR_OFF):
         if kind is CPU_OR_OFF:
             yield None
@@ -59,7 +60,7 @@ def _values(name: str, subject: Subject) -> Iterator[Value]:
         if kind is SWITCH:
             yield False
     else:
-        yield from OFFERED.get(name, ())
+        yield from OFFERED.get(name, entry.tries)
 
 
 def _cpus(subject: Subject) -> int:
@@ -69,6 +70,6 @@ def _cpus(subject: Subject) -> int:
 
 def _patch(name: str, value: Value) -> Patch | None:
     try:
-        return Patch(name, value) if CATALOGUE[name].value.fits(value) else None
+        return Patch(name, value) if entry_of(name).value.fits(value) else None
     except PatchError:
         return None

@@ -126,14 +126,17 @@ def packet_batches(
     columns
         Those that will be asked for.
     damage
-        Counts the records of a file that could not be read.
+        Counts the records that could not be read.
     """
     if isinstance(packets, str | Path):
         from zcanalysis.io.packet_arrays import captured_arrays
 
         yield from captured_arrays(Path(packets), columns, damage)
     else:
-        yield from map(TableArrays, batches(packets, list(columns)))
+        for batch in batches(packets, [*columns, *([] if damage is None else ["error"])]):
+            if damage is not None:
+                damage.errors(batch.get_column("error"))
+            yield TableArrays(batch)
 
 
 def as_arrays(batch: PacketArrays) -> "space.Packets":
