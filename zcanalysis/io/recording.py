@@ -68,7 +68,8 @@ def read_recording(path: str | Path, perf: str | Path | None = None) -> Recordin
         A recording folder, a capture (pcap, pcapng), a perf trace, or a file that an extension reads; each may be
         compressed.
     perf
-        A perf trace to use beside a capture, or instead of the folder's own.
+        A perf trace (or a file of samples that an extension reads) to use beside a capture, or instead of the folder's
+        own.
 
     Raises
     ------
@@ -84,11 +85,12 @@ def read_recording(path: str | Path, perf: str | Path | None = None) -> Recordin
     host = read_host_facts(host_file) if host_file.exists() else HostFacts()
     clock = monotonic_to_epoch(host.clock) if host.clock else None
     capture = _first_of(place, CAPTURE_NAMES)
-    trace = Path(perf) if perf else _first_of(place, PERF_NAMES)
+    trace = _first_of(place, PERF_NAMES)
+    samples, reader = _given_samples(perf) if perf else (scan_perf(trace) if trace else None, None)
     events, packet_events = _first_of(place, TRACE_NAMES), _first_of(place, PACKET_TRACE_NAMES)
     counters = place / "counters.parquet"
     load = place / "load.json"
-    if capture is None and trace is None and not counters.exists():
+    if capture is None and samples is None and not counters.exists():
         raise TraceError(f"{place}: is no recording: it holds neither capture.pcap, perf.txt nor counters.parquet")
     table = _read_counters(counters) if counters.exists() else None
     usable = None if table is None else table.drop_nulls().filter(pl.col("ts_ns").is_between(0, LATEST_NS))
@@ -98,25 +100,34 @@ def read_recording(path: str | Path, perf: str | Path | None = None) -> Recordin
         host=host,
         counters=usable,
         unreadable_counters=0 if table is None or usable is None else table.height - usable.height,
-        samples=_on_epoch(scan_perf(trace), clock) if trace else None,
+        samples=None if samples is None else _on_epoch(samples, clock),
         packets=_scan_capture(capture) if capture else None,
         capture=capture,
         events=_on_epoch(scan_events(events), clock) if events else None,
         packet_events=_on_epoch(scan_events(packet_events), clock) if packet_events else None,
         load=read_json(load) if load.exists() else None,
         clock=clock,
+        reader=reader,
     )
 
 
 def _single_file(file: Path, perf: str | Path | None) -> Recording:
     """A capture, with or without a perf trace; or a perf trace alone, told by its first bytes; or an extension's."""
-    samples = scan_perf(perf) if perf else None
+    samples, reader = _given_samples(perf) if perf else (None, None)
     if is_capture(file):
-        return Recording(name=file.name, path=file, packets=_scan_capture(file), capture=file, samples=samples)
+        packets = _scan_capture(file)
+        return Recording(name=file.name, path=file, packets=packets, capture=file, samples=samples, reader=reader)
     if (found := reader_of(file)) is not None:
         samples = found.samples if samples is None else samples
         return Recording(name=file.name, path=file, packets=found.packets, samples=samples, reader=found.origin)
     return Recording(name=file.name, path=file, samples=scan_perf(file))
+
+
+def _given_samples(perf: str | Path) -> tuple[pl.LazyFrame, str | None]:
+    """Samples of a file that was named, and the extension that reads it, where one does."""
+    found = reader_of(Path(perf))
+    samples = None if found is None else found.samples
+    return (scan_perf(perf), None) if found is None or samples is None else (samples, found.origin)
 
 
 def _scan_capture(file: Path) -> pl.LazyFrame:
