@@ -153,9 +153,9 @@ def working(extension: Extension) -> Iterator[None]:
     try:
         with _one_at_a_time, redirect_stdout(sys.stderr):
             yield
-    except ZcError:
+    except (ZcError, KeyboardInterrupt):
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:  # also SystemExit, and polars' panics
         raise ExtensionError(f"{extension}: {_reason(error)}") from error
 
 

@@ -48,7 +48,8 @@ def packets(file):
     if kind == "list": yield [1, 2]
 def number(file): return 5
 def samples(file):
-    yield filled(pl.DataFrame({"ts_ns": [1], "callchain": ["tcp_v4_rcv without tabs"]}), SAMPLES)
+    chain = "tcp_v4_rcv without tabs" if file.stem == "any" else "tcp_v4_rcv\\t[k]\\tk"
+    yield filled(pl.DataFrame({"ts_ns": [1], "callchain": [chain]}), SAMPLES)
 ODD = Reader(lambda file, start: file.suffix == ".odd", packets=packets)
 NUMBER = Reader(lambda file, start: file.suffix == ".number", packets=number)
 CHAIN = Reader(lambda file, start: file.suffix == ".chain", samples=samples)
@@ -251,6 +252,21 @@ def test_a_reader_that_fails_when_asked_is_passed_by_and_ours_are_not_disturbed(
     perf = tmp_path / "renamed.odd"  # asked last: what we read ourselves is never another's, whatever its name
     perf.write_text("iperf3 7/7 [001] 7.000000001: 1 cpu-clock:\n\tff tcp_v4_rcv ([k])\n\n")
     assert run(broken, OPENED, perf, python=True).stdout == "renamed.odd 1\n"
+
+
+BESIDE = """
+import sys, zcanalysis as zc
+for place in sys.argv[2:]:
+    recording = zc.read_recording(place, sys.argv[1])
+    print(recording.samples.collect().height, recording.reader)
+"""
+
+
+def test_samples_that_a_reader_gives_are_used_beside_a_capture_or_in_a_folder(broken, tmp_path):
+    beside = tmp_path / "beside.chain"
+    beside.write_text("something\n")
+    done = run(broken, BESIDE, beside, TRACE, TRACE / "capture.pcap.zst", python=True)
+    assert done.stdout == "1 chain (first 1.0)\n" * 2
 
 
 RANKED = """

@@ -80,7 +80,8 @@ def read_recording(path: str | Path, perf: str | Path | None = None) -> Recordin
         reads; each may be compressed. Any folder that holds one of them as the recorder names it, or ``ss.txt`` or
         ``sender-ss.txt``, is a recording.
     perf
-        A perf trace to use beside a capture, or instead of the folder's own.
+        A perf trace (or a file of samples that an extension reads) to use beside a capture, or instead of the folder's
+        own.
 
     Raises
     ------
@@ -96,13 +97,14 @@ def read_recording(path: str | Path, perf: str | Path | None = None) -> Recordin
     host = read_host_facts(host_file) if host_file.exists() else HostFacts()
     clock = monotonic_to_epoch(host.clock) if host.clock else None
     capture = _first_of(place, CAPTURE_NAMES)
-    trace = Path(perf) if perf else _first_of(place, PERF_NAMES)
+    trace = _first_of(place, PERF_NAMES)
+    samples, reader = _given_samples(perf) if perf else (scan_perf(trace) if trace else None, None)
     events, packet_events = _first_of(place, TRACE_NAMES), _first_of(place, PACKET_TRACE_NAMES)
     bpftrace = _first_of(place, BPFTRACE_NAMES)
     counters = place / "counters.parquet"
     load = place / "load.json"
     logs = _socket_logs(place)
-    if capture is None and trace is None and not logs and not counters.exists():
+    if capture is None and samples is None and not logs and not counters.exists():
         raise TraceError(
             f"{place}: is no recording: it holds neither capture.pcap, perf.txt, counters.parquet nor ss.txt"
         )
@@ -115,7 +117,7 @@ def read_recording(path: str | Path, perf: str | Path | None = None) -> Recordin
         counters=with_logged(usable, logs),
         socket_logs=logs,
         unreadable_counters=0 if table is None or usable is None else table.height - usable.height,
-        samples=_on_epoch(scan_perf(trace), clock) if trace else None,
+        samples=None if samples is None else _on_epoch(samples, clock),
         packets=_scan_capture(capture) if capture else None,
         capture=capture,
         events=_on_epoch(scan_events(events), clock) if events else None,
@@ -123,17 +125,20 @@ def read_recording(path: str | Path, perf: str | Path | None = None) -> Recordin
         histograms=read_histograms(bpftrace) if bpftrace else None,
         load=read_json(load) if load.exists() else None,
         clock=clock,
+        reader=reader,
     )
 
 
 def _single_file(file: Path, perf: str | Path | None) -> Recording:
     """A capture, with or without a perf trace; or one of the others alone, told by its first bytes."""
-    samples = scan_perf(perf) if perf else None
+    samples, reader = _given_samples(perf) if perf else (None, None)
     if is_capture(file):
-        return Recording(name=file.name, path=file, packets=_scan_capture(file), capture=file, samples=samples)
+        packets = _scan_capture(file)
+        return Recording(name=file.name, path=file, packets=packets, capture=file, samples=samples, reader=reader)
     if begins_like(file, is_socket_log):
         logs = (read_socket_log(file),)
-        return Recording(name=file.name, path=file, counters=with_logged(None, logs), socket_logs=logs, samples=samples)
+        counters = with_logged(None, logs)
+        return Recording(name=file.name, path=file, counters=counters, socket_logs=logs, samples=samples, reader=reader)
     if (found := reader_of(file)) is not None:
         samples = found.samples if samples is None else samples
         return Recording(name=file.name, path=file, packets=found.packets, samples=samples, reader=found.origin)
@@ -143,6 +148,13 @@ def _single_file(file: Path, perf: str | Path | None) -> Recording:
 def _socket_logs(place: Path) -> tuple[SocketLog, ...]:
     files = (_first_of(place, SOCKET_LOG_NAMES), _first_of(place, SENDER_LOG_NAMES))
     return tuple(read_socket_log(file) for file in files if file is not None)
+
+
+def _given_samples(perf: str | Path) -> tuple[pl.LazyFrame, str | None]:
+    """Samples of a file that was named, and the extension that reads it, where one does."""
+    found = reader_of(Path(perf))
+    samples = None if found is None else found.samples
+    return (scan_perf(perf), None) if found is None or samples is None else (samples, found.origin)
 
 
 def _scan_capture(file: Path) -> pl.LazyFrame:
