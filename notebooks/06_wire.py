@@ -123,7 +123,9 @@ sides.select(telling)
 #
 # Seven other transfers, each made to have one limit (`traces/limits`), from their first packets alone: the share of
 # time that each limit has. Where packets cannot tell, the label is `unknown`: that another process keeps the reader's
-# CPU busy is not in any packet.
+# CPU busy is not in any packet. Where somebody also ran `ss -tinm` at an end while data moved, put it beside the
+# capture as `ss.txt` (or `sender-ss.txt`) and ask `zc.limits(zc.read_recording(folder))`: then the kernels' own clocks
+# decide.
 
 # %%
 made = sorted((root / "traces" / "limits").glob("*.pcap.zst"))

@@ -146,7 +146,7 @@ def _log_verdict(seen: Evidence, log: SocketLog, found: str) -> tuple[Verdict, s
     joined = sockets_of([log.table], flows).get_column("connection").count()
     if not joined:
         return "warn", f"{found}, none in the capture", "log and capture are of different connections"
-    if apart_ns > 0:
+    if apart_ns > NS_PER_S:
         return "warn", f"{found}, {apart_ns / NS_PER_S:.1f} s apart from the capture", "they show different times"
     return "ok", f"{found}, {joined:,} in the capture", "counted while the capture ran, which slows what it watches"
 
