@@ -20,6 +20,8 @@ FILE: Final = Path(__file__).with_name("history.jsonl")
 NOTES: Final = "ZCANALYSIS_BENCH_NOTES"
 SHOWN: Final = 6
 DIGITS: Final = 3
+BUSY: Final = 2.0
+"""Load for each CPU: the benchmarks alone keep all of them busy."""
 
 
 def note(figure: str, ratio: float) -> None:
@@ -44,14 +46,15 @@ def one_run(file: Path = FILE) -> Iterator[None]:
         notes = Path(folder) / "notes.jsonl"
         os.environ[NOTES] = str(notes)
         run = {"commit": commit(), "date": f"{datetime.now(UTC):%Y-%m-%d}", "machine": machine()}
-        run["load_before"] = round(os.getloadavg()[0], 1)
+        before = os.getloadavg()[0]
         try:
             yield
         finally:
             del os.environ[NOTES]
         ratios = {figure: float(f"{ratio:.{DIGITS}g}") for figure, ratio in _lines(notes)}
+    load = round(max(before, os.getloadavg()[0]), 1)
     with file.open("a", encoding="utf-8") as history:
-        history.write(json.dumps(run | {"ratios": ratios}) + "\n")
+        history.write(json.dumps(run | {"load": load, "ratios": ratios}) + "\n")
 
 
 def commit() -> str:
@@ -81,13 +84,15 @@ def shown(runs: Sequence[Mapping[str, Any]]) -> str:
     for number, run in enumerate(last, len(runs) - len(last) + 1):
         had = run["machine"]
         where = f"{had['cpu']}, {had['cpus']} CPUs, Linux {had['kernel']}, Python {had['python']}"
-        lines.append(f"{number:4}  {run['date']}  {run['commit']:11} {run['load_before']:5.1f}  {where}")
+        lines.append(f"{number:4}  {run['date']}  {run['commit']:11} {run['load']:5.1f}  {where}")
     figures = dict.fromkeys(figure for run in reversed(last) for figure in run["ratios"])
     width = max(map(len, figures), default=0)
     for figure in figures:
         ratios = [run["ratios"].get(figure) for run in last]
         columns = "".join(f"{'-' if ratio is None else format(ratio, ',.4g'):>9}" for ratio in ratios)
         lines.append(f"{figure:{width}} {columns} {_moved(ratios)}".rstrip())
+    if any(run["load"] > BUSY * run["machine"]["cpus"] for run in last):
+        lines.append("a load above the CPUs: other work took part, what uses several CPUs comes out too low")
     return "\n".join(lines)
 
 
