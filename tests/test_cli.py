@@ -93,6 +93,7 @@ def test_bad_input_is_one_line_and_status_2(tmp_path, command, what):
     assert str(file) in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
+    assert ("is empty" in done.stderr) == (what == "empty")
 
 
 @pytest.mark.parametrize(

@@ -132,6 +132,8 @@ def read_recording(path: str | Path, perf: str | Path | None = None) -> Recordin
 def _single_file(file: Path, perf: str | Path | None) -> Recording:
     """A capture, with or without a perf trace; or one of the others alone, told by its first bytes."""
     samples, reader = _given_samples(perf) if perf else (None, None)
+    if begins_like(file, lambda start: not start):
+        raise TraceError(f"{file}: is empty, expected a capture, a perf trace or a log of ss")
     if is_capture(file):
         packets = _scan_capture(file)
         return Recording(name=file.name, path=file, packets=packets, capture=file, samples=samples, reader=reader)
