@@ -1,14 +1,12 @@
 """What the catalogue says of one kind of patch."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
+from zcanalysis.hosts import Host
 from zcanalysis.io.host_facts import HostFacts
 from zcanalysis.patches.patch import Patch, Setting, Value
 from zcanalysis.patches.values import Kind
-
-if TYPE_CHECKING:
-    from zcanalysis.hosts import Host
 
 TODAY: Final = frozenset({"linux-6"})
 EVERY: Final = TODAY | {"linux-2.4"}
@@ -28,7 +26,7 @@ class Entry(NamedTuple):
     on: Callable[[Patch, HostFacts], Setting]
     generations: frozenset[str] = TODAY
     """Receive paths that it has a meaning on."""
-    effect: "Callable[[Host, Patch], Host] | None" = None
+    effect: Callable[[Host, Patch], Host] | None = None
     """What it does to a calibrated host; None: the replay does not know it. Of our own patches `patched` knows."""
     tries: tuple[Value, ...] = ()
     """Values that advice weighs and the explorer offers. Of our own, each of them knows."""
