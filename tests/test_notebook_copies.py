@@ -1,5 +1,6 @@
 """Copies of notebooks and recordings: whole, the same each time, and never at the price of what the user wrote."""
 
+import re
 from filecmp import dircmp
 from pathlib import Path
 
@@ -36,6 +37,14 @@ def test_recordings_are_whole_copies_where_the_notebooks_look_for_them(copied):
         beside = path.parent / "../traces/veth-1500/host.json"
         assert not beside.is_symlink()
         assert beside.read_bytes() == (ROOT / "traces/veth-1500/host.json").read_bytes()
+
+
+def test_the_guide_comes_along_with_its_pictures(copied):
+    pages = sorted((copied.folder / "notebooks" / "guide").iterdir())
+    assert [page.name for page in pages] == sorted(page.name for page in (ROOT / "notebooks" / "guide").iterdir())
+    shown = [page.parent / link for page in pages for link in re.findall(r"\]\((.+?\.png)\)", page.read_text())]
+    assert len(shown) > 5
+    assert [str(picture) for picture in shown if not picture.is_file()] == []
 
 
 def test_a_copy_is_the_same_text_each_time():

@@ -15,6 +15,7 @@ from zcanalysis.errors import ZcError
 from zcanalysis.shipped import NOTEBOOKS, TRACES
 
 HEADING: Final = re.compile(r"^# # (.+)$", re.MULTILINE)
+OF_THE_GUIDE: Final = frozenset({".md", ".png"})
 
 
 class Copied(NamedTuple):
@@ -61,14 +62,16 @@ def named_notebook(part: str) -> str:
 
 
 def copy_notebooks(folder: Path) -> Copied:
-    """Every notebook as .ipynb, and the recordings they read; what is already there stays as it is.
+    """Every notebook as .ipynb, the recordings they read and the guide; what is already there stays as it is.
 
     Parameters
     ----------
     folder
         Made where it does not exist.
     """
-    kept = _copy_recordings(folder / "traces")
+    kept = _copy_folder(TRACES, folder / "traces")
+    for along in ("guide", "images"):
+        kept += _copy_folder(NOTEBOOKS / along, folder / "notebooks" / along, OF_THE_GUIDE)
     places = {script: folder / "notebooks" / f"{script.stem}.ipynb" for script in _scripts()}
     (folder / "notebooks").mkdir(parents=True, exist_ok=True)
     new = []
@@ -112,11 +115,12 @@ def _question(script: Path) -> str:
     return heading[1] if heading else CASES.get(script.stem[3:], "")
 
 
-def _copy_recordings(target: Path) -> list[Path]:
-    """The files that were there and differ."""
+def _copy_folder(source: Path, target: Path, kinds: frozenset[str] | None = None) -> list[Path]:
+    """The files that were there and differ; of some kinds, or all."""
     kept = []
-    for file in sorted(path for path in TRACES.rglob("*") if path.is_file()):
-        place = target / file.relative_to(TRACES)
+    wanted = (path for path in source.rglob("*") if path.is_file() and (kinds is None or path.suffix in kinds))
+    for file in sorted(wanted):
+        place = target / file.relative_to(source)
         if not place.exists():
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, place)
