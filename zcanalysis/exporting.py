@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from itertools import chain, pairwise
 from pathlib import Path
 from typing import Final, Literal, NamedTuple, get_args
+from uuid import uuid4
 
 import polars as pl
 
@@ -67,7 +68,7 @@ def export(recording: Recording | Answer, form: Format, target: str | Path, *, o
         raise TraceError(f"{file}: exists already; name another file, or use --overwrite")
     if file.is_dir() or is_part_of(source.path, file):
         raise TraceError(f"{file}: is a folder, or part of the recording; name another file")
-    part = file.with_name(f"{file.name}.part")
+    part = file.with_name(f".{file.name}.{uuid4().hex}.part")
     try:
         done = _written(recording, source, form, part)
         part.replace(file)

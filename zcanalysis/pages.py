@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from zcanalysis.errors import TraceError
 
@@ -40,7 +41,7 @@ def write_text(file: Path, page: str) -> None:
     TraceError
         If the file cannot be written.
     """
-    part = file.with_name(f"{file.name}.part")
+    part = file.with_name(f".{file.name}.{uuid4().hex}.part")
     try:
         part.write_text(page, encoding="utf-8")
         part.replace(file)

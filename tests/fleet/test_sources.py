@@ -78,3 +78,14 @@ def test_a_source_looks_different_when_a_file_of_it_changes_and_only_then(tree):
     assert looks(source) == before
     os.utime(tree / "night/one/capture.pcap", ns=(1, 1))
     assert looks(source).digest != before.digest
+
+
+def test_a_log_of_ss_does_not_hide_the_captures_beside_it(tmp_path):
+    for name in ("a.pcap", "b.pcap.gz"):
+        (tmp_path / name).write_bytes(gzip.compress(CAPTURE) if name.endswith("gz") else CAPTURE)
+    (tmp_path / "ss.txt").write_text("State Recv-Q Send-Q Local Address:Port Peer Address:Port\n")
+    assert names(tmp_path, tmp_path) == ["a.pcap", "b.pcap.gz"]
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/capture.pcap").write_bytes(CAPTURE)
+    (tmp_path / "run/ss.txt").write_text("as the guide says")
+    assert names(tmp_path, tmp_path / "run") == ["run"]

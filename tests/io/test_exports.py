@@ -105,3 +105,11 @@ def test_nothing_is_overwritten_and_nothing_half_written_stays(tmp_path):
     assert target.read_text() == "mine"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["noise", "out.parquet"]
     assert convert(CAPTURE, target, overwrite=True).rows == pl.read_parquet(target).height
+
+
+def test_a_neighbour_called_part_is_left_alone(tmp_path):
+    mine = tmp_path / "out.csv.part"
+    mine.write_text("mine")
+    convert(CAPTURE, tmp_path / "out.csv")
+    assert mine.read_text() == "mine"
+    assert {file.name for file in tmp_path.iterdir()} == {"out.csv", "out.csv.part"}

@@ -125,3 +125,31 @@ def test_a_log_is_told_by_its_content(tmp_path):
     assert read_recording(file).socket_logs[0].readings == 1
     assert not is_socket_log(b"perf 12 [000] 7922.09: 1 cycles: ffffffff81 f ([k])\n")
     assert not is_socket_log(b"  rxtx-118   [000] ..s1    11.776267: netif_rx: dev=v0\n")
+
+
+@pytest.mark.parametrize("left", ["acked number", "before its counters"])
+def test_where_a_log_was_cut_off_half_a_number_is_not_read(tmp_path, left):
+    whole = "".join(f"{1_700_000_000 + at}\n{HEADER}{sender(10**9 * (at + 1), 10 * at)}" for at in range(3))
+    end = whole.rindex("bytes_acked:") + len("bytes_acked:300") if left == "acked number" else whole.rindex("\t skmem")
+    log = log_of(tmp_path, whole[:end])
+    assert log.table.get_column("bytes_acked").to_list() == [10**9, 2 * 10**9]
+    assert log.unreadable_lines == (left == "acked number")
+
+
+def test_a_connection_that_began_after_the_first_reading_moved_all_that_it_shows(tmp_path):
+    late = "10.0.0.1:40001    10.0.0.2:5201"
+    first = f"1700000000\n{HEADER}{sender(1000, 1)}"
+    log = log_of(tmp_path, f"{first}1700000001\n{HEADER}{sender(1500, 1)}{sender(10**11, 900, ends=late)}")
+    assert log.table.get_column("instance").unique().to_list() == ["10.0.0.1:40001>10.0.0.2:5201"]
+
+
+def test_mptcp_lines_do_not_stand_for_their_tcp_lines(tmp_path):
+    ends = "10.0.0.1:40000    10.0.0.2:5201"
+    one = sender(10**9, 50)
+    log = log_of(tmp_path, f"1700000000\nNetid {HEADER}tcp {one}mptcp ESTAB 0 0 {ends}\n\t flags:3\n")
+    assert log.table.get_column("bytes_acked").to_list() == [10**9]
+    assert log.unreadable_lines == 0
+
+
+def test_a_log_whose_first_readings_are_empty_is_still_one():
+    assert is_socket_log("".join(f"{1_700_000_000 + at}.5\n" for at in range(25)).encode() + sender(1, 1).encode())

@@ -35,6 +35,10 @@ NAMES: Final = (
     "napi_poll", "softirq_entry", "softirq_exit", "skb_copy_datagram_iovec", "sched_wakeup", "sched_switch",
     "kfree_skb",
 )  # fmt: skip
+FIELDS: Final = {
+    "work": pl.Int64, "dev_name": pl.String, "vec": pl.Int64, "len": pl.Int64, "pid": pl.Int64, "next_pid": pl.Int64,
+    "next_comm": pl.String, "reason": pl.String, TRACK: pl.String,
+}  # fmt: skip
 QUANTILES: Final = {"p50": 0.5, "p99": 0.99}
 NO_DROP: Final = ("NOT_SPECIFIED", "CONSUMED", "NOT_DROPPED_YET")
 BOUNDS: Final = ("p50_low", "p50_high", "p99_low", "p99_high", "most")
@@ -142,8 +146,18 @@ def _wanted(events: pl.LazyFrame) -> pl.DataFrame:
     lost = pl.col("error").str.contains("the kernel lost ", literal=True).fill_null(False).alias("lost")
     wanted = events.select("ts_ns", "cpu", "comm", named, "payload", lost)
     tracked = pl.col("payload").str.contains(f"{TRACK}=", literal=True)
-    found = wanted.filter(pl.col("event").is_in(NAMES) | pl.col("lost") | tracked).collect()
-    return found.with_columns(payload_fields(found.get_column("payload")))
+    found = wanted.filter(pl.col("event").is_in(NAMES) | pl.col("lost") | tracked)
+    # payloads are many times larger than what is taken of them: they are let go batch by batch
+    batches = found.collect_batches(engine="streaming", maintain_order=True)
+    parts = [_taken(batch) for batch in batches]
+    return pl.concat(parts) if parts else _taken(found.head(0).collect())
+
+
+def _taken(batch: pl.DataFrame) -> pl.DataFrame:
+    """The events of a batch with the fields that are looked at as columns."""
+    taken = batch.with_columns(payload_fields(batch.get_column("payload")))
+    taken = taken.with_columns(field(name, kind).alias(name) for name, kind in FIELDS.items())
+    return taken.select("ts_ns", "cpu", "comm", "event", "lost", *FIELDS)
 
 
 def _spreads(table: pl.DataFrame) -> pl.DataFrame:
@@ -154,8 +168,8 @@ def _spreads(table: pl.DataFrame) -> pl.DataFrame:
 
 def _plain(table: pl.DataFrame) -> Iterator[pl.DataFrame]:
     polls, copies = (table.filter(pl.col("event") == name) for name in ("napi_poll", "skb_copy_datagram_iovec"))
-    yield _values(polls, POLLED, field("dev_name", pl.String), "packets", field("work", pl.Int64))
-    yield _values(copies, COPIED, pl.col("comm"), "bytes", field("len", pl.Int64))
+    yield _values(polls, POLLED, pl.col("dev_name"), "packets", pl.col("work"))
+    yield _values(copies, COPIED, pl.col("comm"), "bytes", pl.col("len"))
 
 
 def _values(table: pl.DataFrame, quantity: str, of: pl.Expr, unit: str, value: pl.Expr) -> pl.DataFrame:
@@ -169,7 +183,7 @@ def _values(table: pl.DataFrame, quantity: str, of: pl.Expr, unit: str, value: p
 
 def _softirqs(table: pl.DataFrame) -> pl.DataFrame:
     """A softirq ends before the next begins on its CPU."""
-    ours = field("vec", pl.Int64) == NET_RX
+    ours = pl.col("vec") == NET_RX
     ends = pl.col("event").is_in(["softirq_entry", "softirq_exit"]) & ours
     seen = table.filter(ends | pl.col("lost"))
     whole = (pl.col("event") == "softirq_exit") & (pl.col("event").shift().over("cpu") == "softirq_entry")
@@ -181,7 +195,7 @@ def _softirqs(table: pl.DataFrame) -> pl.DataFrame:
 def _waits(table: pl.DataFrame) -> pl.DataFrame:
     """From the wake-up of a thread to the switch to it; the threads of CPUs that lost events begin anew."""
     woken = table.with_columns(
-        pl.when(pl.col("event") == "sched_wakeup").then(field("pid", pl.Int64)).otherwise(field("next_pid", pl.Int64))
+        pl.when(pl.col("event") == "sched_wakeup").then(pl.col("pid")).otherwise(pl.col("next_pid"))
         .alias("tid"),
         pl.col("lost").cum_sum().alias("era"),
     )  # fmt: skip
@@ -191,13 +205,12 @@ def _waits(table: pl.DataFrame) -> pl.DataFrame:
     waited = (pl.col("ts_ns") - pl.col("ts_ns").shift()).over("tid", "era").alias("value")
     runs = ordered.with_columns(waited, before.fill_null(False).alias("woken"))
     runs = runs.filter("woken", pl.col("event") == "sched_switch")
-    return _values(runs, WOKEN, field("next_comm", pl.String), "ns", pl.col("value"))
+    return _values(runs, WOKEN, pl.col("next_comm"), "ns", pl.col("value"))
 
 
 def _steps(table: pl.DataFrame) -> pl.DataFrame:
     """From probe to probe of one skb; clones share a packet, but not an skb."""
-    track = field(TRACK, pl.String).alias("track")
-    seen = table.select("ts_ns", "event", "fields").with_columns(track).drop_nulls(["track", "ts_ns"])
+    seen = table.select("ts_ns", "event", pl.col(TRACK).alias("track")).drop_nulls(["track", "ts_ns"])
     ordered = seen.sort("ts_ns", maintain_order=True)
     way = pl.format("{} > {}", pl.col("event").shift().over("track"), "event").alias("way")
     took = (pl.col("ts_ns") - pl.col("ts_ns").shift()).over("track").alias("value")
@@ -206,7 +219,7 @@ def _steps(table: pl.DataFrame) -> pl.DataFrame:
 
 def _drops(table: pl.DataFrame) -> pl.DataFrame:
     """How many were dropped for what reason; `kfree_skb` of kernels before 5.17 gives none."""
-    reason = field("reason", pl.String).alias("of")
+    reason = pl.col("reason").alias("of")
     reasons = table.filter(pl.col("event") == "kfree_skb").select(reason).drop_nulls()
     return counted(reasons.filter(~pl.col("of").is_in(NO_DROP)).get_column("of"), DROPPED)
 

@@ -36,6 +36,7 @@ KNOWN_MAPS: Final = ("poll_packets", "net_rx_ns", "copy_bytes", "wakeup_ns")
 EXPECTED: Final = f"the output of bpftrace with maps named @{', @'.join(KNOWN_MAPS)}"
 HIST_TYPES: Final = ("hist", "lhist")
 MOST_BINS: Final = 1_000_000
+MOST_COUNT: Final = (1 << 62) // MOST_BINS  # so that no sum is too large
 LARGEST: Final = (1 << 62) - 1
 SHOWN: Final = 80
 KEY_CHARACTERS: Final = 200
@@ -63,16 +64,34 @@ class _Bins:
 
     def __init__(self, file: Path) -> None:
         self.file = file
-        self.rows: list[tuple[str, str, int | None, int | None, int]] = []
+        self.held: dict[str, dict[str, list[tuple[int | None, int | None, int]]]] = {}
+        """By map and key: bounds and count of each bin."""
+        self.number = 0
         self.left_out: dict[str, None] = {}
         self.lost_events = 0
         self.unreadable_lines = 0
 
     def add(self, name: str, key: str, low: int | None, high: int | None, count: int) -> None:
-        if count:
-            self.rows.append((name, storable(key[:KEY_CHARACTERS]), low, high, min(count, LARGEST)))
-        if len(self.rows) > MOST_BINS:
+        if not count:
+            return
+        self.held.setdefault(name, {}).setdefault(key, []).append((low, high, min(count, MOST_COUNT)))
+        self.number += 1
+        if self.number > MOST_BINS:
             raise TraceError(f"{self.file}: has more than {MOST_BINS:,} bins of histograms, expected {EXPECTED}")
+
+    def forget(self, name: str, key: str | None = None) -> None:
+        """A map, or one key of it, is printed again."""
+        old = self.held.pop(name, {}) if key is None else {key: self.held.get(name, {}).pop(key, [])}
+        self.number -= sum(map(len, old.values()))
+
+    def rows(self) -> list[tuple[str, str, int | None, int | None, int]]:
+        """HISTOGRAMS."""
+        return [
+            (name, storable(key[:KEY_CHARACTERS]), *one)
+            for name, keys in self.held.items()
+            for key, bins in keys.items()
+            for one in bins
+        ]
 
 
 def is_bpftrace(start: bytes) -> bool:
@@ -112,10 +131,10 @@ def read_histograms(path: str | Path) -> Histograms:
             line for text in whole_lines(opening(stream), stream, file, EXPECTED) for line in text.splitlines() if line
         )
         _take(lines, bins)
-    if not bins.rows:
+    if not bins.number:
         others = f"only @{', @'.join(list(bins.left_out)[:5])}"[:SHOWN] if bins.left_out else "no histogram"
         raise TraceError(f"{file}: holds {others}; expected {EXPECTED}")
-    table = pl.DataFrame(bins.rows, schema=list(HISTOGRAMS), orient="row", infer_schema_length=None)
+    table = pl.DataFrame(bins.rows(), schema=list(HISTOGRAMS), orient="row", infer_schema_length=None)
     return Histograms(conform(table, HISTOGRAMS), tuple(bins.left_out), bins.lost_events, bins.unreadable_lines)
 
 
@@ -130,7 +149,7 @@ def _take(lines: Iterator[str], bins: _Bins) -> None:
         elif found := MAP_LINE.match(line):
             current = (found[1], found[2] or "") if _known(found[1], bins) else None
             if current is not None:
-                bins.rows = [row for row in bins.rows if row[:2] != current]
+                bins.forget(*current)
         elif found := LOST_LINE.match(line):
             bins.lost_events += int(found[1])
         elif found := COUNT_LINE.match(line):
@@ -184,7 +203,7 @@ def _json_map(name: str, value: Any, bins: _Bins) -> None:  # noqa: ANN401 - any
         for key, held in by_key.items()
         for one in held
     ]
-    bins.rows = [row for row in bins.rows if row[0] != name]
+    bins.forget(name)
     for one in told:
         bins.add(name, *one)
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Final, NamedTuple
+from uuid import uuid4
 
 import polars as pl
 
@@ -61,7 +62,7 @@ def convert(source: str | Path, target: str | Path, *, overwrite: bool = False) 
     if wanted.exists() and wanted.samefile(origin):
         raise TraceError(f"{wanted}: is the source itself")
     kind, schema, rows = _opened(origin)
-    part = wanted.with_name(f"{wanted.name}.part")
+    part = wanted.with_name(f".{wanted.name}.{uuid4().hex}.part")
     try:
         if wanted.suffix == CSV:
             _flat(rows).sink_csv(part)

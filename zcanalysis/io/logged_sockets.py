@@ -33,12 +33,15 @@ def with_logged(counters: pl.DataFrame | None, logs: Sequence[SocketLog]) -> pl.
         to grow evenly. Beside counters, readings outside their windows are left out.
     """
     known = empty(COUNTERS) if counters is None else counters
-    sockets = known.filter(pl.col("source").is_in([HERE, THERE])).get_column("instance").unique()
     timed = [log.table.drop_nulls("ts_ns") for log in logs]
     wide = pl.concat(timed) if timed else pl.DataFrame()
     if wide.is_empty():
         return counters
-    fresh = wide.filter(~pl.col("instance").is_in(sockets.to_list())).unique(["ts_ns", "instance"]).sort("ts_ns")
+    fresh = (
+        wide.filter(~pl.col("instance").is_in(list(recorded_sockets(counters))))
+        .unique(["ts_ns", "instance"], keep="last", maintain_order=True)
+        .sort("ts_ns")
+    )
     sends = pl.col("bytes_acked").fill_null(0).last() > pl.col("bytes_received").fill_null(0).last()
     role = pl.when(sends).then(pl.lit(THERE)).otherwise(pl.lit(HERE)).over("instance").alias("source")
     placed = _placed(fresh.with_columns(role), known)
@@ -47,6 +50,19 @@ def with_logged(counters: pl.DataFrame | None, logs: Sequence[SocketLog]) -> pl.
     rows = pl.concat([placed.filter(pl.col("source") == HERE), *_ends_beside(placed, fresh, moments)])
     long = rows.unpivot(COUNTERS_READ, index=KEYS, variable_name="counter", value_name="value").drop_nulls("value")
     return conform(pl.concat([known, conform(long, COUNTERS)]), COUNTERS)
+
+
+def recorded_sockets(counters: pl.DataFrame | None) -> frozenset[str]:
+    """The ends of connections that the recorder read.
+
+    Parameters
+    ----------
+    counters
+        COUNTERS as they were recorded.
+    """
+    if counters is None:
+        return frozenset()
+    return frozenset(counters.filter(pl.col("source").is_in([HERE, THERE])).get_column("instance").unique())
 
 
 def _placed(rows: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:

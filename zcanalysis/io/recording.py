@@ -14,7 +14,7 @@ from zcanalysis.io.compressed import open_bytes
 from zcanalysis.io.file_kind import begins_like, is_capture
 from zcanalysis.io.host_facts import HostFacts, read_host_facts
 from zcanalysis.io.json_file import read_json
-from zcanalysis.io.logged_sockets import with_logged
+from zcanalysis.io.logged_sockets import recorded_sockets, with_logged
 from zcanalysis.io.perf import scan_perf
 from zcanalysis.io.readers import reader_of
 from zcanalysis.io.socket_log import SocketLog, is_socket_log, read_socket_log
@@ -52,6 +52,8 @@ class Recording:
     unreadable_counters: int = 0
     """Rows of counters.parquet that hold nothing, or no time: left out."""
     socket_logs: tuple[SocketLog, ...] = ()
+    recorded_sockets: frozenset[str] = frozenset()
+    """Ends of connections that the recorder itself read: of these nothing is taken from logs."""
     """Of `ss -tinm`; what they count with a time, of ends that the recorder did not see, is among `counters`."""
     samples: pl.LazyFrame | None = None
     """SAMPLES, on the epoch's time axis where the recording holds clock pairs."""
@@ -116,6 +118,7 @@ def read_recording(path: str | Path, perf: str | Path | None = None) -> Recordin
         host=host,
         counters=with_logged(usable, logs),
         socket_logs=logs,
+        recorded_sockets=recorded_sockets(usable),
         unreadable_counters=0 if table is None or usable is None else table.height - usable.height,
         samples=None if samples is None else _on_epoch(samples, clock),
         packets=_scan_capture(capture) if capture else None,
@@ -132,7 +135,7 @@ def read_recording(path: str | Path, perf: str | Path | None = None) -> Recordin
 def _single_file(file: Path, perf: str | Path | None) -> Recording:
     """A capture, with or without a perf trace; or one of the others alone, told by its first bytes."""
     samples, reader = _given_samples(perf) if perf else (None, None)
-    if begins_like(file, lambda start: not start):
+    if not file.stat().st_size:
         raise TraceError(f"{file}: is empty, expected a capture, a perf trace or a log of ss")
     if is_capture(file):
         packets = _scan_capture(file)

@@ -29,14 +29,14 @@ LARGEST: Final = (1 << 62) - 1
 SHOWN: Final = 80
 
 SOCKET: Final = re.compile(
-    r"(?:(?:tcp|mptcp)\s+)?(?:([A-Z][A-Z0-9-]+)\s+)?(\d{1,15})\s+(\d{1,15})\s+"
+    r"(?:tcp\s+)?(?:([A-Z][A-Z0-9-]+)\s+)?(\d{1,15})\s+(\d{1,15})\s+"
     r"(\S+):([^\s:]+)\s+(\S+):([^\s:]+)(?:\s+(.*))?$"
 )
 HEADER: Final = re.compile(r"(?:Netid\s+)?(?:State\s+)?Recv-Q\s+Send-Q\s")
 SECONDS: Final = re.compile(r"(\d{9,10})(?:\.(\d{1,9}))?$")
 WHOLE_NS: Final = re.compile(r"\d{18,19}$")
 ISO: Final = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:[.,](\d{1,9}))?(Z|[+-]\d\d:?\d\d)$")
-OTHERS: Final = re.compile(r"(?:udp|udpl|raw|nl|icmp6|dccp|sctp|xdp|[upv]_\w+|ti_\w+)\s")
+OTHERS: Final = re.compile(r"(?:mptcp|udp|udpl|raw|nl|icmp6|dccp|sctp|xdp|[upv]_\w+|ti_\w+)\s")
 OPEN_STATES: Final = frozenset({None, "ESTAB", "CLOSE-WAIT", "FIN-WAIT-1", "FIN-WAIT-2", "LAST-ACK", "CLOSING"})
 NOTHING: Final = ("*", "0.0.0.0", "[::]")
 
@@ -63,6 +63,7 @@ TOGETHER: Final = (
     ("delivery_rate_bps", "app_limited", "notsent_bytes"),
     ("snd_cwnd", "total_retrans", "unacked"),
 )
+CUT: Final = "(cut off)"
 COUNTERS_READ: Final = (
     "recv_q", "send_q", "rmem_alloc", "rcvbuf", "total_retrans", "delivery_rate_bps", "app_limited",
     *COUNTS.values(), *MILLISECONDS.values(),
@@ -102,8 +103,9 @@ def is_socket_log(start: bytes) -> bool:
     start
         The first bytes of the file, unpacked.
     """
-    lines = start.decode("utf-8", "replace").splitlines()[:20]
-    return any(HEADER.match(line) or SOCKET.match(line) for line in lines)
+    lines = start.decode("utf-8", "replace").splitlines()
+    told = [line for line in lines if _time_ns(line.strip()) is None][:20]
+    return any(HEADER.match(line) or SOCKET.match(line) for line in told)
 
 
 def read_socket_log(path: str | Path) -> SocketLog:
@@ -143,25 +145,34 @@ def read_socket_log(path: str | Path) -> SocketLog:
 
 
 def _lines(file: Path) -> Iterator[str]:
+    """Lines without their ends; of a log that was cut off, its last line says CUT: half a number is a wrong one."""
+    told = 0
     with open_bytes(file) as stream:
         for piece in whole_lines(opening(stream), stream, file, EXPECTED):
-            yield from piece.splitlines()
+            for line in piece.splitlines(keepends=True):
+                whole = line.endswith(("\n", "\r")) or told <= 1  # a single reading may have been pasted
+                told += line[:1] in ("\t", " ")
+                yield line.rstrip("\r\n") if whole else CUT
 
 
 def _loud(file: Path) -> tuple[set[str], int]:
     """The connections that moved at least a hundredth of all bytes, or of all since they began; and how many are."""
     first: dict[str, int] = {}
     last: dict[str, int] = {}
+    names: set[str] = set()
     for found in _Text(_add_moved).sockets(_lines(file)):
+        if not found.counters.keys() & {"bytes_acked", "bytes_received"}:
+            names.add(found.instance)  # its line of counters is missing
+            continue
         moved = found.counters.get("bytes_acked", 0) + found.counters.get("bytes_received", 0)
-        first.setdefault(found.instance, moved)
+        first.setdefault(found.instance, moved if found.number == 0 else 0)  # what came later has moved all of it since
         last[found.instance] = moved
-        if len(first) > MOST_SOCKETS:
+        if len(first) + len(names) > MOST_SOCKETS:
             raise TraceError(f"{file}: has more than {MOST_SOCKETS:,} connections; cut out those of the transfer")
     grown = {name: last[name] - first[name] for name in first}
     moved_by = grown if any(count > 0 for count in grown.values()) else last
     least = LOUD_SHARE * sum(max(count, 0) for count in moved_by.values())
-    return {name for name, count in moved_by.items() if count >= max(least, 1)}, len(first)
+    return {name for name, count in moved_by.items() if count >= max(least, 1)}, len(names | first.keys())
 
 
 def _limited(sockets: Iterator[_Reading], loud: set[str], file: Path) -> Iterator[_Reading]:
@@ -308,5 +319,8 @@ def _put(counters: dict[str, int], name: str, value: str, scale: int) -> None:
 
 
 def _with_zeros(table: pl.DataFrame) -> pl.DataFrame:
+    """What was not printed is 0; a socket without its line of counters, as where a log ends, was not read at all."""
     told = [group for group in TOGETHER if any(table.get_column(name).count() for name in group)]
-    return table.with_columns(pl.col(name).fill_null(0) for group in told for name in group)
+    counted = pl.any_horizontal(pl.col(name).is_not_null() for name in (*COUNTS.values(), *MILLISECONDS.values()))
+    read = table.filter(counted) if told else table
+    return read.with_columns(pl.col(name).fill_null(0) for group in told for name in group)

@@ -40,7 +40,8 @@ def sockets(recording: "Recording", flows: pl.DataFrame | None = None) -> pl.Dat
     are the kernel's own clocks of a sender that was stopped by the receive window or by its own buffer
     (net/ipv4/tcp_output.c, tcp_chrono_set); ``app_limited`` says that it had nothing more to send.
     """
-    logs = [log.table for log in recording.socket_logs]
+    own = list(recording.recorded_sockets)
+    logs = [log.table.filter(~pl.col("instance").is_in(own)) for log in recording.socket_logs]
     logged = {name for log in logs for name in log.get_column("instance").unique()}
     return sockets_of([_recorded(recording.counters, logged), *logs], flows)
 
@@ -55,7 +56,9 @@ def sockets_of(tables: Sequence[pl.DataFrame], flows: pl.DataFrame | None) -> pl
     flows
         As of `sockets`.
     """
-    readings = pl.concat(table.select("instance", "ts_ns", *COUNTED) for table in tables)
+    every = pl.concat(table.select("instance", "ts_ns", *COUNTED) for table in tables)
+    timed = every.drop_nulls("ts_ns").unique(["instance", "ts_ns"], keep="first", maintain_order=True)
+    readings = pl.concat([every.filter(pl.col("ts_ns").is_null()), timed.sort("ts_ns", maintain_order=True)])
     if readings.is_empty():
         return empty(SOCKETS)
     one_end = _summed(readings).with_columns(*_ends(0, "src"), *_ends(1, "dst"))
