@@ -59,6 +59,8 @@ def test_flows_says_so_and_still_answers(damaged, more):
     assert sum(row["packets"] for row in json.loads(done.stdout)["flows"]) <= packets - 3
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"zcanalysis: {file}: 3 of {packets:,} records damaged; record 3: IPv4 header")
+    assert f"; last record {packets}: file ends inside a record" in line
+    assert line.endswith("the rest of the file is not read")
 
 
 def test_a_whole_capture_has_none():

@@ -15,6 +15,8 @@ class Damage:
         self.damaged_records = 0
         self.first_error: str | None = None
         """The first one's number in the file, and what is wrong with it."""
+        self.last_error: str | None = None
+        """Of the last one: it says where the reading ends, if it does."""
 
     def decoded(self, batch: Decoded) -> None:
         """Count a batch as the decoder gives it."""
@@ -26,9 +28,10 @@ class Damage:
     def errors(self, errors: pl.Series) -> None:
         """Count a batch of PACKETS by its column `error`."""
         damaged = errors.len() - errors.null_count()
-        if damaged and self.first_error is None:
-            row = int(errors.is_not_null().arg_max() or 0)
-            self.first_error = f"record {self.records + row + 1}: {errors[row]}"
+        if damaged:
+            rows = errors.is_not_null().arg_true()
+            first, last = (f"record {self.records + rows[at] + 1}: {errors[rows[at]]}" for at in (0, -1))
+            self.first_error, self.last_error = self.first_error or first, last
         self.records += errors.len()
         self.damaged_records += damaged
 
@@ -37,4 +40,5 @@ class Damage:
         """One line; None where there is no damage."""
         if not self.damaged_records:
             return None
-        return f"{self.damaged_records:,} of {self.records:,} records damaged; {self.first_error}"
+        told = dict.fromkeys((self.first_error, self.last_error))
+        return f"{self.damaged_records:,} of {self.records:,} records damaged; {'; last '.join(map(str, told))}"
