@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from itertools import chain, pairwise
 from pathlib import Path
 from typing import Final, Literal, NamedTuple, get_args
-from uuid import uuid4
 
 import polars as pl
 
@@ -21,6 +20,7 @@ from zcanalysis.io.speedscope import speedscope_document
 from zcanalysis.journey_work import all_work
 from zcanalysis.journeys import replay
 from zcanalysis.tables import PIECES_OF_WORK, WORK, empty
+from zcanalysis.whole_file import appearing_whole
 
 Format = Literal["perfetto", "folded", "speedscope"]
 FORMATS: Final[tuple[Format, ...]] = get_args(Format)
@@ -68,13 +68,8 @@ def export(recording: Recording | Answer, form: Format, target: str | Path, *, o
         raise TraceError(f"{file}: exists already; name another file, or use --overwrite")
     if file.is_dir() or is_part_of(source.path, file):
         raise TraceError(f"{file}: is a folder, or part of the recording; name another file")
-    part = file.with_name(f".{file.name}.{uuid4().hex}.part")
-    try:
-        done = _written(recording, source, form, part)
-        part.replace(file)
-    finally:
-        part.unlink(missing_ok=True)
-    return done
+    with appearing_whole(file) as part:
+        return _written(recording, source, form, part)
 
 
 def _written(recording: Recording | Answer, source: Recording, form: Format, part: Path) -> Exported:

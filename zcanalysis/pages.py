@@ -2,9 +2,9 @@
 
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 from zcanalysis.errors import TraceError
+from zcanalysis.whole_file import appearing_whole
 
 
 def rendered(template: str, **values: Any) -> str:  # noqa: ANN401 - whatever a template shows
@@ -41,11 +41,8 @@ def write_text(file: Path, page: str) -> None:
     TraceError
         If the file cannot be written.
     """
-    part = file.with_name(f".{file.name}.{uuid4().hex}.part")
     try:
-        part.write_text(page, encoding="utf-8")
-        part.replace(file)
+        with appearing_whole(file) as part:
+            part.write_text(page, encoding="utf-8")
     except OSError as error:
         raise TraceError(f"{file}: cannot be written: {error.strerror or error}") from error
-    finally:
-        part.unlink(missing_ok=True)

@@ -38,6 +38,7 @@ from zcanalysis.tables import (
     parquet_metadata,
     polars_schema,
 )
+from zcanalysis.whole_file import appearing_whole
 
 DATASET_VERSION: Final = 1
 ROW: Final = "recordings"
@@ -219,6 +220,5 @@ def dataset_in(directory: Path) -> Iterator[Dataset]:
 
 
 def _write_whole(file: Path, text: str) -> None:
-    part = file.with_name(f".{file.name}.{uuid4().hex}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(file)
+    with appearing_whole(file) as part:
+        part.write_text(text, encoding="utf-8")

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 from typing import Final, NamedTuple
-from uuid import uuid4
 
 import polars as pl
 
@@ -12,6 +11,7 @@ from zcanalysis.io.file_kind import is_capture
 from zcanalysis.io.perf import scan_perf
 from zcanalysis.io.readers import reader_of
 from zcanalysis.tables import PACKETS, SAMPLES, Schema, parquet_metadata
+from zcanalysis.whole_file import appearing_whole
 
 CSV: Final = ".csv"
 
@@ -62,18 +62,12 @@ def convert(source: str | Path, target: str | Path, *, overwrite: bool = False) 
     if wanted.exists() and wanted.samefile(origin):
         raise TraceError(f"{wanted}: is the source itself")
     kind, schema, rows = _opened(origin)
-    part = wanted.with_name(f".{wanted.name}.{uuid4().hex}.part")
-    try:
+    with appearing_whole(wanted) as part:
         if wanted.suffix == CSV:
             _flat(rows).sink_csv(part)
-            found = _count(pl.scan_csv(part, infer_schema=False), kind)
-        else:
-            rows.sink_parquet(part, compression="zstd", metadata=parquet_metadata(kind, schema))
-            found = _count(pl.scan_parquet(part), kind)
-        part.replace(wanted)
-    finally:
-        part.unlink(missing_ok=True)
-    return found
+            return _count(pl.scan_csv(part, infer_schema=False), kind)
+        rows.sink_parquet(part, compression="zstd", metadata=parquet_metadata(kind, schema))
+        return _count(pl.scan_parquet(part), kind)
 
 
 def _opened(origin: Path) -> tuple[str, Schema, pl.LazyFrame]:
