@@ -305,11 +305,11 @@ def _figures(readings: pl.DataFrame, counters: pl.DataFrame, places: _Places) ->
 
 def _settled(readings: pl.DataFrame, figures: Interval) -> Interval:
     """Means over half a second of each window: one reading of a queue, or of a CPU's idle time, says little."""
+    if np.nanmedian(figures.elapsed_s) >= SETTLED_S:
+        return figures
     table = pl.DataFrame({name: pl.Series(values, nan_to_null=True) for name, values in figures._asdict().items()})
     window = [readings.get_column(name).alias(f"_{name}") for name in ("instance", "phase", "repeat")]
     settled = pl.col(Interval._fields).rolling_mean(SETTLED_INTERVALS, min_samples=1, center=True)
-    if np.nanmedian(figures.elapsed_s) >= SETTLED_S:
-        return figures
     smooth = table.with_columns(window).select(settled.over(series.name for series in window))
     columns = {name: smooth.get_column(name).fill_null(np.nan).to_numpy() for name in Interval._fields}
     return Interval(**columns | {"elapsed_s": figures.elapsed_s})

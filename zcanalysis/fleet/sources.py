@@ -17,18 +17,15 @@ from zcanalysis.io.recording import (
     CAPTURE_NAMES,
     PACKET_TRACE_NAMES,
     PERF_NAMES,
-    SENDER_LOG_NAMES,
-    SOCKET_LOG_NAMES,
     TRACE_NAMES,
 )
-from zcanalysis.io.recording_folder import COUNTERS, HOST, is_recording
+from zcanalysis.io.recording_folder import COUNTERS, HOST, LOGS, is_recording
 
 MARKER: Final = "dataset.json"
 """In the folder of a dataset: what lies there was made by us, and is no source."""
 LOAD: Final = "load.json"
-LOG_NAMES: Final = (*SOCKET_LOG_NAMES, *SENDER_LOG_NAMES)
 TRACED_NAMES: Final = (*TRACE_NAMES, *PACKET_TRACE_NAMES, *BPFTRACE_NAMES)
-PART_NAMES: Final = (*CAPTURE_NAMES, *PERF_NAMES, *TRACED_NAMES, *LOG_NAMES, COUNTERS, HOST, LOAD)
+PART_NAMES: Final = (*CAPTURE_NAMES, *PERF_NAMES, *TRACED_NAMES, *LOGS, COUNTERS, HOST, LOAD)
 NAMED: Final = re.compile(r"(\.(pcap|pcapng|cap|dmp)|perf(\.\w+)*\.(txt|data))(\.(gz|zst))?$")
 PATTERN: Final = re.compile(r"[*?\[]")
 

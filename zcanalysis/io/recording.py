@@ -52,9 +52,9 @@ class Recording:
     unreadable_counters: int = 0
     """Rows of counters.parquet that hold nothing, or no time: left out."""
     socket_logs: tuple[SocketLog, ...] = ()
+    """Of `ss -tinm`; what they count with a time, of ends that the recorder did not see, is among `counters`."""
     recorded_sockets: frozenset[str] = frozenset()
     """Ends of connections that the recorder itself read: of these nothing is taken from logs."""
-    """Of `ss -tinm`; what they count with a time, of ends that the recorder did not see, is among `counters`."""
     samples: pl.LazyFrame | None = None
     """SAMPLES, on the epoch's time axis where the recording holds clock pairs."""
     packets: pl.LazyFrame | None = None
