@@ -7,7 +7,7 @@ import polars as pl
 
 from zcanalysis.addresses import address_texts
 from zcanalysis.errors import TraceError
-from zcanalysis.io.file_kind import is_capture
+from zcanalysis.io.file_kind import is_capture, refuse_empty
 from zcanalysis.io.perf import scan_perf
 from zcanalysis.io.readers import reader_of
 from zcanalysis.tables import PACKETS, SAMPLES, Schema, parquet_metadata
@@ -72,6 +72,7 @@ def convert(source: str | Path, target: str | Path, *, overwrite: bool = False) 
 
 def _opened(origin: Path) -> tuple[str, Schema, pl.LazyFrame]:
     """Kind, schema and rows of what is written."""
+    refuse_empty(origin)
     if is_capture(origin):
         from zcanalysis.io.pcap import scan_pcap
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from zcanalysis.errors import TraceError
 from zcanalysis.io.compressed import open_bytes
 
 OPENING_BYTES: Final = 8192
@@ -43,3 +44,15 @@ def begins_like(file: Path, kind: Callable[[bytes], bool]) -> bool:
     """
     with open_bytes(file) as stream:
         return kind(stream.read(OPENING_BYTES))
+
+
+def refuse_empty(file: Path) -> None:
+    """Before a file without a byte is taken for the last of the kinds that it may be.
+
+    Raises
+    ------
+    TraceError
+        If it is empty.
+    """
+    if file.is_file() and not file.stat().st_size:
+        raise TraceError(f"{file}: is empty, expected a capture, a perf trace or a log of ss")

@@ -11,7 +11,7 @@ from zcanalysis.clock import ClockShift, monotonic_to_epoch
 from zcanalysis.errors import TableError, TraceError
 from zcanalysis.io.bpftrace import Histograms, read_histograms
 from zcanalysis.io.compressed import open_bytes
-from zcanalysis.io.file_kind import begins_like, is_capture
+from zcanalysis.io.file_kind import begins_like, is_capture, refuse_empty
 from zcanalysis.io.host_facts import HostFacts, read_host_facts
 from zcanalysis.io.json_file import read_json
 from zcanalysis.io.logged_sockets import recorded_sockets, with_logged
@@ -135,8 +135,7 @@ def read_recording(path: str | Path, perf: str | Path | None = None) -> Recordin
 def _single_file(file: Path, perf: str | Path | None) -> Recording:
     """A capture, with or without a perf trace; or one of the others alone, told by its first bytes."""
     samples, reader = _given_samples(perf) if perf else (None, None)
-    if not file.stat().st_size:
-        raise TraceError(f"{file}: is empty, expected a capture, a perf trace or a log of ss")
+    refuse_empty(file)
     if is_capture(file):
         packets = _scan_capture(file)
         return Recording(name=file.name, path=file, packets=packets, capture=file, samples=samples, reader=reader)
